@@ -1,0 +1,84 @@
+"""What can go wrong, as a sentence and a way out. Nothing is printed here: cli/exit.py does that, in one place."""
+
+from __future__ import annotations
+
+
+class JobctlError(Exception):
+    """A request that was understood and could not be done. `code` is API: it stands in --json errors."""
+
+    code = "failed"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(JobctlError):
+    code = "usage"
+    exit_code = 2
+
+
+class Problem:
+    """One thing wrong in one definitions file."""
+
+    __slots__ = ("file", "hint", "job", "key", "line", "message", "step", "warning")
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        file: str = "",
+        line: int = 0,
+        job: str = "",
+        step: str = "",
+        key: str = "",
+        warning: bool = False,
+    ) -> None:
+        self.message = message
+        self.hint = hint
+        self.file = file
+        self.line = line
+        self.job = job
+        self.step = step
+        self.key = key
+        self.warning = warning
+
+    def place(self) -> str:
+        """`jobs.toml:12: job backup, step dump, retry.maximum_attempts`, as much of it as is known."""
+        where = self.file + (f":{self.line}" if self.line else "")
+        what = ", ".join(
+            part
+            for part in (f"job {self.job}" if self.job else "", f"step {self.step}" if self.step else "", self.key)
+            if part
+        )
+        return ": ".join(part for part in (where, what) if part)
+
+    def __str__(self) -> str:
+        place = self.place()
+        return f"{place}: {self.message}" if place else self.message
+
+
+class DefinitionError(JobctlError):
+    """A definitions file that cannot be used; `problems` holds everything that is wrong with it."""
+
+    code = "definition"
+    exit_code = 2
+
+    def __init__(self, problems: list[Problem]) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more: jobctl validate)" if len(problems) > 1 else ""
+        super().__init__(f"{first}{more}", hint=first.hint)
+        self.problems = problems
+
+
+class NotFoundError(JobctlError):
+    code = "not_found"
+    exit_code = 3
+
+
+class StoreError(JobctlError):
+    code = "store"
+    exit_code = 4

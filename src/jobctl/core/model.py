@@ -1,0 +1,336 @@
+"""The nouns: Job, Step, RetryPolicy, Timeouts … and the text they are kept as. No rule about what happens when.
+
+Every instant in the core is an int: milliseconds since the Unix epoch, UTC. Every duration is an int: milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+Millis = int
+
+
+class RunStatus(StrEnum):
+    QUEUED = "queued"  # accepted; no executor has taken it yet
+    RUNNING = "running"  # taken; with no living executor, people are told "interrupted"
+    PAUSED = "paused"  # no new attempt starts; `resume` moves it on
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TIMED_OUT = "timed_out"
+    TERMINATED = "terminated"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL_STATUSES
+
+
+FINAL_STATUSES = frozenset(
+    {RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELED, RunStatus.TIMED_OUT, RunStatus.TERMINATED}
+)
+
+
+class StepStatus(StrEnum):
+    PENDING = "pending"  # its needs have not all ended
+    RUNNING = "running"  # an attempt of it runs
+    WAITING = "waiting"  # between two attempts, or for a timer, a signal, a child
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+    COMPENSATED = "compensated"  # it ran and its undo has run
+
+
+class Trigger(StrEnum):
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+    BACKFILL = "backfill"
+    CHILD = "child"
+    API = "api"
+
+
+class OverlapPolicy(StrEnum):
+    SKIP = "skip"
+    BUFFER_ONE = "buffer_one"
+    BUFFER_ALL = "buffer_all"
+    CANCEL_OTHER = "cancel_other"
+    TERMINATE_OTHER = "terminate_other"
+    ALLOW_ALL = "allow_all"
+
+
+class When(StrEnum):
+    SUCCESS = "success"  # part of the work: runs while nothing has failed
+    FAILURE = "failure"  # runs after the run has failed, when compensation is done
+    ALWAYS = "always"  # runs in its place when all goes well, else at the end
+
+
+class StepKind(StrEnum):
+    COMMAND = "command"
+    SLEEP = "sleep"
+    SIGNAL = "signal"
+    APPROVAL = "approval"
+    JOB = "job"
+
+
+class OnTimeout(StrEnum):
+    FAIL = "fail"
+    CONTINUE = "continue"
+
+
+class ParentClosePolicy(StrEnum):
+    TERMINATE = "terminate"
+    CANCEL = "cancel"
+    ABANDON = "abandon"
+
+
+class ParamType(StrEnum):
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Temporal's retry policy. The default here is one attempt: what a step without `retry` gets."""
+
+    maximum_attempts: int = 1  # 0 = unlimited
+    initial_interval: Millis = 1_000
+    backoff_coefficient: float = 2.0
+    maximum_interval: Millis | None = None  # None = 100 x initial_interval
+    non_retryable_exit_codes: tuple[int, ...] = ()
+    non_retryable_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    start_to_close: Millis | None = None  # one attempt
+    schedule_to_close: Millis | None = None  # the step: all attempts and the waits between; for waits: the wait
+    heartbeat: Millis | None = None  # from start or last heartbeat to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """The undo of a step. Without a retry table it is tried without limit, waits capped at 5 minutes."""
+
+    command: str | tuple[str, ...]
+    retry: RetryPolicy = RetryPolicy(maximum_attempts=0, maximum_interval=300_000)
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    interval: Millis
+    backoff_coefficient: float = 1.0
+    maximum_interval: Millis | None = None
+    deadline: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    items: str | tuple[Any, ...]  # a reference to a JSON list, or the list
+    max_parallel: int | None = None
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One unit that is retried on its own. Exactly one of command, sleep/sleep_until, signal, approval, job is set."""
+
+    name: str
+    needs: tuple[str, ...] = ()  # resolved: "the one above" is spelt out
+    when: When = When.SUCCESS
+    command: str | tuple[str, ...] | None = None  # a string: for the shell; a tuple: argv with references
+    sleep: Millis | None = None
+    sleep_until: str | None = None  # RFC 3339, or a reference that gives one
+    signal: str | None = None
+    approval: str | None = None
+    job: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)  # of the child run
+    on_parent_close: ParentClosePolicy = ParentClosePolicy.TERMINATE
+    on_timeout: OnTimeout = OnTimeout.FAIL
+    only_if: str | None = None
+    retry: RetryPolicy = RetryPolicy()
+    timeouts: Timeouts = Timeouts()
+    compensate: Compensation | None = None
+    poll: Poll | None = None
+    foreach: ForEach | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    shell: str | None = None  # None = the job's
+    queue: str | None = None
+    allow_failure: bool = False
+
+    @property
+    def kind(self) -> StepKind:
+        if self.command is not None:
+            return StepKind.COMMAND
+        if self.signal is not None:
+            return StepKind.SIGNAL
+        if self.approval is not None:
+            return StepKind.APPROVAL
+        if self.job is not None:
+            return StepKind.JOB
+        return StepKind.SLEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    type: ParamType = ParamType.STRING
+    default: Any = None  # None = the caller must give it; a string may hold references to run.*
+    choices: tuple[Any, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job fires. Exactly one of cron, every, at is set."""
+
+    cron: str | None = None
+    every: Millis | None = None
+    offset: Millis = 0
+    at: Millis | None = None  # instant
+    timezone: str | None = None  # None = the job's, else the machine's
+    jitter: Millis = 0
+    start_at: Millis | None = None
+    end_at: Millis | None = None
+    exclude: tuple[str, ...] = ()
+    exclude_dates: tuple[str, ...] = ()  # YYYY-MM-DD in the schedule's zone
+    dst_gap: str = "after"  # after | skip
+    dst_fold: str = "first"  # first | second | both
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    runs: int | None = None
+    age: Millis | None = None  # `for` in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    on: tuple[str, ...]  # final statuses, or "missed"
+    command: str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as its file defines it, defaults merged in. `folder` is absolute; paths are resolved against it."""
+
+    name: str
+    folder: str
+    steps: tuple[Step, ...]
+    file: str = ""  # where it was read from
+    description: str = ""
+    schedules: tuple[Schedule, ...] = ()
+    timezone: str | None = None
+    overlap: OverlapPolicy = OverlapPolicy.SKIP
+    catchup_window: Millis | None = None  # None = as long as it takes (Temporal: one year)
+    pause_on_failure: bool = False
+    timeout: Millis | None = None
+    params: Mapping[str, Param] = field(default_factory=dict)
+    default_env: Mapping[str, str] = field(default_factory=dict)  # [defaults] env: env_file overrides it
+    env_file: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    inherit_env: bool | tuple[str, ...] = ()  # True = everything; else patterns
+    cwd: str | None = None
+    shell: str = "/bin/sh"
+    keep: Keep = Keep()
+    queue: str | None = None
+    priority: int = 0
+    max_parallel_steps: int = 16
+    kill_grace: Millis = 10_000
+    log_limit: int = 64 * 1024 * 1024  # bytes an attempt
+    notify: tuple[Notify, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def step(self, name: str) -> Step:
+        """The step of that name. KeyError where there is none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+
+# How each field that is not a plain value is read back. A new dataclass field with structure needs a line here;
+# tests/core/test_model.py round-trips a job that uses every field and fails when it is forgotten.
+_NESTED: dict[tuple[type, str], Any] = {}
+
+
+def encode(job: Job) -> str:
+    """The job as one canonical JSON text: the same job gives the same bytes, defaults are left out."""
+    return json.dumps(_plain(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def decode(text: str) -> Job:
+    """The job that `encode` wrote. Keys that a newer version added are an error: TypeError."""
+    job = _build(Job, json.loads(text))
+    assert isinstance(job, Job)
+    return job
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        out = {}
+        for f in fields(value):
+            v = getattr(value, f.name)
+            default = f.default_factory() if f.default_factory is not MISSING else f.default
+            if v != default:
+                out[f.name] = _plain(v)
+        return out
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _build(cls: type, data: dict[str, Any]) -> Any:
+    return cls(**{key: _convert(_NESTED.get((cls, key)), value) for key, value in data.items()})
+
+
+def _convert(how: Any, value: Any) -> Any:
+    if how is None:
+        return tuple(value) if isinstance(value, list) else value
+    return how(value)
+
+
+def _one(cls: type) -> Any:
+    return lambda v: _build(cls, v)
+
+
+def _many(cls: type) -> Any:
+    return lambda v: tuple(_build(cls, x) for x in v)
+
+
+_NESTED.update(
+    {
+        (Job, "steps"): _many(Step),
+        (Job, "schedules"): _many(Schedule),
+        (Job, "params"): lambda v: {name: _build(Param, p) for name, p in v.items()},
+        (Job, "keep"): _one(Keep),
+        (Job, "notify"): _many(Notify),
+        (Job, "overlap"): OverlapPolicy,
+        (Step, "when"): When,
+        (Step, "on_parent_close"): ParentClosePolicy,
+        (Step, "on_timeout"): OnTimeout,
+        (Step, "retry"): _one(RetryPolicy),
+        (Step, "timeouts"): _one(Timeouts),
+        (Step, "compensate"): _one(Compensation),
+        (Step, "poll"): _one(Poll),
+        (Step, "foreach"): _one(ForEach),
+        (Step, "params"): dict,
+        (Compensation, "retry"): _one(RetryPolicy),
+        (Compensation, "timeouts"): _one(Timeouts),
+        (Param, "type"): ParamType,
+        # What stands in a param's default or a foreach item is the user's JSON: lists in it stay lists.
+        (Param, "default"): lambda v: v,
+        (ForEach, "items"): lambda v: v if isinstance(v, str) else tuple(v),
+    }
+)
