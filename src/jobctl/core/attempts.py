@@ -1,0 +1,111 @@
+"""One step: when its next attempt starts, why none does, and which deadline passes first. Knows nothing of the run."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from jobctl.core.model import Millis, RetryPolicy, Timeouts
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+TIMED_OUT = "timed_out"
+CANCELED = "canceled"
+SKIPPED = "skipped"  # only_if said no
+
+_MAXIMUM_WAIT = 100 * 365 * 86_400_000  # a century: what a coefficient without limit runs into
+
+
+class Outcome(NamedTuple):
+    """How one attempt ended, as its process and files say."""
+
+    status: str
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str | None = None
+    error_type: str | None = None
+    non_retryable: bool = False
+    next_retry_delay: Millis | None = None
+    timeout: str | None = None  # which deadline passed: start_to_close, heartbeat, schedule_to_close, run
+
+
+class Verdict(NamedTuple):
+    """What follows an attempt: another one at `retry_at`, or none, and `why` not."""
+
+    retry_at: int | None
+    why: str | None = None
+
+
+class Deadline(NamedTuple):
+    at: int
+    kind: str  # start_to_close | schedule_to_close | heartbeat
+
+
+def retry_wait(policy: RetryPolicy, attempt: int) -> Millis:
+    """The wait after attempt n: min(initial_interval * backoff_coefficient ** (n-1), maximum_interval). No jitter.
+
+    The rule and the default cap of 100 x initial_interval are Temporal's.
+    """
+    limit = policy.maximum_interval
+    if limit is None:
+        limit = 100 * policy.initial_interval
+    try:
+        wait = policy.initial_interval * policy.backoff_coefficient ** (attempt - 1)
+    except OverflowError:
+        wait = _MAXIMUM_WAIT
+    return int(min(wait, limit, _MAXIMUM_WAIT))
+
+
+def verdict(
+    policy: RetryPolicy, timeouts: Timeouts, outcome: Outcome, *, attempt: int, ended_at: int, step_started_at: int
+) -> Verdict:
+    """Whether another attempt follows. `attempt` counts within this try of the run, from 1."""
+    if outcome.status in (SUCCEEDED, SKIPPED, CANCELED):
+        return Verdict(None)
+    if outcome.timeout in ("schedule_to_close", "run"):
+        return Verdict(None, f"{outcome.timeout} has passed")
+    if outcome.non_retryable:
+        return Verdict(None, "the failure is marked as not retryable")
+    if outcome.exit_code is not None and outcome.exit_code in policy.non_retryable_exit_codes:
+        return Verdict(None, f"exit code {outcome.exit_code} is not retryable")
+    if outcome.error_type is not None and outcome.error_type in policy.non_retryable_types:
+        return Verdict(None, f"errors of type {outcome.error_type} are not retryable")
+    if policy.maximum_attempts and attempt >= policy.maximum_attempts:
+        return Verdict(None, "it was the only attempt" if attempt == 1 else f"all {attempt} attempts are used")
+    wait = outcome.next_retry_delay if outcome.next_retry_delay is not None else retry_wait(policy, attempt)
+    retry_at = ended_at + wait
+    if timeouts.schedule_to_close is not None and retry_at >= step_started_at + timeouts.schedule_to_close:
+        return Verdict(None, "the next attempt could not start before schedule_to_close")
+    return Verdict(retry_at)
+
+
+def first_deadline(
+    timeouts: Timeouts, *, attempt_started_at: int, step_started_at: int, last_heartbeat_at: int
+) -> Deadline | None:
+    """The deadline that passes first if nothing happens, or None. All three instants are recorded ones."""
+    deadlines = []
+    if timeouts.start_to_close is not None:
+        deadlines.append(Deadline(attempt_started_at + timeouts.start_to_close, "start_to_close"))
+    if timeouts.schedule_to_close is not None:
+        deadlines.append(Deadline(step_started_at + timeouts.schedule_to_close, "schedule_to_close"))
+    if timeouts.heartbeat is not None:
+        deadlines.append(Deadline(last_heartbeat_at + timeouts.heartbeat, "heartbeat"))
+    return min(deadlines) if deadlines else None
+
+
+def event_data(outcome: Outcome, verdict: Verdict, **extra: Any) -> dict[str, Any]:
+    """What ATTEMPT_ENDED carries: only what differs from a plain success."""
+    data: dict[str, Any] = {}
+    if outcome.status != SUCCEEDED:
+        data["status"] = outcome.status
+    if outcome.exit_code:
+        data["exit_code"] = outcome.exit_code
+    for key in ("signal", "error", "error_type", "timeout"):
+        value = getattr(outcome, key)
+        if value is not None:
+            data[key] = value
+    if verdict.retry_at is not None:
+        data["retry_at"] = verdict.retry_at
+    elif verdict.why is not None:
+        data["why"] = verdict.why
+    data.update((key, value) for key, value in extra.items() if value)
+    return data

@@ -1,0 +1,403 @@
+"""The run: events in, actions out. Which steps, compensations and ends come next, and nothing else.
+
+The heart. No I/O, no clock, no randomness: the same events give the same actions in every process. Attempts and their
+retries are one step's business (attempts.py); here a step starts once and ends once in each try of the run.
+
+A run goes through these modes:
+
+    FORWARD       steps start as their needs end
+    STOPPING      something failed, or somebody asked: nothing new starts, what runs ends
+    COMPENSATING  undo, newest start first, one after another
+    CLEANUP       `failure` and `always` steps
+    ENDED
+
+A terminated run goes from STOPPING to ENDED.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from jobctl.core.history import Event, EventType, RunState
+from jobctl.core.model import Job, RunStatus, Step, StepKind, StepStatus, When
+
+VERSION = 1
+
+
+class Mode(StrEnum):
+    NEW = "new"
+    FORWARD = "forward"
+    STOPPING = "stopping"
+    COMPENSATING = "compensating"
+    CLEANUP = "cleanup"
+    ENDED = "ended"
+
+
+class StartStep(NamedTuple):
+    """Have the step carried out: its attempts, its sleep, its wait."""
+
+    step: str
+
+
+class StopStep(NamedTuple):
+    """End what the step does now.
+
+    `how`: drain (a running attempt ends by itself and is not retried; waits end) | cancel (ask, grace, kill) |
+    timeout (the same, under another name) | kill.
+    """
+
+    step: str
+    how: str
+
+
+class Compensate(NamedTuple):
+    """Have the step's compensation carried out."""
+
+    step: str
+
+
+class FinishRun(NamedTuple):
+    status: RunStatus
+    reason: str | None
+
+
+Action = StartStep | StopStep | Compensate | FinishRun
+
+_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
+
+
+class Decider:
+    """Decides about one try of one run. Cost per event does not grow with the run, but for the event that stops it.
+
+    `kept` are the steps that an earlier try has finished, with how they ended, oldest start first: they do not run
+    again, and their compensations are due if this try fails.
+    """
+
+    def __init__(self, job: Job, kept: Mapping[str, StepStatus] | None = None) -> None:
+        kept = kept or {}
+        self.mode = Mode.NEW
+        self.paused = False
+        self.outcome: RunStatus | None = None  # set when the run has left the way to success
+        self.reason: str | None = None
+        self._steps: dict[str, Step] = {step.name: step for step in job.steps}
+        self._order = {step.name: i for i, step in enumerate(job.steps)}
+        self._names = [step.name for step in job.steps]
+        self._limit = job.max_parallel_steps
+        self._dependents: dict[str, list[str]] = {}
+        for step in job.steps:
+            for need in step.needs:
+                self._dependents.setdefault(need, []).append(step.name)
+        self._ended: dict[str, StepStatus] = {name: status for name, status in kept.items() if name in self._steps}
+        self._started: dict[str, None] = {name: None for name in kept if name in self._steps}  # in order of first start
+        self._active: dict[str, bool] = {}  # steps that were started and have not ended -> holds a parallel slot
+        self._slots = 0
+        self._ready: list[int] = []
+        self._unmet: dict[str, int] = {}
+        self._undo: list[str] = []
+        self._undoing: str | None = None
+
+    def feed(self, event: Event) -> list[Action]:
+        """What follows from one more event of the run. Events that change nothing here give no actions."""
+        kind = event.type
+        out: list[Action] = []
+        if kind is EventType.ATTEMPT_ENDED:
+            if "retry_at" not in event.data:
+                status = event.data.get("step_status") or event.data.get("status") or "succeeded"
+                self._step_ended(event.step, StepStatus(status), event.data.get("error"), out)
+        elif kind is EventType.STEP_ENDED:
+            self._step_ended(event.step, StepStatus(event.data["status"]), event.data.get("error"), out)
+        elif kind is EventType.RUN_TAKEN:
+            if self.mode is Mode.NEW:
+                self._begin(out)
+        elif kind is EventType.UNDO_ENDED:
+            if "retry_at" not in event.data:
+                self._undo_ended(event, out)
+        elif kind is EventType.RUN_PAUSED:
+            self.paused = True
+        elif kind is EventType.RUN_UNPAUSED:
+            self.paused = False
+            self._go_on(out)
+        elif kind is EventType.CANCEL_REQUESTED:
+            self._leave(RunStatus.CANCELED, event.data.get("reason") or "canceled", "cancel", out)
+        elif kind is EventType.RUN_TIMED_OUT:
+            self._leave(RunStatus.TIMED_OUT, event.data.get("reason") or "the run's timeout passed", "timeout", out)
+        elif kind is EventType.TERMINATE_REQUESTED:
+            self._terminate(event.data.get("reason") or "terminated", out)
+        elif kind is EventType.RUN_ENDED:
+            self.mode = Mode.ENDED
+        return out
+
+    def active(self) -> list[str]:
+        """Steps that were started and have not ended, oldest first: what an engine must find running or start."""
+        return list(self._active)
+
+    @property
+    def undoing(self) -> str | None:
+        """The step whose compensation is under way."""
+        return self._undoing
+
+    @property
+    def may_start(self) -> bool:
+        """Whether attempts may start now: also the next attempt of a step that waits for its retry."""
+        return not self.paused and self.mode in (Mode.FORWARD, Mode.COMPENSATING, Mode.CLEANUP)
+
+    # -- forward ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, out: list[Action]) -> None:
+        self.mode = Mode.FORWARD
+        for name in self._names:
+            if name in self._ended:
+                continue
+            self._unmet[name] = sum(1 for need in self._steps[name].needs if need not in self._ended)
+            if not self._unmet[name]:
+                self._make_ready(name)
+        self._go_on(out)
+
+    def _make_ready(self, name: str) -> None:
+        # `failure` steps wait for a failure, whatever their needs.
+        if self.mode is Mode.CLEANUP or self._steps[name].when is not When.FAILURE:
+            heapq.heappush(self._ready, self._order[name])
+
+    def _step_ended(self, name: str, status: StepStatus, error: str | None, out: list[Action]) -> None:
+        if name in self._ended:
+            return
+        self._ended[name] = status
+        if self._active.pop(name, False):
+            self._slots -= 1
+        step = self._steps[name]
+        if status not in _DONE_WELL and not step.allow_failure and self.mode is Mode.FORWARD:
+            self.mode = Mode.STOPPING
+            self.outcome = RunStatus.FAILED
+            self.reason = f"step {name}: {error or status.replace('_', ' ')}"
+            out.extend(StopStep(other, "drain") for other in self._active)
+        self._release(name)
+        self._go_on(out)
+
+    def _release(self, name: str) -> None:
+        if self.mode not in (Mode.FORWARD, Mode.CLEANUP):
+            return
+        for dependent in self._dependents.get(name, ()):
+            if dependent in self._unmet and dependent not in self._ended:
+                self._unmet[dependent] -= 1
+                if not self._unmet[dependent]:
+                    self._make_ready(dependent)
+
+    def _go_on(self, out: list[Action]) -> None:
+        """Whatever can happen now happens: steps start, the run changes its mode, the run ends."""
+        while not self.paused:
+            if self.mode is Mode.FORWARD or self.mode is Mode.CLEANUP:
+                while self._ready and self._slots < self._limit:
+                    self._start(self._names[heapq.heappop(self._ready)], out)
+                if self._active or self._ready:
+                    return
+                if self.mode is Mode.CLEANUP or not self._skip_failure_steps():
+                    self._finish(out)
+                    return
+            elif self.mode is Mode.STOPPING:
+                if self._active:
+                    return
+                if self.outcome is RunStatus.TERMINATED or not self._started:
+                    self._finish(out)
+                    return
+                self._prepare_compensation()
+            elif self.mode is Mode.COMPENSATING:
+                if self._undoing is not None:
+                    return
+                if self._undo:
+                    self._undoing = self._undo.pop()
+                    out.append(Compensate(self._undoing))
+                    return
+                self._prepare_cleanup()
+            else:
+                return
+
+    def _start(self, name: str, out: list[Action]) -> None:
+        step = self._steps[name]
+        slot = step.kind is StepKind.COMMAND  # a sleep or a wait occupies nothing
+        self._active[name] = slot
+        self._slots += slot
+        self._started.setdefault(name)
+        out.append(StartStep(name))
+
+    def _skip_failure_steps(self) -> bool:
+        """All went well: `failure` steps have nothing to do, and `always` steps that wait for them go on."""
+        names = [n for n in self._names if n not in self._ended and self._steps[n].when is When.FAILURE]
+        self._ended.update((name, StepStatus.SKIPPED) for name in names)
+        for name in names:
+            self._release(name)
+        return bool(names)
+
+    def _finish(self, out: list[Action]) -> None:
+        self.mode = Mode.ENDED
+        out.append(FinishRun(self.outcome or RunStatus.SUCCEEDED, self.reason))
+
+    # -- when it does not succeed ----------------------------------------------------------------------------------
+
+    def _leave(self, outcome: RunStatus, reason: str, how: str, out: list[Action]) -> None:
+        # Compensation and cleanup are shielded: once they have begun, a cancel or a deadline changes nothing.
+        if self.mode not in (Mode.NEW, Mode.FORWARD, Mode.STOPPING) or self.outcome is RunStatus.TERMINATED:
+            return
+        if self.outcome is None:
+            self.outcome, self.reason = outcome, reason
+        self.mode = Mode.STOPPING
+        self.paused = False
+        out.extend(StopStep(name, how) for name in self._active)
+        self._go_on(out)
+
+    def _terminate(self, reason: str, out: list[Action]) -> None:
+        if self.mode is Mode.ENDED:
+            return
+        self.outcome, self.reason = RunStatus.TERMINATED, reason
+        self.mode = Mode.STOPPING
+        self.paused = False
+        if self._undoing is not None:
+            self._active[self._undoing] = False
+            self._undoing = None
+        out.extend(StopStep(name, "kill") for name in self._active)
+        self._go_on(out)
+
+    def _prepare_compensation(self) -> None:
+        """Due is every step that was started and has an undo, whatever its end - but for one that its own condition
+        skipped or that an earlier try has undone. `pop` takes the newest start first."""
+        self.mode = Mode.COMPENSATING
+        self._undo = [
+            name
+            for name in self._started
+            if self._steps[name].compensate is not None
+            and self._ended.get(name) not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
+        ]
+
+    def _undo_ended(self, event: Event, out: list[Action]) -> None:
+        if self._undoing == event.step:
+            self._undoing = None
+        else:
+            self._active.pop(event.step, None)  # terminated while it was undone
+        self._go_on(out)
+
+    def _prepare_cleanup(self) -> None:
+        self.mode = Mode.CLEANUP
+        self._ready.clear()
+        self._unmet.clear()
+        due = {n for n in self._names if n not in self._ended and self._due_at_end(self._steps[n])}
+        for name in self._names:
+            if name in due:
+                self._unmet[name] = sum(1 for need in self._steps[name].needs if need in due)
+                if not self._unmet[name]:
+                    self._make_ready(name)
+            else:
+                self._ended.setdefault(name, StepStatus.SKIPPED)
+
+    def _due_at_end(self, step: Step) -> bool:
+        return step.when is When.ALWAYS or (step.when is When.FAILURE and self.outcome is not RunStatus.CANCELED)
+
+    # -- saved and restored ----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything a Decider knows beside the job, as JSON values."""
+        return {
+            "version": VERSION,
+            "mode": self.mode,
+            "paused": self.paused,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "ended": dict(self._ended),
+            "started": list(self._started),
+            "active": self._active,
+            "ready": sorted(self._ready),
+            "unmet": self._unmet,
+            "undo": self._undo,
+            "undoing": self._undoing,
+        }
+
+    @classmethod
+    def restore(cls, job: Job, saved: Mapping[str, Any]) -> Decider:
+        """The Decider that `snapshot` was taken of. ValueError for a snapshot of another version."""
+        if saved["version"] != VERSION:
+            raise ValueError(f"a snapshot of version {saved['version']}, this is {VERSION}")
+        self = cls(job)
+        self.mode = Mode(saved["mode"])
+        self.paused = saved["paused"]
+        self.outcome = RunStatus(saved["outcome"]) if saved["outcome"] else None
+        self.reason = saved["reason"]
+        self._ended = {name: StepStatus(status) for name, status in saved["ended"].items()}
+        self._started = dict.fromkeys(saved["started"])
+        self._active = dict(saved["active"])
+        self._slots = sum(self._active.values())
+        self._ready = list(saved["ready"])
+        self._unmet = dict(saved["unmet"])
+        self._undo = list(saved["undo"])
+        self._undoing = saved["undoing"]
+        return self
+
+
+# -- resume --------------------------------------------------------------------------------------------------------
+
+
+def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str]:
+    """The steps that a reopened run does again, in the job's order: the unfinished, `from_step`, and what needs them.
+
+    Finished means succeeded, skipped by its own condition, or failed where the job allows it. Steps that belong to
+    the end of a run that failed (`failure`, and `always` that started after the failure) are due again at the end of
+    the new try. What was compensated was undone: it is unfinished.
+    """
+    redo = {from_step} if from_step is not None else set()
+    stopped_at = _stopped_at(job, state)
+    dependents: dict[str, list[str]] = {}
+    for step in job.steps:
+        for need in step.needs:
+            dependents.setdefault(need, []).append(step.name)
+        done = state.steps.get(step.name)
+        if done is None or not _finished(step, done.status):
+            redo.add(step.name)
+        elif step.when is not When.SUCCESS and stopped_at is not None:
+            if done.started_at is not None and done.started_at >= stopped_at:
+                redo.add(step.name)
+    reached = list(redo)
+    while reached:
+        for name in dependents.get(reached.pop(), ()):
+            if name not in redo:
+                redo.add(name)
+                reached.append(name)
+    return [step.name for step in job.steps if step.name in redo]
+
+
+def _finished(step: Step, status: StepStatus) -> bool:
+    return status in _DONE_WELL or (step.allow_failure and status in (StepStatus.FAILED, StepStatus.TIMED_OUT))
+
+
+def _stopped_at(job: Job, state: RunState) -> int | None:
+    """When the run left the way to success: the first end of a step that failed for good."""
+    ends = []
+    for step in job.steps:
+        done = state.steps.get(step.name)
+        if done is not None and done.attempts and not _finished(step, done.status):
+            ends.append(done.attempts[-1].finished_at)
+    return min((end for end in ends if end is not None), default=None)
+
+
+def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
+    """The finished steps of a run that was just reopened, oldest start first: what its new Decider is given."""
+    steps = [state.steps[step.name] for step in job.steps if step.name in state.steps]
+    done = [step for step in steps if step.status is not StepStatus.PENDING]
+    done.sort(key=lambda step: step.started_at or 0)
+    return {step.name: step.status for step in done}
+
+
+def restore(job: Job, events: Iterable[Event]) -> tuple[RunState, Decider]:
+    """The state and the Decider of a run, from its whole history.
+
+    Actions that the history led to are not repeated: what is outstanding is `Decider.active()` and `.undoing`
+    compared with the state's steps. HistoryError where the events are no history.
+    """
+    state = RunState()
+    decider = Decider(job)
+    for event in events:
+        state.apply(event)
+        if event.type is EventType.RUN_REOPENED:
+            decider = Decider(job, kept(job, state))
+        else:
+            decider.feed(event)
+    return state, decider

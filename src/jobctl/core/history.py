@@ -1,0 +1,270 @@
+"""What has happened to a run: the events, which status each may lead to, and the state they add up to.
+
+What happens next is decided elsewhere: decide.py for the run, attempts.py for one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from jobctl.core.model import RunStatus, StepStatus
+
+
+class EventType(StrEnum):
+    """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
+
+    RUN_CREATED = "run_created"  # params, trigger, fire_time, definition, tags
+    RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on
+    ATTEMPT_STARTED = "attempt_started"
+    ATTEMPT_ENDED = "attempt_ended"  # an Outcome's fields; retry_at when another attempt follows, else why
+    STEP_ENDED = "step_ended"  # status, error: a step that ended outside of an attempt
+    UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
+    UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED
+    RUN_PAUSED = "run_paused"  # reason, by
+    RUN_UNPAUSED = "run_unpaused"
+    CANCEL_REQUESTED = "cancel_requested"  # reason, by
+    TERMINATE_REQUESTED = "terminate_requested"  # reason, by
+    RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
+    RUN_REOPENED = "run_reopened"  # redo: the steps that start again; definition when it changed; by
+    RUN_ENDED = "run_ended"  # status, reason
+
+
+class Event(NamedTuple):
+    """One thing that happened. `number` is the attempt's, 0 where the event is about none."""
+
+    type: EventType
+    at: int
+    step: str = ""
+    number: int = 0
+    data: Mapping[str, Any] = {}
+
+
+_Q, _R, _P = RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PAUSED
+
+# What may follow what. A run-level event that is not here for the run's status did not happen: HistoryError.
+# Events about steps are allowed while the run lives (running or paused) and change no run status.
+TRANSITIONS: Mapping[tuple[RunStatus | None, EventType], RunStatus] = {
+    (None, EventType.RUN_CREATED): _Q,
+    (_Q, EventType.RUN_TAKEN): _R,
+    (_R, EventType.RUN_TAKEN): _R,  # its executor died and another one goes on
+    (_P, EventType.RUN_TAKEN): _P,
+    (_Q, EventType.RUN_PAUSED): _P,
+    (_R, EventType.RUN_PAUSED): _P,
+    (_P, EventType.RUN_PAUSED): _P,
+    (_P, EventType.RUN_UNPAUSED): _R,
+    # A request is recorded whatever the run is doing; the end it leads to comes as RUN_ENDED.
+    (_Q, EventType.CANCEL_REQUESTED): _R,
+    (_R, EventType.CANCEL_REQUESTED): _R,
+    (_P, EventType.CANCEL_REQUESTED): _R,
+    (_Q, EventType.TERMINATE_REQUESTED): _R,
+    (_R, EventType.TERMINATE_REQUESTED): _R,
+    (_P, EventType.TERMINATE_REQUESTED): _R,
+    (_R, EventType.RUN_TIMED_OUT): _R,
+    (_P, EventType.RUN_TIMED_OUT): _R,
+    (RunStatus.FAILED, EventType.RUN_REOPENED): _R,
+    (RunStatus.CANCELED, EventType.RUN_REOPENED): _R,
+    (RunStatus.TIMED_OUT, EventType.RUN_REOPENED): _R,
+    (RunStatus.TERMINATED, EventType.RUN_REOPENED): _R,
+    # `resume --from` of a run that succeeded does its tail again.
+    (RunStatus.SUCCEEDED, EventType.RUN_REOPENED): _R,
+}
+
+_STEP_EVENTS = frozenset(
+    {
+        EventType.ATTEMPT_STARTED,
+        EventType.ATTEMPT_ENDED,
+        EventType.STEP_ENDED,
+        EventType.UNDO_STARTED,
+        EventType.UNDO_ENDED,
+    }
+)
+
+
+class HistoryError(Exception):
+    """An event that cannot follow the ones before it: a damaged store or a defect, never a user's mistake."""
+
+
+class AttemptState:
+    """One attempt, as far as it has come."""
+
+    __slots__ = ("data", "finished_at", "number", "started_at", "status")
+
+    def __init__(self, number: int, started_at: int) -> None:
+        self.number = number
+        self.started_at = started_at
+        self.finished_at: int | None = None
+        self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped
+        self.data: Mapping[str, Any] = {}
+
+
+class StepState:
+    """One step, as far as it has come. `earlier` counts the attempts of tries before the last reopening."""
+
+    __slots__ = (
+        "attempts",
+        "checked",
+        "cursor",
+        "earlier",
+        "error",
+        "name",
+        "outputs",
+        "retry_at",
+        "started_at",
+        "status",
+        "stdout",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.status = StepStatus.PENDING
+        self.attempts: list[AttemptState] = []
+        self.earlier = 0
+        self.started_at: int | None = None  # first attempt of this try
+        self.retry_at: int | None = None
+        self.cursor: str | None = None
+        self.outputs: Mapping[str, Any] = {}
+        self.stdout: str | None = None
+        self.error: str | None = None
+        self.checked = False  # only_if has said "run"
+
+    @property
+    def attempts_in_try(self) -> int:
+        return len(self.attempts) - self.earlier
+
+    def start(self, number: int, at: int) -> None:
+        if number != len(self.attempts) + 1 or self.status is StepStatus.RUNNING:
+            raise HistoryError(f"step {self.name}: attempt {number} cannot start after {len(self.attempts)}")
+        self.attempts.append(AttemptState(number, at))
+        self.status = StepStatus.RUNNING
+        self.retry_at = None
+        if self.started_at is None:
+            self.started_at = at
+
+    def end(self, event: Event) -> None:
+        if not self.attempts or self.attempts[-1].number != event.number or self.status is not StepStatus.RUNNING:
+            raise HistoryError(f"step {self.name}: attempt {event.number} ends, but it does not run")
+        attempt, data = self.attempts[-1], event.data
+        attempt.finished_at = event.at
+        attempt.data = data
+        attempt.status = data.get("status", "succeeded")
+        self.checked = self.checked or not data.get("unchecked")
+        self.cursor = data.get("cursor", self.cursor)
+        self.retry_at = data.get("retry_at")
+        self.error = data.get("error")
+        if self.retry_at is not None:
+            self.status = StepStatus.WAITING
+        else:
+            self.status = StepStatus(data.get("step_status", attempt.status))
+            self.outputs = data.get("outputs", {})
+            self.stdout = data.get("stdout")
+
+    def reset(self) -> None:
+        self.status = StepStatus.PENDING
+        self.earlier = len(self.attempts)
+        self.started_at = self.retry_at = self.error = self.stdout = None
+        self.outputs = {}
+        self.checked = False
+
+
+class RunState:
+    """A run as its events say. `steps` holds a step from its first event on; `undo` its compensation, likewise."""
+
+    def __init__(self) -> None:
+        self.status: RunStatus | None = None
+        self.created_at = 0
+        self.started_at: int | None = None
+        self.try_started_at: int | None = None  # the run's timeout counts from here
+        self.finished_at: int | None = None
+        self.reason: str | None = None
+        self.params: Mapping[str, Any] = {}
+        self.trigger = "manual"
+        self.fire_time: int | None = None
+        self.steps: dict[str, StepState] = {}
+        self.undo: dict[str, StepState] = {}
+
+    @property
+    def undone(self) -> bool:
+        """Whether steps of it stand undone: such a run goes on only from a named step."""
+        return any(undo.status is not StepStatus.PENDING for undo in self.undo.values())
+
+    def step(self, name: str) -> StepState:
+        state = self.steps.get(name)
+        if state is None:
+            state = self.steps[name] = StepState(name)
+        return state
+
+    def apply(self, event: Event) -> None:
+        """Add one event. HistoryError when it cannot follow what is there."""
+        kind = event.type
+        if kind in _STEP_EVENTS:
+            if self.status is not _R and self.status is not _P:
+                raise HistoryError(f"{kind} in a run that is {self.status}")
+            self._apply_step(event)
+            return
+        if kind is EventType.RUN_ENDED:
+            if self.status is not _R and self.status is not _P and self.status is not _Q:
+                raise HistoryError(f"a run that is {self.status} ends again")
+            self.status = RunStatus(event.data["status"])
+            self.reason = event.data.get("reason")
+            self.finished_at = event.at
+            for step in self.steps.values():  # a step between two attempts when the run ended will not go on
+                if step.status is StepStatus.WAITING:
+                    step.status = StepStatus.CANCELED
+                    step.retry_at = None
+            return
+        after = TRANSITIONS.get((self.status, kind))
+        if after is None:
+            raise HistoryError(f"{kind} cannot happen to a run that is {self.status or 'not created'}")
+        self.status = after
+        if kind is EventType.RUN_CREATED:
+            self.created_at = event.at
+            self.params = event.data.get("params", {})
+            self.trigger = event.data.get("trigger", "manual")
+            self.fire_time = event.data.get("fire_time")
+        elif kind is EventType.RUN_TAKEN:
+            if self.started_at is None:
+                self.started_at = self.try_started_at = event.at
+        elif kind is EventType.RUN_REOPENED:
+            self.finished_at = self.reason = None
+            self.try_started_at = event.at
+            for name in event.data["redo"]:
+                if name in self.steps:
+                    self.steps[name].reset()
+                if name in self.undo:
+                    self.undo[name].reset()
+        elif kind is EventType.RUN_UNPAUSED:
+            if self.started_at is None:
+                self.status = _Q
+        else:
+            self.reason = event.data.get("reason", self.reason)
+
+    def _apply_step(self, event: Event) -> None:
+        kind = event.type
+        if kind is EventType.ATTEMPT_STARTED:
+            self.step(event.step).start(event.number, event.at)
+        elif kind is EventType.ATTEMPT_ENDED:
+            self.step(event.step).end(event)
+        elif kind is EventType.STEP_ENDED:
+            step = self.step(event.step)
+            step.status = StepStatus(event.data["status"])
+            step.error = event.data.get("error")
+            step.retry_at = None
+        elif kind is EventType.UNDO_STARTED:
+            if event.step not in self.undo:
+                self.undo[event.step] = StepState(event.step)
+            self.undo[event.step].start(event.number, event.at)
+        else:
+            undo = self.undo[event.step]
+            undo.end(event)
+            if undo.status is StepStatus.SUCCEEDED:
+                self.steps[event.step].status = StepStatus.COMPENSATED
+
+
+def replay(events: Iterable[Event]) -> RunState:
+    """The state that a history adds up to. HistoryError where it is not one."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
