@@ -12,7 +12,7 @@ TIMED_OUT = "timed_out"
 CANCELED = "canceled"
 SKIPPED = "skipped"  # only_if said no
 
-_MAXIMUM_WAIT = 100 * 365 * 86_400_000  # a century: what a coefficient without limit runs into
+_MAXIMUM_WAIT = 100 * 365 * 86_400_000  # a century: what a coefficient or a delay without limit runs into
 
 
 class Outcome(NamedTuple):
@@ -48,8 +48,10 @@ def retry_wait(policy: RetryPolicy, attempt: int) -> Millis:
     limit = policy.maximum_interval
     if limit is None:
         limit = 100 * policy.initial_interval
+    if not policy.initial_interval:
+        return 0
     try:
-        wait = policy.initial_interval * policy.backoff_coefficient ** (attempt - 1)
+        wait = policy.initial_interval * float(policy.backoff_coefficient) ** (attempt - 1)
     except OverflowError:
         wait = _MAXIMUM_WAIT
     return int(min(wait, limit, _MAXIMUM_WAIT))
@@ -72,7 +74,7 @@ def verdict(
     if policy.maximum_attempts and attempt >= policy.maximum_attempts:
         return Verdict(None, "it was the only attempt" if attempt == 1 else f"all {attempt} attempts are used")
     wait = outcome.next_retry_delay if outcome.next_retry_delay is not None else retry_wait(policy, attempt)
-    retry_at = ended_at + wait
+    retry_at = ended_at + min(wait, _MAXIMUM_WAIT)
     if timeouts.schedule_to_close is not None and retry_at >= step_started_at + timeouts.schedule_to_close:
         return Verdict(None, "the next attempt could not start before schedule_to_close")
     return Verdict(retry_at)

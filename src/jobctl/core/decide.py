@@ -8,7 +8,7 @@ A run goes through these modes:
     FORWARD       steps start as their needs end
     STOPPING      something failed, or somebody asked: nothing new starts, what runs ends
     COMPENSATING  undo, newest start first, one after another
-    CLEANUP       `failure` and `always` steps
+    CLEANUP       `failure` and `always` steps, in the order of the graph; what lies between them is passed over
     ENDED
 
 A terminated run goes from STOPPING to ENDED.
@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from jobctl.core.history import Event, EventType, RunState
+from jobctl.core.history import Event, EventType, RunState, StepState
 from jobctl.core.model import Job, RunStatus, Step, StepKind, StepStatus, When
 
 VERSION = 1
@@ -43,7 +43,7 @@ class StartStep(NamedTuple):
 
 
 class StopStep(NamedTuple):
-    """End what the step does now.
+    """End what the step does now: its attempt, its wait, or its compensation when that is under way.
 
     `how`: drain (a running attempt ends by itself and is not retried; waits end) | cancel (ask, grace, kill) |
     timeout (the same, under another name) | kill.
@@ -91,10 +91,11 @@ class Decider:
             for need in step.needs:
                 self._dependents.setdefault(need, []).append(step.name)
         self._ended: dict[str, StepStatus] = {name: status for name, status in kept.items() if name in self._steps}
-        self._started: dict[str, None] = {name: None for name in kept if name in self._steps}  # in order of first start
+        # Steps with something to undo, in order of first start: an attempt began, or what was waited for came.
+        self._started: dict[str, None] = {name: None for name in kept if name in self._steps}
         self._active: dict[str, bool] = {}  # steps that were started and have not ended -> holds a parallel slot
         self._slots = 0
-        self._ready: list[int] = []
+        self._ready: list[tuple[bool, int]] = []  # a heap: what needs no slot first, then in the job's order
         self._unmet: dict[str, int] = {}
         self._undo: list[str] = []
         self._undoing: str | None = None
@@ -103,20 +104,26 @@ class Decider:
         """What follows from one more event of the run. Events that change nothing here give no actions."""
         kind = event.type
         out: list[Action] = []
-        if kind is EventType.ATTEMPT_ENDED:
-            if "retry_at" not in event.data:
+        if kind is EventType.ATTEMPT_STARTED:
+            self._started.setdefault(event.step)
+        elif kind is EventType.ATTEMPT_ENDED:
+            if event.data.get("retry_at") is None:
                 status = event.data.get("step_status") or event.data.get("status") or "succeeded"
                 self._step_ended(event.step, StepStatus(status), event.data.get("error"), out)
         elif kind is EventType.STEP_ENDED:
-            self._step_ended(event.step, StepStatus(event.data["status"]), event.data.get("error"), out)
+            status = StepStatus(event.data["status"])
+            if status is StepStatus.SUCCEEDED:
+                self._started.setdefault(event.step)
+            self._step_ended(event.step, status, event.data.get("error"), out)
         elif kind is EventType.RUN_TAKEN:
             if self.mode is Mode.NEW:
                 self._begin(out)
         elif kind is EventType.UNDO_ENDED:
-            if "retry_at" not in event.data:
-                self._undo_ended(event, out)
+            if event.data.get("retry_at") is None and self._undoing == event.step:
+                self._undoing = None
+                self._go_on(out)
         elif kind is EventType.RUN_PAUSED:
-            self.paused = True
+            self.paused = self.outcome is not RunStatus.TERMINATED  # nothing is left that could be held back
         elif kind is EventType.RUN_UNPAUSED:
             self.paused = False
             self._go_on(out)
@@ -139,6 +146,10 @@ class Decider:
         """The step whose compensation is under way."""
         return self._undoing
 
+    def end(self) -> FinishRun:
+        """What a run whose mode is ENDED ends as."""
+        return FinishRun(self.outcome or RunStatus.SUCCEEDED, self.reason)
+
     @property
     def may_start(self) -> bool:
         """Whether attempts may start now: also the next attempt of a step that waits for its retry."""
@@ -148,18 +159,27 @@ class Decider:
 
     def _begin(self, out: list[Action]) -> None:
         self.mode = Mode.FORWARD
-        for name in self._names:
-            if name in self._ended:
-                continue
-            self._unmet[name] = sum(1 for need in self._steps[name].needs if need not in self._ended)
-            if not self._unmet[name]:
-                self._make_ready(name)
+        self._plan()
         self._go_on(out)
 
+    def _plan(self) -> None:
+        """Everything that has not ended waits for those of its needs that have not, or is ready."""
+        self._ready.clear()
+        self._unmet.clear()
+        for name in self._names:
+            if name not in self._ended:
+                self._unmet[name] = sum(1 for need in self._steps[name].needs if need not in self._ended)
+                if not self._unmet[name]:
+                    self._make_ready(name)
+
     def _make_ready(self, name: str) -> None:
+        step = self._steps[name]
         # `failure` steps wait for a failure, whatever their needs.
-        if self.mode is Mode.CLEANUP or self._steps[name].when is not When.FAILURE:
-            heapq.heappush(self._ready, self._order[name])
+        if self.mode is Mode.FORWARD and step.when is When.FAILURE:
+            return
+        # A sleep or a wait occupies nothing, nor does what is only passed over.
+        slot = step.kind is StepKind.COMMAND and self._due(step)
+        heapq.heappush(self._ready, (slot, self._order[name]))
 
     def _step_ended(self, name: str, status: StepStatus, error: str | None, out: list[Action]) -> None:
         if name in self._ended:
@@ -189,17 +209,18 @@ class Decider:
         """Whatever can happen now happens: steps start, the run changes its mode, the run ends."""
         while not self.paused:
             if self.mode is Mode.FORWARD or self.mode is Mode.CLEANUP:
-                while self._ready and self._slots < self._limit:
-                    self._start(self._names[heapq.heappop(self._ready)], out)
+                while self._ready and (self._slots < self._limit or not self._ready[0][0]):
+                    slot, i = heapq.heappop(self._ready)
+                    self._start(self._names[i], slot, out)
                 if self._active or self._ready:
                     return
                 if self.mode is Mode.CLEANUP or not self._skip_failure_steps():
                     self._finish(out)
                     return
             elif self.mode is Mode.STOPPING:
-                if self._active:
+                if self._active or self._undoing is not None:
                     return
-                if self.outcome is RunStatus.TERMINATED or not self._started:
+                if self.outcome is RunStatus.TERMINATED or not self._ended:  # nothing was done: nothing to tidy up
                     self._finish(out)
                     return
                 self._prepare_compensation()
@@ -214,13 +235,20 @@ class Decider:
             else:
                 return
 
-    def _start(self, name: str, out: list[Action]) -> None:
-        step = self._steps[name]
-        slot = step.kind is StepKind.COMMAND  # a sleep or a wait occupies nothing
+    def _start(self, name: str, slot: bool, out: list[Action]) -> None:
+        if not self._due(self._steps[name]):
+            self._ended[name] = StepStatus.SKIPPED
+            self._release(name)
+            return
         self._active[name] = slot
         self._slots += slot
-        self._started.setdefault(name)
         out.append(StartStep(name))
+
+    def _due(self, step: Step) -> bool:
+        """Whether a step that is ready in this mode runs, or is passed over. A canceled run has not failed."""
+        if self.mode is Mode.FORWARD:
+            return True
+        return step.when is When.ALWAYS or (step.when is When.FAILURE and self.outcome is not RunStatus.CANCELED)
 
     def _skip_failure_steps(self) -> bool:
         """All went well: `failure` steps have nothing to do, and `always` steps that wait for them go on."""
@@ -232,19 +260,18 @@ class Decider:
 
     def _finish(self, out: list[Action]) -> None:
         self.mode = Mode.ENDED
-        out.append(FinishRun(self.outcome or RunStatus.SUCCEEDED, self.reason))
+        out.append(self.end())
 
     # -- when it does not succeed ----------------------------------------------------------------------------------
 
     def _leave(self, outcome: RunStatus, reason: str, how: str, out: list[Action]) -> None:
-        # Compensation and cleanup are shielded: once they have begun, a cancel or a deadline changes nothing.
-        if self.mode not in (Mode.NEW, Mode.FORWARD, Mode.STOPPING) or self.outcome is RunStatus.TERMINATED:
-            return
-        if self.outcome is None:
-            self.outcome, self.reason = outcome, reason
-        self.mode = Mode.STOPPING
         self.paused = False
-        out.extend(StopStep(name, how) for name in self._active)
+        # Compensation and cleanup are shielded: once they have begun, a cancel or a deadline stops nothing of them.
+        if self.mode in (Mode.NEW, Mode.FORWARD, Mode.STOPPING) and self.outcome is not RunStatus.TERMINATED:
+            if self.outcome is None:
+                self.outcome, self.reason = outcome, reason
+            self.mode = Mode.STOPPING
+            out.extend(StopStep(name, how) for name in self._active)
         self._go_on(out)
 
     def _terminate(self, reason: str, out: list[Action]) -> None:
@@ -253,10 +280,9 @@ class Decider:
         self.outcome, self.reason = RunStatus.TERMINATED, reason
         self.mode = Mode.STOPPING
         self.paused = False
-        if self._undoing is not None:
-            self._active[self._undoing] = False
-            self._undoing = None
         out.extend(StopStep(name, "kill") for name in self._active)
+        if self._undoing is not None:
+            out.append(StopStep(self._undoing, "kill"))
         self._go_on(out)
 
     def _prepare_compensation(self) -> None:
@@ -270,28 +296,13 @@ class Decider:
             and self._ended.get(name) not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
         ]
 
-    def _undo_ended(self, event: Event, out: list[Action]) -> None:
-        if self._undoing == event.step:
-            self._undoing = None
-        else:
-            self._active.pop(event.step, None)  # terminated while it was undone
-        self._go_on(out)
-
     def _prepare_cleanup(self) -> None:
         self.mode = Mode.CLEANUP
-        self._ready.clear()
-        self._unmet.clear()
-        due = {n for n in self._names if n not in self._ended and self._due_at_end(self._steps[n])}
+        # They were passed over when all seemed to go well; then a step behind them failed.
         for name in self._names:
-            if name in due:
-                self._unmet[name] = sum(1 for need in self._steps[name].needs if need in due)
-                if not self._unmet[name]:
-                    self._make_ready(name)
-            else:
-                self._ended.setdefault(name, StepStatus.SKIPPED)
-
-    def _due_at_end(self, step: Step) -> bool:
-        return step.when is When.ALWAYS or (step.when is When.FAILURE and self.outcome is not RunStatus.CANCELED)
+            if self._steps[name].when is When.FAILURE:
+                self._ended.pop(name, None)
+        self._plan()
 
     # -- saved and restored ----------------------------------------------------------------------------------------
 
@@ -305,10 +316,10 @@ class Decider:
             "reason": self.reason,
             "ended": dict(self._ended),
             "started": list(self._started),
-            "active": self._active,
-            "ready": sorted(self._ready),
-            "unmet": self._unmet,
-            "undo": self._undo,
+            "active": dict(self._active),
+            "ready": sorted(i for _, i in self._ready),
+            "unmet": dict(self._unmet),
+            "undo": list(self._undo),
             "undoing": self._undoing,
         }
 
@@ -326,7 +337,8 @@ class Decider:
         self._started = dict.fromkeys(saved["started"])
         self._active = dict(saved["active"])
         self._slots = sum(self._active.values())
-        self._ready = list(saved["ready"])
+        for i in saved["ready"]:
+            self._make_ready(self._names[i])
         self._unmet = dict(saved["unmet"])
         self._undo = list(saved["undo"])
         self._undoing = saved["undoing"]
@@ -339,23 +351,25 @@ class Decider:
 def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str]:
     """The steps that a reopened run does again, in the job's order: the unfinished, `from_step`, and what needs them.
 
-    Finished means succeeded, skipped by its own condition, or failed where the job allows it. Steps that belong to
-    the end of a run that failed (`failure`, and `always` that started after the failure) are due again at the end of
-    the new try. What was compensated was undone: it is unfinished.
+    Finished means succeeded, skipped by its own condition, or failed by itself where the job allows it. What was
+    compensated was undone: it is unfinished. Steps that belong to the end of a try that failed (`failure`, and `always` that started
+    after the failure) are due again at the end of the new try; what needs them is not redone for that.
     """
-    redo = {from_step} if from_step is not None else set()
-    stopped_at = _stopped_at(job, state)
+    stopped = _stopped(job, state)
     dependents: dict[str, list[str]] = {}
+    reached = [] if from_step is None else [from_step]
+    redo = set(reached)
     for step in job.steps:
         for need in step.needs:
             dependents.setdefault(need, []).append(step.name)
         done = state.steps.get(step.name)
-        if done is None or not _finished(step, done.status):
+        if step.when is When.FAILURE:
             redo.add(step.name)
-        elif step.when is not When.SUCCESS and stopped_at is not None:
-            if done.started_at is not None and done.started_at >= stopped_at:
-                redo.add(step.name)
-    reached = list(redo)
+        elif done is None or not _finished(step, done, state):
+            redo.add(step.name)
+            reached.append(step.name)
+        elif step.when is When.ALWAYS and stopped is not None and _place(done) > stopped:
+            redo.add(step.name)
     while reached:
         for name in dependents.get(reached.pop(), ()):
             if name not in redo:
@@ -364,40 +378,58 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
     return [step.name for step in job.steps if step.name in redo]
 
 
-def _finished(step: Step, status: StepStatus) -> bool:
-    return status in _DONE_WELL or (step.allow_failure and status in (StepStatus.FAILED, StepStatus.TIMED_OUT))
+def _finished(step: Step, done: StepState, state: RunState) -> bool:
+    if done.status in _DONE_WELL:
+        return True
+    if not step.allow_failure or done.ended is None or done.status is StepStatus.COMPENSATED:
+        return False
+    # What ended badly after a request to stop did not end by itself.
+    return state.stopped is None or done.ended < state.stopped
 
 
-def _stopped_at(job: Job, state: RunState) -> int | None:
-    """When the run left the way to success: the first end of a step that failed for good."""
-    ends = []
+def _stopped(job: Job, state: RunState) -> int | None:
+    """Which event took the run off the way to success: the first end of a step that failed for good, or a request."""
+    events = [state.stopped]
     for step in job.steps:
         done = state.steps.get(step.name)
-        if done is not None and done.attempts and not _finished(step, done.status):
-            ends.append(done.attempts[-1].finished_at)
-    return min((end for end in ends if end is not None), default=None)
+        # A compensated step may have ended well; the first undo, which `stopped` knows, comes before any cleanup.
+        if done is not None and done.status is not StepStatus.COMPENSATED and not _finished(step, done, state):
+            events.append(done.ended)
+    return min((event for event in events if event is not None), default=None)
 
 
 def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
     """The finished steps of a run that was just reopened, oldest start first: what its new Decider is given."""
     steps = [state.steps[step.name] for step in job.steps if step.name in state.steps]
     done = [step for step in steps if step.status is not StepStatus.PENDING]
-    done.sort(key=lambda step: step.started_at or 0)
+    done.sort(key=_place)
     return {step.name: step.status for step in done}
+
+
+def _place(step: StepState) -> int:
+    """Where in the run's history an ended step stands: at its start, or at its end when no attempt of it started."""
+    place = step.ended if step.began is None else step.began
+    assert place is not None
+    return place
 
 
 def restore(job: Job, events: Iterable[Event]) -> tuple[RunState, Decider]:
     """The state and the Decider of a run, from its whole history.
 
     Actions that the history led to are not repeated: what is outstanding is `Decider.active()` and `.undoing`
-    compared with the state's steps. HistoryError where the events are no history.
+    compared with the state's steps. `job` is the definition of the last try; earlier ones may have had another.
+    HistoryError where the events are no history.
     """
     state = RunState()
     decider = Decider(job)
+    since: list[Event] = []  # the last reopening
     for event in events:
         state.apply(event)
         if event.type is EventType.RUN_REOPENED:
             decider = Decider(job, kept(job, state))
+            since.clear()
         else:
-            decider.feed(event)
+            since.append(event)
+    for event in since:
+        decider.feed(event)
     return state, decider

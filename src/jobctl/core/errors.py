@@ -82,3 +82,7 @@ class NotFoundError(JobctlError):
 class StoreError(JobctlError):
     code = "store"
     exit_code = 4
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be written just now: full, locked, a disk error. An engine keeps what it has and tries again."""

@@ -19,9 +19,9 @@ class EventType(StrEnum):
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_ENDED = "attempt_ended"  # an Outcome's fields; retry_at when another attempt follows, else why
-    STEP_ENDED = "step_ended"  # status, error: a step that ended outside of an attempt
+    STEP_ENDED = "step_ended"  # status, error; undo for its compensation: ended outside of an attempt
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
-    UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED
+    UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
     RUN_PAUSED = "run_paused"  # reason, by
     RUN_UNPAUSED = "run_unpaused"
     CANCEL_REQUESTED = "cancel_requested"  # reason, by
@@ -82,6 +82,9 @@ _STEP_EVENTS = frozenset(
 )
 
 
+_UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an attempt may start from
+
+
 class HistoryError(Exception):
     """An event that cannot follow the ones before it: a damaged store or a defect, never a user's mistake."""
 
@@ -104,9 +107,11 @@ class StepState:
 
     __slots__ = (
         "attempts",
+        "began",
         "checked",
         "cursor",
         "earlier",
+        "ended",
         "error",
         "name",
         "outputs",
@@ -122,6 +127,10 @@ class StepState:
         self.attempts: list[AttemptState] = []
         self.earlier = 0
         self.started_at: int | None = None  # first attempt of this try
+        # Which event of the run's history started it in this try, and which ended it. What came before what is
+        # asked of these: two events may share a millisecond, and clocks are set back.
+        self.began: int | None = None
+        self.ended: int | None = None
         self.retry_at: int | None = None
         self.cursor: str | None = None
         self.outputs: Mapping[str, Any] = {}
@@ -134,8 +143,10 @@ class StepState:
         return len(self.attempts) - self.earlier
 
     def start(self, number: int, at: int) -> None:
-        if number != len(self.attempts) + 1 or self.status is StepStatus.RUNNING:
-            raise HistoryError(f"step {self.name}: attempt {number} cannot start after {len(self.attempts)}")
+        if number != len(self.attempts) + 1 or self.status not in _UNFINISHED:
+            raise HistoryError(
+                f"step {self.name}: attempt {number} cannot start after {len(self.attempts)} when it is {self.status}"
+            )
         self.attempts.append(AttemptState(number, at))
         self.status = StepStatus.RUNNING
         self.retry_at = None
@@ -160,10 +171,21 @@ class StepState:
             self.outputs = data.get("outputs", {})
             self.stdout = data.get("stdout")
 
+    def end_outside(self, data: Mapping[str, Any]) -> None:
+        """It ended with no attempt running: before the first, between two, or because what it waited for came."""
+        if self.status not in _UNFINISHED:
+            raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
+        self.status = StepStatus(data["status"])
+        self.error = data.get("error")
+        self.retry_at = None
+
     def reset(self) -> None:
+        # The cursor is for work that was left unfinished. Work that is asked for again begins at its beginning.
+        if self.status in (StepStatus.SUCCEEDED, StepStatus.COMPENSATED):
+            self.cursor = None
         self.status = StepStatus.PENDING
         self.earlier = len(self.attempts)
-        self.started_at = self.retry_at = self.error = self.stdout = None
+        self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = None
         self.outputs = {}
         self.checked = False
 
@@ -177,6 +199,10 @@ class RunState:
         self.started_at: int | None = None
         self.try_started_at: int | None = None  # the run's timeout counts from here
         self.finished_at: int | None = None
+        # The event of this try after which only its end was left: a request, the timeout, the first undo. A step that
+        # fails for good is another such event, but whether it does is the job's to say.
+        self.stopped: int | None = None
+        self.events = 0  # how many there are so far
         self.reason: str | None = None
         self.params: Mapping[str, Any] = {}
         self.trigger = "manual"
@@ -195,8 +221,21 @@ class RunState:
             state = self.steps[name] = StepState(name)
         return state
 
+    def undo_of(self, name: str) -> StepState:
+        state = self.undo.get(name)
+        if state is None:
+            state = self.undo[name] = StepState(name)
+        return state
+
     def apply(self, event: Event) -> None:
-        """Add one event. HistoryError when it cannot follow what is there."""
+        """Add one event. HistoryError when it cannot follow what is there, or does not say what it must."""
+        try:
+            self._apply(event)
+        except (KeyError, ValueError) as error:
+            raise HistoryError(f"{event.type} is damaged: {error}") from error
+        self.events += 1
+
+    def _apply(self, event: Event) -> None:
         kind = event.type
         if kind in _STEP_EVENTS:
             if self.status is not _R and self.status is not _P:
@@ -206,13 +245,17 @@ class RunState:
         if kind is EventType.RUN_ENDED:
             if self.status is not _R and self.status is not _P and self.status is not _Q:
                 raise HistoryError(f"a run that is {self.status} ends again")
-            self.status = RunStatus(event.data["status"])
+            status = RunStatus(event.data["status"])
+            if not status.final:
+                raise HistoryError(f"a run cannot end as {status}")
+            self.status = status
             self.reason = event.data.get("reason")
             self.finished_at = event.at
-            for step in self.steps.values():  # a step between two attempts when the run ended will not go on
-                if step.status is StepStatus.WAITING:
-                    step.status = StepStatus.CANCELED
-                    step.retry_at = None
+            for states in (self.steps, self.undo):  # what is between two attempts when the run ends will not go on
+                for step in states.values():
+                    if step.status is StepStatus.WAITING:
+                        step.status = StepStatus.CANCELED
+                        step.retry_at = None
             return
         after = TRANSITIONS.get((self.status, kind))
         if after is None:
@@ -227,39 +270,54 @@ class RunState:
             if self.started_at is None:
                 self.started_at = self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
-            self.finished_at = self.reason = None
+            self.finished_at = self.reason = self.stopped = None
             self.try_started_at = event.at
             for name in event.data["redo"]:
                 if name in self.steps:
                     self.steps[name].reset()
-                if name in self.undo:
-                    self.undo[name].reset()
+            # Also those of steps that are kept: an undo that failed is due again, with fresh retries, if this fails.
+            for undo in self.undo.values():
+                undo.reset()
         elif kind is EventType.RUN_UNPAUSED:
+            self.reason = None
             if self.started_at is None:
                 self.status = _Q
         else:
             self.reason = event.data.get("reason", self.reason)
+            if kind is not EventType.RUN_PAUSED and self.stopped is None:
+                self.stopped = self.events
 
     def _apply_step(self, event: Event) -> None:
         kind = event.type
-        if kind is EventType.ATTEMPT_STARTED:
-            self.step(event.step).start(event.number, event.at)
-        elif kind is EventType.ATTEMPT_ENDED:
-            self.step(event.step).end(event)
-        elif kind is EventType.STEP_ENDED:
-            step = self.step(event.step)
-            step.status = StepStatus(event.data["status"])
-            step.error = event.data.get("error")
-            step.retry_at = None
-        elif kind is EventType.UNDO_STARTED:
-            if event.step not in self.undo:
-                self.undo[event.step] = StepState(event.step)
-            self.undo[event.step].start(event.number, event.at)
-        else:
-            undo = self.undo[event.step]
-            undo.end(event)
+        if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
+            if event.step not in self.steps:
+                raise HistoryError(f"{kind}: step {event.step} has not run")
+            undo = self.undo.get(event.step)
+            if undo is None:
+                undo = self.undo[event.step] = StepState(event.step)
+            if kind is EventType.UNDO_STARTED:
+                undo.start(event.number, event.at)
+                if self.stopped is None:
+                    self.stopped = self.events
+            elif event.number:
+                undo.end(event)
+            else:
+                undo.end_outside(event.data)
             if undo.status is StepStatus.SUCCEEDED:
                 self.steps[event.step].status = StepStatus.COMPENSATED
+            return
+        step = self.step(event.step)
+        if kind is EventType.ATTEMPT_STARTED:
+            step.start(event.number, event.at)
+            if step.began is None:
+                step.began = self.events
+        else:
+            if kind is EventType.ATTEMPT_ENDED:
+                step.end(event)
+            else:
+                step.end_outside(event.data)
+            if step.status is not StepStatus.WAITING:
+                step.ended = self.events
 
 
 def replay(events: Iterable[Event]) -> RunState:

@@ -258,6 +258,15 @@ class Job:
         raise KeyError(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A line that steps stand in. `concurrency`: so many of its steps at a time, None = no limit."""
+
+    name: str
+    concurrency: int | None = None
+    priority: int = 0
+
+
 # How each field that is not a plain value is read back. A new dataclass field with structure needs a line here;
 # tests/core/test_model.py round-trips a job that uses every field and fails when it is forgotten.
 _NESTED: dict[tuple[type, str], Any] = {}

@@ -1,0 +1,476 @@
+"""The command line as a table for cli/argv.py. Made from cli/app.py by `python -m jobctl.cli.interface`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.cli.argv import Table
+
+COMMANDS: Table = {
+    '': {
+        'summary': 'Durable jobs from one TOML file: runs that finish, whatever is killed.',
+        'group': True,
+        'options': {'--file': ('file',
+                    'list',
+                    (),
+                    'FILE',
+                    "A definitions file; may be given several times. Without it: ./jobs.toml, then the user's "
+                    'config folder, then /etc/jobctl.'),
+         '-f': ('file',
+                'list',
+                (),
+                'FILE',
+                "A definitions file; may be given several times. Without it: ./jobs.toml, then the user's config "
+                'folder, then /etc/jobctl.'),
+         '--state-dir': ('state_dir', 'text', (), 'DIR', 'Where runs are recorded.'),
+         '--json': ('json', 'flag', (), '', 'Print one JSON document instead of text.'),
+         '--quiet': ('quiet', 'flag', (), '', 'Say only what went wrong.'),
+         '-q': ('quiet', 'flag', (), '', 'Say only what went wrong.'),
+         '--verbose': ('verbose', 'flag', (), '', 'Say more.'),
+         '-v': ('verbose', 'flag', (), '', 'Say more.'),
+         '--color': ('color',
+                     'text',
+                     ('auto', 'always', 'never'),
+                     'auto|always|never',
+                     'Colour in the output. Without it: on a terminal, unless NO_COLOR is set.'),
+         '--no-input': ('no_input', 'flag', (), '', 'Never ask anything.'),
+         '--version': ('version', 'version', (), '', 'Print the version and end.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {'file': [],
+         'state_dir': None,
+         'json': False,
+         'quiet': False,
+         'verbose': False,
+         'color': None,
+         'no_input': False},
+        "page": """\
+Usage: jobctl [OPTIONS] COMMAND [ARGS]...
+
+  Durable jobs from one TOML file: runs that finish, whatever is killed.
+
+Options:
+  -f, --file FILE            A definitions file; may be given several times.
+                             Without it: ./jobs.toml, then the user's config
+                             folder, then /etc/jobctl.
+  --state-dir DIR            Where runs are recorded.
+  --json                     Print one JSON document instead of text.
+  -q, --quiet                Say only what went wrong.
+  -v, --verbose              Say more.
+  --color auto|always|never  Colour in the output. Without it: on a terminal,
+                             unless NO_COLOR is set.
+  --no-input                 Never ask anything.
+  --version                  Print the version and end.
+  -h, --help                 Show this message and exit.
+
+Commands:
+  init        Write a small commented jobs.toml to start from.
+  run         Run a job here, in the foreground.
+  status      Show what runs, or one run in detail.
+  history     List past runs, newest first, or the events of one run.
+  logs        Print a run's output.
+  resume      Take up a paused, interrupted or unsuccessful run.
+  pause       Start no new attempt of these runs until `resume`.
+  cancel      Stop runs gracefully: ask, compensate, clean up.
+  terminate   Kill runs: nothing else of them runs, no compensation either.
+  wait        Wait until runs end, whatever their end.
+  list        List the jobs that are defined.
+  show        Show a job as jobctl understands it, defaults included.
+  validate    Check definitions files and print every problem.
+  doctor      Check this installation: versions, folders, database, leftovers.
+  completion  Print the completion script for a shell.
+  schema      Print the JSON schema of jobs.toml, for editors.
+
+  Start here: `jobctl init` writes a jobs.toml, `jobctl run hello` runs it.""",
+    },
+    'init': {
+        'summary': 'Write a small commented jobs.toml to start from.',
+        'group': False,
+        'options': {'--force': ('force', 'flag', (), '', 'Overwrite the file if there is one.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('path', 'optional', (), 'PATH'),),
+        'defaults': {'path': 'jobs.toml', 'force': False},
+        "page": """\
+Usage: jobctl init [OPTIONS] [PATH]
+
+  Write a small commented jobs.toml to start from.
+
+Arguments:
+  PATH  The file to write. Default: jobs.toml.
+
+Options:
+  --force     Overwrite the file if there is one.
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'run': {
+        'summary': 'Run a job here, in the foreground.',
+        'group': False,
+        'options': {'--param': ('params', 'list', (), 'K=V', 'A parameter of the run; may be given several times.'),
+         '-p': ('params', 'list', (), 'K=V', 'A parameter of the run; may be given several times.'),
+         '--wait': ('wait',
+                    'text',
+                    (),
+                    'DURATION',
+                    'Wait that long (20s, 5m), then leave the run to the daemon.'),
+         '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('job', 'one', (), 'JOB'),),
+        'defaults': {'job': None, 'params': [], 'wait': None, 'detach': False},
+        "page": """\
+Usage: jobctl run [OPTIONS] JOB
+
+  Run a job here, in the foreground.
+
+  Ctrl-C cancels it gracefully; a second one stops waiting and kills. The exit
+  code is the run's: 0 succeeded, 1 failed, 124 timed out, 130 canceled, 137
+  terminated; 75 when --wait ended first.
+
+Arguments:
+  JOB  The job's name.  [required]
+
+Options:
+  -p, --param K=V  A parameter of the run; may be given several times.
+  --wait DURATION  Wait that long (20s, 5m), then leave the run to the daemon.
+  --detach         Hand the run to the daemon, print its id and end.
+  -h, --help       Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'status': {
+        'summary': 'Show what runs, or one run in detail.',
+        'group': False,
+        'options': {'--exit-status': ('exit_status', 'flag', (), '', "End with the run's exit code, as `run` would."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('target', 'optional', (), 'RUN|JOB'),),
+        'defaults': {'target': None, 'exit_status': False},
+        "page": """\
+Usage: jobctl status [OPTIONS] [RUN|JOB]
+
+  Show what runs, or one run in detail.
+
+Arguments:
+  RUN|JOB  A run, or a job for its latest run.
+
+Options:
+  --exit-status  End with the run's exit code, as `run` would.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'history': {
+        'summary': 'List past runs, newest first, or the events of one run.',
+        'group': False,
+        'options': {'--limit': ('limit', 'integer', (), 'N', 'At most so many.'),
+         '--since': ('since', 'text', (), 'TIME', 'Only from then on: a time, or how long ago (2h, 7d).'),
+         '--until': ('until', 'text', (), 'TIME', 'Only before then: a time, or how long ago.'),
+         '--status': ('status',
+                      'list',
+                      ('queued',
+                       'running',
+                       'paused',
+                       'succeeded',
+                       'failed',
+                       'canceled',
+                       'timed_out',
+                       'terminated'),
+                      'STATUS',
+                      'Only runs with this status: queued, running, paused, succeeded, failed, canceled, '
+                      'timed_out, terminated. May be given several times.'),
+         '--tag': ('tag', 'text', (), 'TAG', 'Only jobs with this tag.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('target', 'optional', (), 'JOB|RUN'),),
+        'defaults': {'target': None, 'limit': 20, 'since': None, 'until': None, 'status': [], 'tag': None},
+        "page": """\
+Usage: jobctl history [OPTIONS] [JOB|RUN]
+
+  List past runs, newest first, or the events of one run.
+
+Arguments:
+  JOB|RUN  A job for its runs, a run for its events.
+
+Options:
+  --limit N        At most so many.  [default: 20]
+  --since TIME     Only from then on: a time, or how long ago (2h, 7d).
+  --until TIME     Only before then: a time, or how long ago.
+  --status STATUS  Only runs with this status: queued, running, paused,
+                   succeeded, failed, canceled, timed_out, terminated. May be
+                   given several times.
+  --tag TAG        Only jobs with this tag.
+  -h, --help       Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'logs': {
+        'summary': "Print a run's output.",
+        'group': False,
+        'options': {'--follow': ('follow', 'flag', (), '', 'Go on until the run ends.'),
+         '-f': ('follow', 'flag', (), '', 'Go on until the run ends.'),
+         '--attempt': ('attempt', 'integer', (), 'N', 'This attempt instead of the last one.'),
+         '--tail': ('tail', 'integer', (), 'N', 'Only the last N lines.'),
+         '--raw': ('raw', 'flag', (), '', 'The bytes as they were written, control sequences included.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'), ('step', 'optional', (), 'STEP')),
+        'defaults': {'run': None, 'step': None, 'follow': False, 'attempt': None, 'tail': None, 'raw': False},
+        "page": """\
+Usage: jobctl logs [OPTIONS] RUN [STEP]
+
+  Print a run's output.
+
+  After `logs`, -f means --follow; definitions files are named with --file, or
+  with -f before `logs`.
+
+Arguments:
+  RUN   A run's id, a unique beginning of one, or a job's name for its latest
+        run.  [required]
+  STEP  Only this step's output.
+
+Options:
+  -f, --follow  Go on until the run ends.
+  --attempt N   This attempt instead of the last one.
+  --tail N      Only the last N lines.
+  --raw         The bytes as they were written, control sequences included.
+  -h, --help    Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'resume': {
+        'summary': 'Take up a paused, interrupted or unsuccessful run. Finished steps keep their results.',
+        'group': False,
+        'options': {'--from': ('from_step', 'text', (), 'STEP', 'Also redo this step and what needs it.'),
+         '--updated': ('updated', 'flag', (), '', 'Take the definition as the file has it now.'),
+         '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'),),
+        'defaults': {'run': None, 'from_step': None, 'updated': False, 'detach': False},
+        "page": """\
+Usage: jobctl resume [OPTIONS] RUN
+
+  Take up a paused, interrupted or unsuccessful run. Finished steps keep their
+  results.
+
+Arguments:
+  RUN  A run's id, a unique beginning of one, or a job's name for its latest
+       run.  [required]
+
+Options:
+  --from STEP  Also redo this step and what needs it.
+  --updated    Take the definition as the file has it now.
+  --detach     Hand the run to the daemon, print its id and end.
+  -h, --help   Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'pause': {
+        'summary': 'Start no new attempt of these runs until `resume`.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'reason': None},
+        "page": """\
+Usage: jobctl pause [OPTIONS] RUN...
+
+  Start no new attempt of these runs until `resume`.
+
+Arguments:
+  RUN...  Run ids, unique beginnings of them, or jobs' names for their latest
+          runs.  [required]
+
+Options:
+  --reason TEXT  Kept in the run's history.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'cancel': {
+        'summary': 'Stop runs gracefully: ask, compensate, clean up.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'reason': None},
+        "page": """\
+Usage: jobctl cancel [OPTIONS] RUN...
+
+  Stop runs gracefully: ask, compensate, clean up.
+
+Arguments:
+  RUN...  Run ids, unique beginnings of them, or jobs' names for their latest
+          runs.  [required]
+
+Options:
+  --reason TEXT  Kept in the run's history.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'terminate': {
+        'summary': 'Kill runs: nothing else of them runs, no compensation either.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'reason': None},
+        "page": """\
+Usage: jobctl terminate [OPTIONS] RUN...
+
+  Kill runs: nothing else of them runs, no compensation either.
+
+Arguments:
+  RUN...  Run ids, unique beginnings of them, or jobs' names for their latest
+          runs.  [required]
+
+Options:
+  --reason TEXT  Kept in the run's history.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'wait': {
+        'summary': 'Wait until runs end, whatever their end.',
+        'group': False,
+        'options': {'--timeout': ('timeout', 'text', (), 'DURATION', 'Wait at most that long (20s, 5m).'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'timeout': None},
+        "page": """\
+Usage: jobctl wait [OPTIONS] RUN...
+
+  Wait until runs end, whatever their end.
+
+Arguments:
+  RUN...  Run ids, unique beginnings of them, or jobs' names for their latest
+          runs.  [required]
+
+Options:
+  --timeout DURATION  Wait at most that long (20s, 5m).
+  -h, --help          Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'list': {
+        'summary': 'List the jobs that are defined.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
+        "page": """\
+Usage: jobctl list [OPTIONS]
+
+  List the jobs that are defined.
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'show': {
+        'summary': 'Show a job as jobctl understands it, defaults included.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('job', 'one', (), 'JOB'),),
+        'defaults': {'job': None},
+        "page": """\
+Usage: jobctl show [OPTIONS] JOB
+
+  Show a job as jobctl understands it, defaults included.
+
+Arguments:
+  JOB  The job's name.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'validate': {
+        'summary': 'Check definitions files and print every problem.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('files', 'any', (), 'FILE...'),),
+        'defaults': {'files': []},
+        "page": """\
+Usage: jobctl validate [OPTIONS] [FILE...]
+
+  Check definitions files and print every problem.
+
+Arguments:
+  FILE...  The files to check, - for standard input. Default: those that would
+           be used.
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'doctor': {
+        'summary': 'Check this installation: versions, folders, database, leftovers.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
+        "page": """\
+Usage: jobctl doctor [OPTIONS]
+
+  Check this installation: versions, folders, database, leftovers.
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'completion': {
+        'summary': 'Print the completion script for a shell.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('shell', 'one', ('bash', 'zsh', 'fish'), 'bash|zsh|fish'),),
+        'defaults': {'shell': None},
+        "page": """\
+Usage: jobctl completion [OPTIONS] bash|zsh|fish
+
+  Print the completion script for a shell.
+
+Arguments:
+  bash|zsh|fish  The shell.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schema': {
+        'summary': 'Print the JSON schema of jobs.toml, for editors.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
+        "page": """\
+Usage: jobctl schema [OPTIONS]
+
+  Print the JSON schema of jobs.toml, for editors.
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+}

@@ -1,0 +1,359 @@
+"""What can be said on the command line: every command's name, arguments, options and help, each declared once.
+
+Nothing is done here. A declaration's body is its help; what the command does is `main` in `cli/<command>.py`. Typer is
+slow to import, so ordinary calls never come here: `python -m jobctl.cli.interface` writes what is declared as a table
+(cli/_interface.py), cli/argv.py reads argv with it, and only what it does not understand is parsed, and refused, here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+import jobctl
+from jobctl.core.errors import UsageError
+from jobctl.core.model import RunStatus
+from jobctl.core.suggest import closest
+
+if TYPE_CHECKING:
+    from jobctl.cli.argv import Call
+
+GLOBAL_HELP = "Global options work here too: jobctl --help lists them."
+
+
+class _Command(TyperCommand):
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """`[OPTIONS] JOB [STEP]`: required arguments bare, others in brackets."""
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return ["[OPTIONS]", *(str(p.metavar) if p.required else f"[{p.metavar}]" for p in arguments)]
+
+
+def _understood(call: tuple[str, dict[str, Any]], **flags: Any) -> Call:
+    command, values = call
+    return command, {**flags, "file": list(flags["file"])}, values
+
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    suggest_commands=False,
+    result_callback=_understood,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 80, "max_content_width": 80},
+    epilog="Start here: `jobctl init` writes a jobs.toml, `jobctl run hello` runs it.",
+)
+
+
+def command(function: Callable[..., None], *, to: typer.Typer = app, group: str = "") -> Callable[..., None]:
+    """Declare a command. `run` is done by cli/run.py; with group "schedule", `next` by cli/schedule_next.py."""
+    name = function.__name__.rstrip("_")
+    path = f"{group} {name}".strip()
+
+    @wraps(function)
+    def call(**values: Any) -> tuple[str, dict[str, Any]]:
+        return path, values
+
+    to.command(name, cls=_Command, epilog=GLOBAL_HELP)(call)
+    return function
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"jobctl {jobctl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    file: Annotated[
+        list[str],
+        typer.Option(
+            "-f",
+            "--file",
+            metavar="FILE",
+            default_factory=list,
+            show_default=False,
+            help="A definitions file; may be given several times. Without it: ./jobs.toml, then the user's config"
+            " folder, then /etc/jobctl.",
+        ),
+    ],
+    state_dir: Annotated[
+        str | None, typer.Option("--state-dir", metavar="DIR", help="Where runs are recorded.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say only what went wrong.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")] = False,
+    color: Annotated[
+        str | None,
+        typer.Option(
+            "--color",
+            click_type=typer.main.TyperChoice(["auto", "always", "never"]),
+            metavar="auto|always|never",
+            help="Colour in the output. Without it: on a terminal, unless NO_COLOR is set.",
+        ),
+    ] = None,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask anything.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, expose_value=False, callback=_version, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Durable jobs from one TOML file: runs that finish, whatever is killed."""
+
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's name.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run's id, a unique beginning of one, or a job's name for its latest run."),
+]
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Run ids, unique beginnings of them, or jobs' names for their latest runs."),
+]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept in the run's history.")]
+DetachOption = Annotated[bool, typer.Option("--detach", help="Hand the run to the daemon, print its id and end.")]
+
+
+@command
+def init(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", show_default=False, help="The file to write. Default: jobs.toml.")
+    ] = "jobs.toml",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if there is one.")] = False,
+) -> None:
+    """Write a small commented jobs.toml to start from."""
+
+
+@command
+def run(
+    job: JobArgument,
+    params: Annotated[
+        list[str],
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="K=V",
+            default_factory=list,
+            show_default=False,
+            help="A parameter of the run; may be given several times.",
+        ),
+    ],
+    wait: Annotated[
+        str | None,
+        typer.Option("--wait", metavar="DURATION", help="Wait that long (20s, 5m), then leave the run to the daemon."),
+    ] = None,
+    detach: DetachOption = False,
+) -> None:
+    """Run a job here, in the foreground.
+
+    Ctrl-C cancels it gracefully; a second one stops waiting and kills. The exit code is the run's: 0 succeeded,
+    1 failed, 124 timed out, 130 canceled, 137 terminated; 75 when --wait ended first.
+    """
+
+
+@command
+def status(
+    target: Annotated[str | None, typer.Argument(metavar="RUN|JOB", help="A run, or a job for its latest run.")] = None,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="End with the run's exit code, as `run` would.")
+    ] = False,
+) -> None:
+    """Show what runs, or one run in detail."""
+
+
+@command
+def history(
+    target: Annotated[
+        str | None, typer.Argument(metavar="JOB|RUN", help="A job for its runs, a run for its events.")
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.")] = 20,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only from then on: a time, or how long ago (2h, 7d).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only before then: a time, or how long ago.")
+    ] = None,
+    status: Annotated[
+        list[str],
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            click_type=typer.main.TyperChoice([s.value for s in RunStatus]),
+            default_factory=list,
+            show_default=False,
+            help=f"Only runs with this status: {', '.join(RunStatus)}. May be given several times.",
+        ),
+    ],
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only jobs with this tag.")] = None,
+) -> None:
+    """List past runs, newest first, or the events of one run."""
+
+
+@command
+def logs(
+    run: RunArgument,
+    step: Annotated[str | None, typer.Argument(metavar="STEP", help="Only this step's output.")] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", metavar="N", help="This attempt instead of the last one.")
+    ] = None,
+    tail: Annotated[int | None, typer.Option("--tail", metavar="N", help="Only the last N lines.")] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The bytes as they were written, control sequences included.")
+    ] = False,
+) -> None:
+    """Print a run's output.
+
+    After `logs`, -f means --follow; definitions files are named with --file, or with -f before `logs`.
+    """
+
+
+@command
+def resume(
+    run: RunArgument,
+    from_step: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Also redo this step and what needs it.")
+    ] = None,
+    updated: Annotated[bool, typer.Option("--updated", help="Take the definition as the file has it now.")] = False,
+    detach: DetachOption = False,
+) -> None:
+    """Take up a paused, interrupted or unsuccessful run. Finished steps keep their results."""
+
+
+@command
+def pause(runs: RunsArgument, reason: ReasonOption = None) -> None:
+    """Start no new attempt of these runs until `resume`."""
+
+
+@command
+def cancel(runs: RunsArgument, reason: ReasonOption = None) -> None:
+    """Stop runs gracefully: ask, compensate, clean up."""
+
+
+@command
+def terminate(runs: RunsArgument, reason: ReasonOption = None) -> None:
+    """Kill runs: nothing else of them runs, no compensation either."""
+
+
+@command
+def wait(
+    runs: RunsArgument,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="Wait at most that long (20s, 5m).")
+    ] = None,
+) -> None:
+    """Wait until runs end, whatever their end."""
+
+
+@command
+def list_() -> None:
+    """List the jobs that are defined."""
+
+
+@command
+def show(job: JobArgument) -> None:
+    """Show a job as jobctl understands it, defaults included."""
+
+
+@command
+def validate(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            default_factory=list,
+            show_default=False,
+            help="The files to check, - for standard input. Default: those that would be used.",
+        ),
+    ],
+) -> None:
+    """Check definitions files and print every problem."""
+
+
+@command
+def doctor() -> None:
+    """Check this installation: versions, folders, database, leftovers."""
+
+
+@command
+def completion(
+    shell: Annotated[
+        str,
+        typer.Argument(
+            metavar="bash|zsh|fish", click_type=typer.main.TyperChoice(["bash", "zsh", "fish"]), help="The shell."
+        ),
+    ],
+) -> None:
+    """Print the completion script for a shell."""
+
+
+@command
+def schema() -> None:
+    """Print the JSON schema of jobs.toml, for editors."""
+
+
+def parse(args: list[str], to: typer.Typer = app) -> Call | int:
+    """What argv asks for; an exit code when a help page or the version was asked for and has been printed.
+
+    UsageError when it cannot be understood.
+    """
+    try:
+        meant: Call | int = tree(to).main(args, prog_name="jobctl", standalone_mode=False)
+    except typer.TyperException as error:
+        raise _usage_error(error) from None
+    return meant
+
+
+def tree(of: typer.Typer = app) -> TyperGroup:
+    """The commands as typer's objects, with the global options accepted at every level."""
+    root = typer.main.get_group(of)
+    for child in root.commands.values():
+        _accept_globals(root, child)
+    return root
+
+
+def _accept_globals(root: TyperGroup, child: Any) -> None:
+    taken = {name for param in child.params for name in param.opts}
+    for param in root.params:
+        twin: Any = copy.copy(param)
+        twin.opts = [name for name in param.opts if name not in taken]
+        twin.hidden = True  # one line at the page's end stands for all of them
+        if twin.expose_value:
+            twin.expose_value = False
+            twin.callback = _merge
+        child.params.append(twin)
+    for grandchild in getattr(child, "commands", {}).values():
+        _accept_globals(root, grandchild)
+
+
+def _merge(ctx: typer.Context, param: Any, value: Any) -> None:
+    """Said after the command: adds to what was said before it, or replaces it."""
+    flags = ctx.find_root().params
+    if param.multiple:
+        flags[param.name] = [*flags[param.name], *value]
+    elif value is not None and value is not False:
+        flags[param.name] = value
+
+
+def _usage_error(error: Any) -> UsageError:
+    # "No such option: --jsn" and "No such command 'rnu'." become our two lines.
+    text = str(error.format_message() if not getattr(error, "possibilities", None) else error.message)
+    ctx = error.ctx
+    where = ctx.command_path if ctx else "jobctl"
+    if text == "Missing command.":
+        return UsageError("no command given", hint=f"`{where} --help` lists the commands")
+    guesses = list(getattr(error, "possibilities", None) or [])
+    if text.startswith("No such command"):
+        guesses = [closest(text.split("'")[1], ctx.command.commands)]
+    elif text.startswith("Got unexpected extra argument"):
+        text = "unexpected argument: " + text.rpartition("(")[2].rstrip(")")
+    guess = f"did you mean {guesses[0]}? " if guesses and guesses[0] else ""
+    return UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{guess}`{where} --help` shows what can be said")

@@ -1,0 +1,180 @@
+"""`jobctl doctor`: what is wrong with this installation, each thing with a way out. It repairs nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import jobctl
+from jobctl.cli import load, output
+from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, StoreError
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
+LITTLE_SPACE = 100 * 1024 * 1024  # bytes
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    status: str  # ok | warn | fail
+    message: str
+    hint: str = ""
+
+
+def main(settings: Settings) -> int:
+    """Prints every check; 1 when one of them fails."""
+    checks = list(_checks(settings))
+    failed = any(check.status == FAIL for check in checks)
+    if settings.json:
+        output.print_json({"ok": not failed, "checks": [check._asdict() for check in checks]})
+        return int(failed)
+    color = output.colored(settings.color)
+    for check in checks:
+        if settings.quiet and check.status == OK:
+            continue
+        status = output.paint(f"{check.status:<4}", COLORS[check.status], on=color)
+        output_line = f"{check.name:<12} {check.message}"
+        print(f"{status}  {output.safe(output_line)}")
+        if check.hint:
+            print(f"{'':<19}{output.safe(check.hint)}")
+    return int(failed)
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    yield _versions()
+    yield _shell()
+    yield _pidfd()
+    yield _definitions(settings)
+    state = _state_dir(settings)
+    yield state
+    if state.status != FAIL:
+        yield from _store(settings)
+
+
+def _versions() -> Check:
+    import platform
+    import sqlite3
+
+    return Check(
+        "versions",
+        OK,
+        f"jobctl {jobctl.__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+    )
+
+
+def _shell() -> Check:
+    import subprocess
+
+    try:
+        # What every keeper needs of it: a redirection that refuses to overwrite.
+        done = subprocess.run(
+            ["/bin/sh", "-c", "set -C; echo $$"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10
+        )
+        works = done.returncode == 0 and done.stdout.strip().isdigit()
+    except (OSError, subprocess.TimeoutExpired):
+        works = False
+    if works:
+        return Check("shell", OK, "/bin/sh works")
+    return Check("shell", FAIL, "/bin/sh does not run", "every attempt runs under it: install a POSIX shell there")
+
+
+def _pidfd() -> Check:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return Check(
+            "processes",
+            WARN,
+            "this system has no pidfd: the end of a process is noticed later",
+            "Linux 5.3 or newer has it; a container may forbid it (seccomp)",
+        )
+    return Check("processes", OK, "pidfd is there")
+
+
+def _definitions(settings: Settings) -> Check:
+    if not settings.files:
+        return Check("definitions", WARN, "there is no definitions file", "`jobctl init` writes one; --file names one")
+    files = ", ".join(settings.files)
+    try:
+        jobs = load.load(settings)
+    except DefinitionError as error:
+        problem = error.problems[0]
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        return Check("definitions", FAIL, f"{problem}{more}", "`jobctl validate` lists every problem")
+    return Check("definitions", OK, f"{files}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}")
+
+
+def _state_dir(settings: Settings) -> Check:
+    from jobctl.settings import state_dir_ready
+
+    try:
+        path = state_dir_ready(settings.state_dir, create=False)
+    except StoreError as error:
+        return Check("state folder", FAIL, error.message, error.hint)
+    if not os.path.exists(path):
+        return Check("state folder", OK, f"{path} is made by the first run")
+    if not os.access(path, os.W_OK | os.X_OK):
+        return Check(
+            "state folder", FAIL, f"{path} cannot be written to", f"chmod 700 {path}, or another one: --state-dir"
+        )
+    space = os.statvfs(path)
+    free = space.f_bavail * space.f_frsize
+    if free < LITTLE_SPACE:
+        from jobctl.text import size
+
+        return Check("state folder", WARN, f"{path}: only {size(free)} are free", "make room on that disk")
+    return Check("state folder", OK, f"{path} on {_filesystem(path)}")
+
+
+def _filesystem(path: str) -> str:
+    from jobctl import settings
+
+    try:
+        with open(settings.MOUNTS, "rb") as file:
+            return settings.filesystem(path, file.read()) or "an unknown file system"
+    except OSError:
+        return "an unknown file system"
+
+
+def _store(settings: Settings) -> Iterator[Check]:
+    from jobctl import executor
+    from jobctl.store.store import Store
+
+    try:
+        with Store(settings.state_dir, create=False) as store:
+            wrong = store.quick_check()
+            if wrong:
+                yield Check(
+                    "store",
+                    FAIL,
+                    f"{store.path} is damaged: {wrong[0]}",
+                    f"put a backup in its place; to save what can be read: sqlite3 {store.path} .recover",
+                )
+                return
+            yield Check("store", OK, f"{store.path} is sound")
+            interrupted = [
+                row.name
+                for row in store.alive()
+                if row.status == "running" and not (row.executor and executor.alive(settings.state_dir, row.executor))
+            ]
+    except NotFoundError:
+        yield Check("store", OK, "nothing has run yet")
+        return
+    except JobctlError as error:
+        yield Check("store", FAIL, error.message, error.hint)
+        return
+    if interrupted:
+        yield Check(
+            "runs",
+            WARN,
+            f"{len(interrupted)} interrupted: {', '.join(interrupted[:5])}{' …' if len(interrupted) > 5 else ''}",
+            f"take one up again with: jobctl resume {interrupted[0]}",
+        )
+    else:
+        yield Check("runs", OK, "none was interrupted")

@@ -1,0 +1,164 @@
+"""A run advanced by this very process: signals, a view of it, its end as an exit code. The views: plain.py, render.py.
+
+`run` and `resume` come here, and `cancel` and `terminate` of a run that no living executor has.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jobctl.core.errors import JobctlError
+from jobctl.core.history import Event, EventType
+from jobctl.engines.local import LiveRun, LocalEngine
+from jobctl.executor import Executor
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.settings import Settings
+
+EXIT_CODES = {"succeeded": 0, "failed": 1, "timed_out": 124, "canceled": 130, "terminated": 137}
+STILL_RUNNING = 75
+TICK_MS = 100
+
+
+class View(Protocol):
+    """What a person, a log file or a program sees of a run that goes on here."""
+
+    wants_ticks: bool  # whether `tick` shows something by itself: output as it comes, a clock
+
+    def begin(self, run: LiveRun) -> None:
+        """Before the first turn, and before anything of the run is recorded."""
+
+    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+        """Events were appended to the run's history; `run.state` has them already."""
+
+    def tick(self) -> None:
+        """Called some ten times a second while the run goes on."""
+
+    def say(self, text: str) -> None:
+        """A remark of ours that must be seen now, beside whatever the view shows."""
+
+    def end(self, run: LiveRun) -> None:
+        """The run is over, or this process is about to stop advancing it. The terminal is as it was before."""
+
+
+def drive(settings: Settings, store: Store, begin: Callable[[LocalEngine], LiveRun]) -> int:
+    """Advance one run until it ends; its exit code. `begin` submits or takes it with the engine it is given.
+
+    The first SIGINT, SIGTERM or SIGHUP cancels it gracefully, a second one kills.
+    """
+    executor = Executor(store.state_dir, "foreground")
+    view = _view(settings, store)
+    engine = LocalEngine(store, executor, observer=view)
+    asked = _Signals(executor.wake_fd)
+    try:
+        run = begin(engine)
+        view.begin(run)
+        troubled: JobctlError | None = None
+        try:
+            while engine.busy:
+                engine.turn(TICK_MS if view.wants_ticks else None)
+                for number in asked.take():
+                    _ask(engine, run, view, number, asked.count)
+                if engine.trouble is not troubled:
+                    troubled = engine.trouble
+                    view.say(f"{troubled}; trying again" if troubled else "the state store can be written again")
+                view.tick()
+        finally:
+            view.end(run)
+    finally:
+        asked.restore()
+        engine.close()
+    status = str(run.state.status)
+    if status == "canceled" and asked.last == signal.SIGTERM:
+        return 128 + signal.SIGTERM
+    return EXIT_CODES[status]
+
+
+def _view(settings: Settings, store: Store) -> View:
+    if settings.json:
+        from jobctl.cli.plain import JsonView
+
+        return JsonView(settings, store)
+    if settings.quiet or not _is_terminal():
+        from jobctl.cli.plain import PlainView
+
+        return PlainView(settings, store)
+    from jobctl.cli.render import LiveView
+
+    return LiveView(settings, store)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _ask(engine: LocalEngine, run: LiveRun, view: View, number: int, count: int) -> None:
+    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    if count == 1:
+        view.say(f"{name}: canceling {run.name}; once more to stop waiting and kill")
+        engine.request(run, EventType.CANCEL_REQUESTED, reason=f"canceled by {name}", by=user())
+    else:
+        view.say(f"{name} again: killing {run.name}")
+        engine.request(run, EventType.TERMINATE_REQUESTED, reason=f"killed by a second {name}", by=user())
+
+
+class _Signals:
+    """SIGINT, SIGTERM and SIGHUP, counted; the pipe wakes the loop. A handler does nothing else."""
+
+    _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self, wake_fd: int) -> None:
+        self.count = 0
+        self.last = 0
+        self._new: list[int] = []
+        self._before: dict[int, Any] = {}
+        for number in self._NUMBERS:
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN and number == signal.SIGHUP:
+                continue  # nohup: it was meant to be ignored
+            self._before[number] = before
+            signal.signal(number, self._came)
+        self._wakeup = signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
+
+    def _came(self, number: int, _: FrameType | None) -> None:
+        self._new.append(number)
+
+    def take(self) -> list[int]:
+        """Those that came since the last call, oldest first."""
+        new: list[int] = []
+        while self._new:
+            number = self._new.pop(0)
+            self.count += 1
+            self.last = number
+            new.append(number)
+        return new
+
+    def restore(self) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+
+def user() -> str:
+    """Who asks, for the history."""
+    name = os.environ.get("LOGNAME") or os.environ.get("USER")
+    if name:
+        return name
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def way_on(run_name: str, status: str) -> str:
+    """How a run that did not succeed is taken up again: the last line of its summary."""
+    return "" if status == "succeeded" else f"take it up again with: jobctl resume {run_name}"

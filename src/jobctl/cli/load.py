@@ -1,0 +1,69 @@
+"""The definitions of all files of the settings as one, for every command that needs jobs. Reading a file and what may
+stand in it: definitions.py and core/definition.py."""
+
+from __future__ import annotations
+
+from jobctl.core.errors import DefinitionError, NotFoundError, Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobctl.core.model import Job
+    from jobctl.settings import Settings
+
+
+def load(settings: Settings) -> dict[str, Job]:
+    """All jobs by name, in the files' order. DefinitionError with the problems of all the files."""
+    from jobctl.definitions import read_file
+
+    jobs: dict[str, Job] = {}
+    problems: list[Problem] = []
+    for file in existing(settings):
+        try:
+            found = read_file(file).jobs
+        except DefinitionError as error:
+            problems += error.problems
+            continue
+        problems += duplicates(jobs, found)
+        jobs.update(found)
+    if any(not problem.warning for problem in problems):
+        raise DefinitionError(sorted(problems, key=lambda problem: problem.warning))
+    return jobs
+
+
+def existing(settings: Settings) -> tuple[str, ...]:
+    """The definitions files to use, without repetition. DefinitionError when there are none."""
+    if not settings.files:
+        raise DefinitionError(
+            [
+                Problem(
+                    "there is no definitions file: no jobs.toml here, in the user's config folder or in /etc/jobctl",
+                    hint="`jobctl init` writes one to start from; --file names one that is elsewhere",
+                )
+            ]
+        )
+    return tuple(dict.fromkeys(settings.files))
+
+
+def duplicates(known: Mapping[str, Job], more: Mapping[str, Job]) -> list[Problem]:
+    """A problem for every job name that two files use."""
+    return [
+        Problem(
+            f"a job of this name is also defined in {known[name].file}",
+            hint="rename one of them, or name only one of the files with --file",
+            file=job.file,
+            job=name,
+        )
+        for name, job in more.items()
+        if name in known
+    ]
+
+
+def find_job(jobs: Mapping[str, Job], name: str) -> Job:
+    """The job of that name. NotFoundError suggests the nearest."""
+    if name in jobs:
+        return jobs[name]
+    from jobctl.core.suggest import did_you_mean
+
+    raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, jobs) if jobs else "`jobctl list`")

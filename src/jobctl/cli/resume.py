@@ -1,0 +1,63 @@
+"""`jobctl resume RUN`: take up a run where it stopped, whatever stopped it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.cli import load, output
+from jobctl.cli.foreground import drive, user
+from jobctl.cli.kept import job_of
+from jobctl.core.errors import JobctlError, UsageError
+from jobctl.core.model import encode
+from jobctl.definitions import env_file_of
+from jobctl.engines import requests
+from jobctl.engines.local import check_supported
+from jobctl.masking import redact
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.settings import Settings
+
+
+def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool) -> int:
+    """Exit code: the run's, when it goes on here; 0 when the process that has it was told to go on."""
+    with Store(settings.state_dir, create=False) as store:
+        row = store.find(run)
+        if detach:
+            raise JobctlError(
+                "there is no daemon here that could go on with the run",
+                hint=f"resume it in the foreground: jobctl resume {row.name}",
+            )
+        held = requests.is_held(store, row)
+        if row.finished_at is None and (from_step is not None or updated):
+            raise UsageError(
+                f"run {row.name} is not over: {'--from' if from_step is not None else '--updated'} starts a new try",
+                hint=f"end it first: jobctl cancel {row.name}",
+            )
+        if held and row.status != "paused":
+            raise JobctlError(f"run {row.name} is running already", hint=f"watch it with: jobctl logs -f {row.name}")
+        if updated:
+            job = load.find_job(load.load(settings), row.job)
+            env_file = env_file_of(job)
+        else:
+            job, env_file = job_of(store, row, strict=True)
+        check_supported(job)
+        if row.finished_at is not None:
+            text = encode(redact(job)) if updated else None
+            requests.reopen(store, row, job, definition=text, from_step=from_step, by=user())
+        elif row.status == "paused":
+            requests.unpause(store, row, by=user())
+            if held:
+                output.note(f"{row.name} goes on where it runs")
+                return 0
+
+        def begin(engine: LocalEngine) -> LiveRun:
+            live = engine.take(row.id, job, env_file=env_file)
+            if live is None:
+                raise JobctlError(
+                    f"run {row.name} was just taken up by another process", hint=f"jobctl logs -f {row.name}"
+                )
+            return live
+
+        return drive(settings, store, begin)

@@ -1,0 +1,58 @@
+"""`jobctl run JOB`: a new run, here, in the foreground."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl import clock
+from jobctl.cli import load
+from jobctl.core.errors import JobctlError, UsageError
+
+if TYPE_CHECKING:
+    from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.settings import Settings
+
+
+def main(settings: Settings, *, job: str, params: list[str], wait: str | None, detach: bool) -> int:
+    """Exit code: the run's. UsageError for parameters that do not fit, JobctlError for what cannot run yet."""
+    from jobctl import masking
+    from jobctl.core import parameters
+    from jobctl.core.model import encode
+    from jobctl.definitions import env_file_of
+    from jobctl.engines.commands import run_values
+    from jobctl.engines.local import check_supported
+
+    definition = load.find_job(load.load(settings), job)
+    given = _given(params)
+    if wait is not None or detach:
+        raise JobctlError(
+            "there is no daemon here that could go on with the run",
+            hint=f"run it in the foreground: jobctl run {job}",
+        )
+    check_supported(definition)
+    from jobctl.settings import state_dir_ready
+    from jobctl.store.store import Store, new_name
+
+    name = new_name(job)
+    values = parameters.values(definition, given, run_values(definition, name, clock.now()))
+    env_file = env_file_of(definition)
+    from jobctl.cli.foreground import drive
+
+    def begin(engine: LocalEngine) -> LiveRun:
+        kept = encode(masking.redact(definition))
+        return engine.submit(name, definition, kept, values, trigger="manual", env_file=env_file)
+
+    with Store(state_dir_ready(settings.state_dir, True)) as store:
+        return drive(settings, store, begin)
+
+
+def _given(params: list[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for text in params:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"-p {text!r} is not KEY=VALUE", hint="for example: -p day=2026-12-24")
+        if key in given:
+            raise UsageError(f"the parameter {key!r} is given twice", hint="give it once")
+        given[key] = value
+    return given

@@ -1,0 +1,58 @@
+"""What cancel, terminate and pause have in common: several runs, each asked for itself, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.cli import output
+from jobctl.cli.exit import show
+from jobctl.core.errors import JobctlError
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
+
+
+def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str]) -> int:
+    """Ask of every run; `ask` returns what became of it. The exit code is that of the first that could not be asked."""
+    code = 0
+    documents: list[dict[str, Any]] = []
+    with Store(settings.state_dir, create=False) as store:
+        for name in dict.fromkeys(runs):
+            try:
+                row = store.find(name)
+                became = ask(store, row)
+            except JobctlError as error:
+                if len(runs) == 1:
+                    raise
+                code = code or show(error, json=False)
+                documents.append({"id": name, "error": error.message})
+                continue
+            documents.append({"id": row.name, "result": became})
+            if not settings.json and not settings.quiet:
+                output.say(f"{row.name}: {became}")
+    if settings.json:
+        output.print_json(documents)
+    return code
+
+
+def carry_out(settings: Settings, store: Store, row: RunRow) -> str:
+    """End here what nobody else will: take the run that was asked to end and see it through. How it ended."""
+    from jobctl.cli.foreground import drive
+    from jobctl.cli.kept import job_of
+    from jobctl.engines.local import LiveRun, LocalEngine
+
+    job, env_file = job_of(store, row, strict=False)
+
+    def begin(engine: LocalEngine) -> LiveRun:
+        live = engine.take(row.id, job, env_file=env_file)
+        if live is None:
+            raise JobctlError(f"run {row.name} was just taken up by another process", hint=f"jobctl status {row.name}")
+        return live
+
+    drive(settings, store, begin)
+    return store.run(row.id).status.replace("_", " ")

@@ -1,0 +1,44 @@
+"""`jobctl validate`: every problem of the definitions files at once. The rules are core/definition.py's."""
+
+from __future__ import annotations
+
+import os
+
+from jobctl.cli import output
+from jobctl.cli.exit import two_lines
+from jobctl.cli.load import duplicates, existing
+from jobctl.definitions import STDIN, check_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.core.errors import Problem
+    from jobctl.core.model import Job
+    from jobctl.settings import Settings
+
+
+def main(settings: Settings, *, files: list[str]) -> int:
+    """Prints the problems; 2 when one of them is an error. `-` is standard input."""
+    named = dict.fromkeys(file if file == STDIN else os.path.abspath(file) for file in files)
+    jobs: dict[str, Job] = {}
+    problems: list[Problem] = []
+    for file in named or existing(settings):
+        found, wrong = check_file(file)
+        problems += wrong
+        if found is not None:
+            problems += duplicates(jobs, found.jobs)
+            jobs.update(found.jobs)
+    failed = any(not problem.warning for problem in problems)
+    if settings.json:
+        output.print_json([output.problem_document(problem) for problem in problems])
+        return 2 if failed else 0
+    for problem in problems:
+        output.say(two_lines(problem))
+    if not failed and not settings.quiet:
+        output.say(f"{_count(len(jobs), 'job')}, {_count(len(problems), 'warning') if problems else 'no problems'}")
+    elif failed:
+        output.note(f"{_count(sum(not problem.warning for problem in problems), 'problem')}")
+    return 2 if failed else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

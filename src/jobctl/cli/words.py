@@ -1,0 +1,96 @@
+"""Parts of a definition in plain words, for `list` and `show`. What they mean is core's business."""
+
+from __future__ import annotations
+
+import shlex
+
+from jobctl.core.durations import format as duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.core.model import Job, Millis, Poll, RetryPolicy, Schedule, Step, Timeouts
+
+
+def schedule(schedule: Schedule, job: Job) -> str:
+    """`30 2 * * * (Europe/Berlin)`, `every 15m`, `once at 2026-12-24T17:00:00+00:00`, and what limits it."""
+    zone = schedule.timezone or job.timezone
+    if schedule.cron is not None:
+        text = schedule.cron + (f" ({zone})" if zone else "")
+    elif schedule.every is not None:
+        text = f"every {duration(schedule.every)}"
+        text += f", offset {duration(schedule.offset)}" if schedule.offset else ""
+    else:
+        text = f"once at {instant(schedule.at or 0)}"
+    if schedule.jitter:
+        text += f", jitter up to {duration(schedule.jitter)}"
+    if schedule.start_at is not None:
+        text += f", from {instant(schedule.start_at)}"
+    if schedule.end_at is not None:
+        text += f", until {instant(schedule.end_at)}"
+    left_out = [*schedule.exclude, *schedule.exclude_dates]
+    return text + (f", except {', '.join(left_out)}" if left_out else "")
+
+
+def instant(ms: Millis) -> str:
+    """RFC 3339, UTC."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
+
+
+def command(command: str | tuple[str, ...]) -> str:
+    """A command as it would be typed."""
+    return command.strip() if isinstance(command, str) else shlex.join(command)
+
+
+def action(step: Step) -> str:
+    """What the step does: `run ./pay`, `sleep 2h`, `wait for the signal paid` …"""
+    if step.command is not None:
+        return f"run {command(step.command)}"
+    if step.signal is not None:
+        return f"wait for the signal {step.signal}"
+    if step.approval is not None:
+        return f"ask for approval: {step.approval}"
+    if step.job is not None:
+        return f"run the job {step.job}"
+    return f"sleep {duration(step.sleep)}" if step.sleep is not None else f"sleep until {step.sleep_until}"
+
+
+def retry(policy: RetryPolicy) -> str:
+    """`up to 3 attempts, 1s between the first two, then 2 times as long each time, at most 1m40s`."""
+    if policy.maximum_attempts == 1:
+        return "one attempt, no retry"
+    text = f"up to {policy.maximum_attempts} attempts" if policy.maximum_attempts else "attempts without limit"
+    text += f", {duration(policy.initial_interval)} between the first two"
+    longest = policy.maximum_interval
+    if longest is None:
+        longest = 100 * policy.initial_interval
+    if policy.backoff_coefficient == 1 or longest <= policy.initial_interval:
+        text += " and all others"
+    elif policy.maximum_attempts != 2:
+        text += f", then {policy.backoff_coefficient:g} times as long each time, at most {duration(longest)}"
+    if policy.non_retryable_exit_codes:
+        text += f"; not after exit code {', '.join(map(str, policy.non_retryable_exit_codes))}"
+    if policy.non_retryable_types:
+        text += f"; not after failures of type {', '.join(policy.non_retryable_types)}"
+    return text
+
+
+def timeouts(timeouts: Timeouts) -> str:
+    """`an attempt 30s, all of them 10m, between heartbeats 10s`; "" where there are none."""
+    named = (
+        ("an attempt", timeouts.start_to_close),
+        ("all of it", timeouts.schedule_to_close),
+        ("between heartbeats", timeouts.heartbeat),
+    )
+    return ", ".join(f"{what} {duration(ms)}" for what, ms in named if ms is not None)
+
+
+def poll(poll: Poll) -> str:
+    """`every 10s, each wait 2 times as long, at most 1m, for at most 1h`."""
+    text = f"every {duration(poll.interval)}"
+    if poll.backoff_coefficient != 1:
+        text += f", each wait {poll.backoff_coefficient:g} times as long"
+    if poll.maximum_interval is not None:
+        text += f", at most {duration(poll.maximum_interval)}"
+    return text + (f", for at most {duration(poll.deadline)}" if poll.deadline is not None else "")

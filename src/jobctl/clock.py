@@ -1,0 +1,24 @@
+"""The one file that reads the time. Everything else gets it as an argument; converting instants is not done here."""
+
+from __future__ import annotations
+
+import time
+
+
+def now() -> int:
+    """The wall clock: milliseconds since the Unix epoch, UTC. It may step, also backwards."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic() -> int:
+    """Milliseconds since some fixed moment of this boot. It never steps, and on Linux stands still in suspend."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def boot_id() -> str:
+    """What tells this boot of the machine from every other; "" where the system has no such name for it."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

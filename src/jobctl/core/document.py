@@ -1,0 +1,120 @@
+"""Bytes -> a TOML document, or the one thing that keeps them from being one. What its keys mean is not known here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jobctl.core.errors import Problem
+from jobctl.core.places import STRING
+
+SIZE_LIMIT = 16 * 1024 * 1024  # bytes; a file of 10,000 jobs has some 3 MB
+
+# What counts for the braces: texts as a whole, comments, brackets, line breaks, and commas that nothing follows.
+_TOKEN = re.compile(STRING + r"|#[^\n]*|[\[\]{}\n]|,(?=(?:\s|#[^\n]*)*\})", re.DOTALL)
+_PLACE = re.compile(r" \((?:at line (\d+), column \d+|at end of document)\)$")
+_HUGE_INTEGER = re.compile(r"[0-9][0-9_]{4000,}")
+_QUOTES = 'text stands in quotes: timeout = "30s"'
+_HINTS = (  # by the beginning of tomllib's message
+    ("Invalid value", _QUOTES),
+    ("Expected newline or end of document after a statement", _QUOTES),
+    ("Expected '=' after a key", "a line is `key = value`, a table `[name]`; names with dots or spaces need quotes"),
+    ("Invalid initial character for a key part", "a key is letters, digits, - and _, or stands in quotes"),
+    ("Invalid statement", "a line is `key = value`, a table `[name]`, a comment `# …`"),
+    ("Unterminated string", "a quote is missing at its end"),
+    ("Unclosed array", "a `]` or a comma is missing"),
+    ("Unclosed inline table", "a `}` or a comma is missing"),
+    ("Unescaped '\\' in a string", "write \\\\ for a backslash, or put the text in single quotes"),
+    ("Invalid date or datetime", "dates are 2026-12-24, instants 2026-12-24T18:00:00+01:00"),
+)
+_TWICE = ("Cannot declare", "Cannot overwrite a value", "Duplicate inline table key", "Cannot define", "Cannot mutate")
+_OPEN_TEXT = ("Illegal character '\\n'", "Found invalid character '\\n'")
+
+
+def read(data: bytes) -> tuple[str, dict[str, Any]] | Problem:
+    """The text and its tables. A Problem for what is too large, no UTF-8 or no TOML; it has no file yet."""
+    if len(data) > SIZE_LIMIT:
+        return Problem("is larger than 16 MiB", hint="split it: `-f` can be given several times")
+    text = decode(data)
+    return text if isinstance(text, Problem) else _tables(text)
+
+
+def decode(data: bytes) -> str | Problem:
+    """The text of a UTF-8 file without byte order mark and NUL bytes. Also used for env files."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Problem("is UTF-16, not UTF-8", hint="save it as UTF-8 without byte order mark", line=1)
+    if data.startswith(b"\xef\xbb\xbf"):
+        return Problem(
+            "begins with a byte order mark (BOM)",
+            hint="save it as UTF-8 without BOM, or: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",
+            line=1,
+        )
+    if (at := data.find(b"\0")) >= 0:
+        return Problem("holds a NUL byte", hint="remove it; is this a text file?", line=_line(data, at))
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        return Problem(
+            f"is not UTF-8: byte 0x{data[error.start]:02x}", hint="save it as UTF-8", line=_line(data, error.start)
+        )
+
+
+def _tables(text: str) -> tuple[str, dict[str, Any]] | Problem:
+    import tomllib
+
+    try:
+        try:
+            return text, tomllib.loads(text)
+        except tomllib.TOMLDecodeError:
+            return text, tomllib.loads(_joined(text))
+    except tomllib.TOMLDecodeError as error:
+        return _syntax(str(error), text)
+    except RecursionError:
+        return Problem("is nested too deeply", hint="no key of a definitions file needs more than a few levels")
+    except ValueError:
+        # Python refuses to read integers of more than 4,300 digits, and tomllib lets that through.
+        match = _HUGE_INTEGER.search(text)
+        line = text.count("\n", 0, match.start()) + 1 if match else 0
+        return Problem("has a number with thousands of digits", hint="write it as text, in quotes", line=line)
+
+
+def _joined(text: str) -> str:
+    """The text with each table in braces on one line, as TOML 1.0 and with it tomllib want it; 1.1 allows several.
+
+    The line breaks taken out of a table follow behind it, so that what comes after it keeps its line.
+    """
+    out, at, owed = [], 0, 0
+    brackets: list[str] = []
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token in ("[", "{"):
+            brackets.append(token)
+        elif token in ("]", "}") and brackets:
+            brackets.pop()
+        elif brackets[-1:] == ["{"] and token[0] in "\n#,":
+            owed += token == "\n"
+            token = " "
+        elif token == "\n" and "{" not in brackets:
+            token, owed = "\n" * (owed + 1), 0
+        out += [text[at : match.start()], token]
+        at = match.end()
+    return "".join([*out, text[at:]])
+
+
+def _syntax(message: str, text: str) -> Problem:
+    match = _PLACE.search(message)
+    line = int(match[1]) if match and match[1] else len(text.rstrip().splitlines())
+    what = message[: match.start()] if match else message
+    if what.startswith(_TWICE):
+        return Problem(
+            "the same key or table stands here a second time", hint="remove or rename one of them", line=line
+        )
+    if what.startswith(_OPEN_TEXT):
+        hint = 'a quote is missing; a text of several lines stands in """'
+        return Problem("the text is not closed on its line", hint=hint, line=line)
+    hint = next((hint for start, hint in _HINTS if what.startswith(start)), "see https://toml.io")
+    return Problem(f"is not TOML: {what[:1].lower()}{what[1:]}", hint=hint, line=line)
+
+
+def _line(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + 1

@@ -1,0 +1,96 @@
+"""Durations as people write them ("1h30m") <-> milliseconds. Instants and calendars are schedule.py's."""
+
+from __future__ import annotations
+
+import re
+
+from jobctl.core.model import Millis
+
+UNITS: dict[str, Millis] = {
+    "w": 7 * 86_400_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+LONGEST: Millis = 100 * 365 * 86_400_000  # a century; far below what SQLite's and poll's integers hold
+
+PATTERN = "".join(f"(?:([0-9]{{1,18}}){unit})?" for unit in UNITS)  # largest unit first, each at most once
+_DURATION = re.compile(PATTERN)
+_PART = re.compile(r"([0-9]+)([a-z]*)")
+_WORDS = {
+    "milli": "ms",
+    "milliseconds": "ms",
+    "millisecond": "ms",
+    "msec": "ms",
+    "sec": "s",
+    "secs": "s",
+    "second": "s",
+    "seconds": "s",
+    "min": "m",
+    "mins": "m",
+    "minute": "m",
+    "minutes": "m",
+    "hr": "h",
+    "hrs": "h",
+    "hour": "h",
+    "hours": "h",
+    "day": "d",
+    "days": "d",
+    "week": "w",
+    "weeks": "w",
+    "": "s",
+}
+
+
+class DurationError(ValueError):
+    """A text that is no duration. `message` says what is wrong with it, `hint` what to write."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message}; {hint}")
+        self.message = message
+        self.hint = hint
+
+
+def parse(text: str) -> Millis:
+    """The milliseconds of "250ms", "30s", "1h30m", "2w". DurationError for anything else and beyond 100 years."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise DurationError(f"{_shown(text)} is not a duration", _hint(text))
+    total = sum(int(n) * size for n, size in zip(match.groups(), UNITS.values(), strict=True) if n)
+    if total > LONGEST:
+        raise DurationError(f"{_shown(text)} is longer than 100 years", "durations end at 100 years: 36500d")
+    return total
+
+
+def format(ms: Millis) -> str:
+    """The shortest text that `parse` turns back into `ms` (>= 0), largest unit days: "1d2h", "250ms", "0s"."""
+    text = ""
+    for unit, size in UNITS.items():
+        if unit != "w":
+            n, ms = divmod(ms, size)
+            text += f"{n}{unit}" if n else ""
+    return text or "0s"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def _hint(text: str) -> str:
+    suggestion = _meant(text)
+    if suggestion:
+        return f'write "{suggestion}"'
+    return 'write whole numbers with units, the largest first, such as "250ms", "30s", "1h30m" or "7d"'
+
+
+def _meant(text: str) -> str:
+    """The duration that "10 minutes", "90 S" or "30" is likely meant to be, or nothing."""
+    squeezed = "".join(text.lower().split())
+    parts = _PART.findall(squeezed) if len(squeezed) <= 40 else []
+    if not parts or "".join(n + unit for n, unit in parts) != squeezed:
+        return ""
+    candidate = "".join(n + (unit if unit in UNITS else _WORDS.get(unit, "?")) for n, unit in parts)
+    match = _DURATION.fullmatch(candidate)
+    return candidate if match else ""

@@ -1,0 +1,114 @@
+"""Definitions files and env files as they lie on disk: read, size-capped, handed to the rules. What may stand in a
+definitions file is core/definition.py's."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from jobctl.core import definition, document
+from jobctl.core.definition import Definitions
+from jobctl.core.errors import DefinitionError, Problem
+from jobctl.core.model import Job
+from jobctl.core.shapes import too_long
+
+STDIN = "-"
+
+_ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
+_DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?', re.DOTALL)
+_SINGLE_QUOTED = re.compile(r"'([^']*)'[ \t]*(?:#.*)?", re.DOTALL)
+_COMMENT = re.compile(r"[ \t]+#.*", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def read_file(path: str) -> Definitions:
+    """What a definitions file (`-`: standard input) defines. DefinitionError with all its problems."""
+    definitions, problems = check_file(path)
+    if definitions is None:
+        raise DefinitionError(problems)
+    return definitions
+
+
+def check_file(path: str) -> tuple[Definitions | None, list[Problem]]:
+    """What a definitions file defines, None when it is invalid, and all its problems, warnings too."""
+    name = "<stdin>" if path == STDIN else path
+    data = _read(path, name)
+    if isinstance(data, Problem):
+        return None, [data]
+    folder = os.getcwd() if path == STDIN else os.path.dirname(os.path.abspath(path))
+    return definition.parse(data, file=name, folder=folder)
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """The variables of an env file: `NAME=value` lines, also with `export`, quotes and comments; the last one counts.
+
+    Nothing is expanded. In double quotes \\n, \\t, \\r and \\ before another character are read as in a shell's $'…'.
+    DefinitionError with every line that cannot be read; values are never repeated.
+    """
+    data = _read(path, path)
+    text = document.decode(data) if isinstance(data, bytes) else data
+    if isinstance(text, Problem):
+        text.file = path
+        raise DefinitionError([text])
+    variables: dict[str, str] = {}
+    problems = []
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _variable(line.strip())
+        if isinstance(found, Problem):
+            found.file, found.line = path, number
+            problems.append(found)
+        elif found is not None:
+            variables[found[0]] = found[1]
+    if problems:
+        raise DefinitionError(problems)
+    return variables
+
+
+def _variable(line: str) -> tuple[str, str] | Problem | None:
+    """Name and value of a line without blanks around it; None for one that says nothing."""
+    if not line or line.startswith("#"):
+        return None
+    match = _ASSIGNMENT.fullmatch(line)
+    if match is None:
+        return Problem("is not NAME=value", hint="a name has letters, digits and _, and no blank follows it")
+    name, rest = match[1], match[2].lstrip(" \t")
+    if rest[:1] in ("'", '"'):
+        quoted = (_DOUBLE_QUOTED if rest[0] == '"' else _SINGLE_QUOTED).fullmatch(rest)
+        if quoted is None:
+            return Problem(
+                "the quote is not closed, or something follows it",
+                key=name,
+                hint='a value stands on one line; line breaks in it are written "\\n" in double quotes',
+            )
+        value = quoted[1] if rest[0] == "'" else _ESCAPE.sub(lambda m: _ESCAPES.get(m[1], m[1]), quoted[1])
+    else:
+        value = "" if rest.startswith("#") else _COMMENT.sub("", rest)
+    if too_long(value, len(name) + 2):
+        return Problem("is longer than 128 KiB, the system's limit", key=name, hint="put it into a file of its own")
+    return name, value
+
+
+def _read(path: str, name: str) -> bytes | Problem:
+    """The bytes of a file, no more than one beyond the limit: document.py says what is wrong with so many."""
+    try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(document.SIZE_LIMIT + 1)
+        with open(path, "rb") as file:
+            data = file.read(document.SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        return Problem("there is no such file", hint="`jobctl init` writes a first jobs.toml", file=name)
+    except IsADirectoryError:
+        return Problem("is a folder, not a file", hint=f"name the file: {os.path.join(name, 'jobs.toml')}", file=name)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Problem(f"cannot be read: {reason}", hint="is it the right file, and may this user read it?", file=name)
+    return data
+
+
+def env_file_of(job: Job) -> dict[str, str]:
+    """The variables of a job's env_file, {} when it names none. DefinitionError when it cannot be read."""
+    if job.env_file is None:
+        return {}
+    return read_env_file(os.path.join(job.folder, os.path.expanduser(job.env_file)))

@@ -1,0 +1,188 @@
+"""What an attempt runs: argv, environment and folder, out of the definition and what the run has come to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobctl.core import references
+from jobctl.core.history import RunState, StepState
+from jobctl.core.model import Job, Step
+from jobctl.core.parameters import as_text
+from jobctl.process import environment
+from jobctl.process.attempt import AttemptFiles
+from jobctl.process.launch import TOKEN
+
+if TYPE_CHECKING:
+    from jobctl.masking import Masker
+
+
+class Command(NamedTuple):
+    argv: list[str]
+    environment: dict[str, str]
+    cwd: str
+    only_if: str
+    shell: str
+
+
+class UnresolvedError(Exception):
+    """A reference to something that the run does not have: an output nobody wrote, a step that was skipped."""
+
+
+class RunContext:
+    """What all attempts of one run share: made once by each executor that has the run."""
+
+    __slots__ = (
+        "_env_file",
+        "_masker",
+        "_ours",
+        "_references",
+        "_static",
+        "_values",
+        "folder",
+        "job",
+        "name",
+        "state",
+        "stdout_of",
+        "store_id",
+    )
+
+    def __init__(
+        self,
+        job: Job,
+        name: str,
+        folder: str,
+        store_id: str,
+        state_dir: str,
+        env_file: Mapping[str, str],
+        state: RunState,
+    ) -> None:
+        self.job = job
+        self.name = name
+        self.folder = folder  # of the run's files
+        self.store_id = store_id
+        self.state = state
+        self.stdout_of = _stdout_of(job)
+        self._env_file = env_file
+        self._masker: Masker | None = None
+        self._values = run_values(job, name, state.fire_time if state.fire_time is not None else state.created_at)
+        self._static = environment.build(os.environ, job.default_env, env_file, job.env, inherit=job.inherit_env)
+        # What stands in env_file is never read for references; a key of the job's env hides the same key there.
+        self._references = [
+            (key, value)
+            for layer in (job.default_env, job.env)
+            for key, value in layer.items()
+            if "{{" in value and self._static[key] == value
+        ]
+        self._ours = {"JOBCTL_RUN": name, "JOBCTL_JOB": job.name, "JOBCTL_STATE_DIR": state_dir}
+        if state.fire_time is not None:
+            self._ours["JOBCTL_FIRE_TIME"] = self._values["fire_time"]
+        for key, param in state.params.items():
+            self._ours[references.parameter_variable(key)] = as_text(param)
+
+    def mask(self, text: str) -> str:
+        """The text without the values of secrets, for what is recorded."""
+        if self._masker is None:
+            from jobctl.masking import masker
+
+            self._masker = masker(self.job, self._env_file)
+        return self._masker.text(text)
+
+    def token(self, key: str, number: int) -> str:
+        """What every process of an attempt carries: unique among all stores of the machine."""
+        return f"{self.store_id}/{self.name}/{key}.{number}"
+
+    def step_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
+        """The command of a step's attempt. UnresolvedError names the reference that has no value."""
+        assert step.command is not None
+        return self._command(
+            step, step.command, step.name, state.cursor, number, files, "" if state.checked else step.only_if
+        )
+
+    def undo_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
+        """The command of an attempt of a step's compensation: it also learns how the step ended, and its outputs."""
+        assert step.compensate is not None
+        command = self._command(step, step.compensate.command, step.name + "!undo", None, number, files, None)
+        command.environment["JOBCTL_STEP_STATUS"] = str(state.status)
+        for key, value in state.outputs.items():
+            command.environment["JOBCTL_OUTPUT_" + key.upper().replace("-", "_")] = as_text(value)
+        return command
+
+    def _command(
+        self,
+        step: Step,
+        command: str | tuple[str, ...],
+        key: str,
+        cursor: str | None,
+        number: int,
+        files: AttemptFiles,
+        only_if: str | None,
+    ) -> Command:
+        env = self._static.copy()
+        for name, value in (*self._references, *step.env.items()):
+            env[name] = self._resolve(value)
+        env.update(self._ours)
+        env["JOBCTL_STEP"] = step.name
+        env["JOBCTL_ATTEMPT"] = str(number)
+        env["JOBCTL_IDEMPOTENCY_KEY"] = f"{self.name}/{key}"
+        env["JOBCTL_HEARTBEAT"] = files.heartbeat
+        env["JOBCTL_OUTPUT"] = files.output
+        env["JOBCTL_FAILURE"] = files.failure
+        env[TOKEN] = self.token(key, number)
+        if cursor is not None:
+            env["JOBCTL_CURSOR"] = cursor
+        shell = step.shell or self.job.shell
+        argv = [shell, "-c", command] if isinstance(command, str) else [self._resolve(part) for part in command]
+        return Command(argv, env, self._folder(step), only_if or "", shell)
+
+    def _folder(self, step: Step) -> str:
+        folder = self.job.folder
+        for cwd in (self.job.cwd, step.cwd):
+            if cwd is not None:
+                folder = os.path.join(folder, os.path.expanduser(self._resolve(cwd)))
+        return folder
+
+    def _resolve(self, text: str) -> str:
+        return references.resolve(text, self._lookup)
+
+    def _lookup(self, reference: references.Reference) -> str:
+        root, *rest = reference.path
+        if root == "params":
+            if rest[0] not in self.state.params:  # the definition was changed under the run
+                raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: the run was started without it")
+            return as_text(self.state.params[rest[0]])
+        if root == "run":
+            return self._values[rest[0]]
+        if root != "steps":
+            raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value here")
+        step = self.state.steps.get(rest[0])
+        if step is None or not step.attempts:
+            raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} did not run")
+        if rest[1] == "stdout":
+            return step.stdout or ""
+        if rest[2] not in step.outputs:
+            what = "was skipped" if step.status == "skipped" else f"wrote no output {rest[2]!r}"
+            raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} {what}")
+        return as_text(step.outputs[rest[2]])
+
+
+def run_values(job: Job, name: str, at: int) -> dict[str, str]:
+    """What `run.*` references name. A run that no schedule started has the time of its creation as fire time."""
+    from jobctl.core.zones import format_instant
+
+    text = format_instant(at, job.timezone)
+    return {"id": name, "job": job.name, "fire_time": text, "fire_date": text[:10]}
+
+
+def _stdout_of(job: Job) -> frozenset[str]:
+    """Steps whose last line of output a later step names: only theirs is read back from the log."""
+    found: set[str] = set()
+    for step in job.steps:
+        texts = [*step.env.values(), step.cwd or "", *(step.command if isinstance(step.command, tuple) else ())]
+        if step.compensate is not None and isinstance(step.compensate.command, tuple):
+            texts.extend(step.compensate.command)
+        for text in (*texts, *job.env.values(), *job.default_env.values()):
+            if "steps." in text and "{{" in text:
+                found.update(r.path[1] for r in references.find(text) if r.root == "steps" and r.path[-1] == "stdout")
+    return frozenset(found)

@@ -1,0 +1,774 @@
+"""The local engine's loop: what happened -> events -> commit -> decide -> act. Processes and SQLite, one thread.
+
+What follows from what is decided in core/; how a process is started and stopped is process/; here they are put in
+order: record that an attempt starts, start it, learn of its end, record that. One commit for all that one turn learned.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from jobctl import clock
+from jobctl.core import attempts as rules
+from jobctl.core.attempts import Outcome, Verdict
+from jobctl.core.decide import Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore
+from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.history import Event, EventType, RunState, StepState
+from jobctl.core.model import Job, RetryPolicy, RunStatus, StepKind, StepStatus, Timeouts
+from jobctl.engines.commands import Command, RunContext, UnresolvedError
+from jobctl.executor import Executor, alive
+from jobctl.process import attempt as files_of
+from jobctl.process import launch
+from jobctl.process.attempt import AttemptFiles, FileError, KeeperState
+from jobctl.process.watch import Watch
+from jobctl.store.store import Batch, NewRun, Store
+
+LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
+LOG_CHECK_MS = 1_000  # log_limit holds within about this time
+RETRY_STORE_MS = 1_000  # between two tries to write what could not be written
+LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
+
+UNDO = "!undo"  # no step's name has a `!`
+
+
+def check_supported(job: Job) -> None:
+    """JobctlError when the job uses what can be written in a definition but not be carried out yet."""
+    for step in job.steps:
+        uses = [key for key, used in (("poll", step.poll), ("foreach", step.foreach)) if used is not None]
+        if step.kind is not StepKind.COMMAND:
+            uses.append(str(step.kind))
+        if step.queue or job.queue:
+            uses.append("queue")
+        if uses:
+            raise JobctlError(
+                f"job {job.name}, step {step.name}: {', '.join(uses)} cannot be run yet by this version",
+                hint="the definition is valid and stays so; run the job's other parts as a job of their own",
+            )
+    if job.notify:
+        raise JobctlError(
+            f"job {job.name}: notify cannot be carried out yet by this version",
+            hint='until then, tell people from a step with when = "failure" or "always"',
+        )
+
+
+class Observer(Protocol):
+    """Who is told what was recorded. Called after the commit, in the order of the history."""
+
+    def recorded(self, run: LiveRun, events: list[Event]) -> None: ...
+
+
+class Start(NamedTuple):
+    """A fact that is no event yet: the next attempt of a step, or of its undo, is due."""
+
+    key: str
+
+
+Fact = Event | Start
+
+
+class LiveAttempt:
+    """An attempt that runs under its keeper, and what has been asked of it."""
+
+    __slots__ = (
+        "files", "key", "kill_at", "kind_of_stop", "mark", "number", "own", "pid", "run", "started_at", "step", "token",
+    )  # fmt: skip
+
+    def __init__(self, run: LiveRun, key: str, number: int, started_at: int) -> None:
+        self.run = run
+        self.key = key
+        self.step = key.removesuffix(UNDO)
+        self.number = number
+        self.started_at = started_at
+        self.files = AttemptFiles(run.context.folder, key, number)
+        self.token = run.context.token(key, number)
+        self.pid = 0
+        self.own = True  # our child: until it is reaped, its pid and group are nobody else's
+        self.kind_of_stop: str | None = None  # cancel | kill | run | start_to_close | schedule_to_close | heartbeat
+        self.kill_at: int | None = None  # monotonic
+        self.mark: tuple[int, int] | None = None  # the last heartbeat seen
+
+    @property
+    def is_undo(self) -> bool:
+        return self.key.endswith(UNDO)
+
+
+class LiveRun:
+    """A run that this executor advances: its state as committed, its Decider, its running attempts."""
+
+    __slots__ = (
+        "attempts", "context", "deadline_of", "decider", "id", "job", "name", "new", "seq", "state", "steps",
+    )  # fmt: skip
+
+    def __init__(self, run_id: int, name: str, job: Job, seq: int, state: RunState, decider: Decider) -> None:
+        self.id = run_id
+        self.name = name
+        self.job = job
+        self.seq = seq
+        self.state = state
+        self.decider = decider
+        self.steps = {step.name: step for step in job.steps}
+        self.attempts: dict[str, LiveAttempt] = {}  # by step, or STEP!undo
+        self.new: NewRun | None = None  # until its first commit
+        self.deadline_of: int | None = None  # the start of the try whose deadline is watched
+        self.context: RunContext
+
+    def step_state(self, key: str) -> StepState:
+        if key.endswith(UNDO):
+            return self.state.undo_of(key.removesuffix(UNDO))
+        return self.state.step(key)
+
+
+class Effects:
+    """What is to be done once the events it follows from are committed."""
+
+    __slots__ = ("launches", "stops", "timers")
+
+    def __init__(self) -> None:
+        self.launches: list[tuple[str, int, Command]] = []  # key, number, command
+        self.stops: list[tuple[str, str]] = []  # key, kind
+        self.timers: list[tuple[int, str]] = []  # retry_at, step
+
+
+class LocalEngine:
+    """Advances runs in this process, under one executor's lock."""
+
+    def __init__(self, store: Store, executor: Executor, *, observer: Observer | None = None) -> None:
+        self.store = store
+        self.executor = executor
+        self.observer = observer
+        self.runs: dict[int, LiveRun] = {}
+        self._fresh: list[tuple[LiveRun, list[Fact]]] = []  # submitted, not yet committed
+        self._watch = Watch()
+        self._watch.add_descriptor(executor.wake_fd)
+        self._by_pid: dict[int, LiveAttempt] = {}
+        self._timers: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
+        self._timer_count = 0
+        self._facts: dict[int, tuple[LiveRun, list[Fact]]] = {}
+        self._unwritten: dict[int, tuple[LiveRun, list[Fact]]] = {}  # kept while the store cannot be written
+        self._looked_at = clock.monotonic()
+        self._log_checks = False
+        self._store_id = ""
+        self.trouble: JobctlError | None = None  # why nothing can be recorded just now
+        launch.private_files()
+        store.register(executor.id, executor.pid, executor.kind, clock.now())
+
+    # -- work comes in ---------------------------------------------------------------------------------------------
+
+    def submit(
+        self, name: str, job: Job, definition: str, params: dict[str, Any], *, trigger: str, env_file: dict[str, str]
+    ) -> LiveRun:
+        """A new run of `job`, started at the next turn. `definition` is what is kept of it: canonical, no secrets."""
+        run = LiveRun(0, name, job, 0, RunState(), Decider(job))
+        run.new = NewRun(name, job.name, definition)
+        now = clock.now()
+        data: dict[str, Any] = {} if trigger == "manual" else {"trigger": trigger}
+        if params:
+            data["params"] = params
+        facts: list[Fact] = [
+            Event(EventType.RUN_CREATED, now, data=data),
+            Event(EventType.RUN_TAKEN, now, data={"executor": self.executor.id}),
+        ]
+        run.state.created_at = now
+        run.state.params = params
+        run.context = self._context(run, env_file)
+        self._fresh.append((run, facts))
+        return run
+
+    def take(self, run_id: int, job: Job, *, env_file: dict[str, str]) -> LiveRun | None:
+        """Go on with a run whose executor is gone. None when a living one has it, or it is over.
+
+        Attempts that run are adopted; those that ended while nobody looked are recorded as they ended; those that
+        died are lost, and their policy decides.
+        """
+        state_dir = self.store.state_dir
+        if not self.store.take(run_id, self.executor.id, clock.now(), lambda other: alive(state_dir, other)):
+            return None
+        row = self.store.run(run_id)
+        events = self.store.events(run_id, upto=row.seq)
+        # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
+        state, decider = restore(job, events[:-1])
+        run = LiveRun(run_id, row.name, job, row.seq, state, decider)
+        run.context = self._context(run, env_file)
+        self.runs[run_id] = run
+        self._advance([(run, [], events[-1:])])
+        if run_id in self.runs:
+            self._reconcile(run)
+        return run
+
+    def request(self, run: LiveRun, kind: EventType, *, reason: str, by: str) -> None:
+        """A cancel or terminate from within this process (a signal): recorded and followed at the next turn."""
+        self._add_fact(run, Event(kind, clock.now(), data={"reason": reason, "by": by}))
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def turn(self, timeout_ms: int | None = None) -> None:
+        """Wait for something to happen, at most so long, and do all that follows from it."""
+        ended, woken = self._watch.wait(self._wait_ms(timeout_ms))
+        for pid in ended:
+            self._keeper_ended(pid)
+        mono = clock.monotonic()
+        while self._timers and self._timers[0][0] <= mono:
+            _, _, act, values = heapq.heappop(self._timers)
+            act(*values)
+        if woken:
+            self.executor.drain()
+        if woken or mono - self._looked_at >= LOOK_EVERY_MS:
+            self._look(mono)
+        work: list[tuple[LiveRun, list[Fact], list[Event]]] = [(run, facts, []) for run, facts in self._fresh]
+        self._fresh.clear()
+        if self._facts:
+            work.extend((run, facts, []) for run, facts in self._facts.values())
+            self._facts.clear()
+        if work:
+            self._advance(work)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way here, or something about one is still to be recorded."""
+        return bool(self.runs or self._fresh or self._unwritten or self._facts)
+
+    def close(self) -> None:
+        """Stop advancing. Attempts that run go on under their keepers, for whoever takes the runs next."""
+        self._watch.close()
+        try:
+            self.store.unregister(self.executor.id)
+        except JobctlError:
+            pass  # a dead executor's row is found out by its lock
+        self.executor.close()
+
+    def _wait_ms(self, timeout_ms: int | None) -> int | None:
+        if self._fresh or self._facts:
+            return 0
+        wait = LOOK_EVERY_MS if self.runs or timeout_ms is not None else None
+        if self._timers:
+            until = max(0, self._timers[0][0] - clock.monotonic())
+            wait = until if wait is None else min(wait, until)
+        if timeout_ms is not None:
+            wait = timeout_ms if wait is None else min(wait, timeout_ms)
+        return wait
+
+    def _at(self, mono: int, act: Callable[..., Any], *values: Any) -> None:
+        self._timer_count += 1
+        heapq.heappush(self._timers, (mono, self._timer_count, act, values))
+
+    def _at_wall(self, wall: int, act: Callable[..., Any], *values: Any) -> None:
+        """A recorded instant, as a moment of the clock that does not step."""
+        self._at(clock.monotonic() + wall - clock.now(), act, *values)
+
+    def _add_fact(self, run: LiveRun, fact: Fact) -> None:
+        entry = self._facts.get(id(run))
+        if entry is None:
+            self._facts[id(run)] = (run, [fact])
+        else:
+            entry[1].append(fact)
+
+    def _look(self, mono: int) -> None:
+        """Read what others have appended to our runs."""
+        self._looked_at = mono
+        try:
+            found = self.store.seqs(self.executor.id)
+            work: list[tuple[LiveRun, list[Fact], list[Event]]] = []
+            for run_id, seq in found:
+                run = self.runs.get(run_id)
+                if run is not None and run.seq < seq and id(run) not in self._unwritten:
+                    work.append((run, [], self.store.events(run_id, after=run.seq)))
+        except StoreUnavailableError as error:
+            self.trouble = error
+            return
+        if work:
+            self._advance(work)
+
+    def _context(self, run: LiveRun, env_file: dict[str, str]) -> RunContext:
+        if not self._store_id:
+            self._store_id = self.store.identity()
+        folder = os.path.join(self.store.state_dir, "runs", run.name)
+        return RunContext(run.job, run.name, folder, self._store_id, self.store.state_dir, env_file, run.state)
+
+    # -- decide and record -----------------------------------------------------------------------------------------
+
+    def _advance(self, work: Iterable[tuple[LiveRun, list[Fact], list[Event]]]) -> None:
+        """Record facts and what they lead to, for several runs in one commit; then act.
+
+        A piece of work is a run, new facts, and events that others have already recorded.
+        """
+        work = list(work)
+        while work:
+            batches: list[Batch] = []
+            planned: dict[int, tuple[LiveRun, list[Fact], Effects, int]] = {}
+            for run, facts, foreign in work:
+                if id(run) in self._unwritten:
+                    self._unwritten[id(run)][1].extend(facts)
+                    continue
+                seq = run.seq + len(foreign)
+                events, effects = self._plan(run, facts, foreign)
+                batch = Batch(run.id, seq, events, run.state, executor=self.executor.id, new=run.new)
+                planned[id(batch)] = (run, facts, effects, seq)
+                batches.append(batch)
+            work = []
+            try:
+                written = [batch for batch in batches if batch.events]
+                refused = self.store.append(written) if written else []
+            except StoreUnavailableError as error:
+                self._keep(planned.values(), error)
+                return
+            for batch in refused:
+                run, facts, _, _ = planned.pop(id(batch))
+                work.append((run, facts, self._reload(run)))
+            for batch in batches:
+                if id(batch) in planned:
+                    run, _, effects, seq = planned[id(batch)]
+                    if run.new is not None:
+                        run.id, run.new = batch.run_id, None
+                        self.runs[run.id] = run
+                        self._watch_run_deadline(run)
+                    run.seq = seq + len(batch.events)
+                    if batch.events and self.observer is not None:
+                        self.observer.recorded(run, list(batch.events))
+                    self._act(run, effects)
+
+    def _plan(self, run: LiveRun, facts: Iterable[Fact], foreign: Iterable[Event]) -> tuple[list[Event], Effects]:
+        """Apply facts to the run's state and Decider; the events to record and what is to be done after that."""
+        events: list[Event] = []
+        effects = Effects()
+        state, decider = run.state, run.decider
+        recorded = deque(foreign)
+        queue: deque[Fact] = deque(facts)
+        while recorded or queue:
+            if recorded:
+                fact: Fact = recorded.popleft()
+                assert isinstance(fact, Event)
+            else:
+                fact = queue.popleft()
+                if isinstance(fact, Start):
+                    status = run.step_state(fact.key).status
+                    if not decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
+                        continue
+                    fact = self._start(run, fact.key, effects)
+                elif state.status is not None and state.status.final:
+                    continue  # a request that came when the run was over
+                events.append(fact)
+            state.apply(fact)
+            if fact.type is EventType.RUN_REOPENED:
+                run.decider = decider = Decider(run.job, kept(run.job, state))
+                continue
+            for action in decider.feed(fact):
+                if isinstance(action, StartStep):
+                    queue.append(self._start(run, action.step, effects))
+                elif isinstance(action, StopStep):
+                    self._plan_stop(run, action, queue, effects)
+                elif isinstance(action, Compensate):
+                    queue.append(self._start(run, action.step + UNDO, effects))
+                elif isinstance(action, FinishRun):
+                    queue.append(_end_event(action))
+            if fact.type is EventType.ATTEMPT_ENDED or fact.type is EventType.UNDO_ENDED:
+                if "retry_at" in fact.data:
+                    key = fact.step if fact.type is EventType.ATTEMPT_ENDED else fact.step + UNDO
+                    effects.timers.append((fact.data["retry_at"], key))
+            elif fact.type is EventType.RUN_UNPAUSED:
+                for name in decider.active():
+                    retry_at = state.step(name).retry_at
+                    if retry_at is not None:
+                        effects.timers.append((retry_at, name))
+        return events, effects
+
+    def _start(self, run: LiveRun, key: str, effects: Effects) -> Event:
+        """The event that starts the next attempt - or ends the step, when there is nothing that could be run."""
+        now = clock.now()
+        name = key.removesuffix(UNDO)
+        number = len(run.step_state(key).attempts) + 1
+        try:
+            effects.launches.append((key, number, self._command(run, key, number)))
+        except UnresolvedError as error:
+            return _ended_outside(key, "failed", str(error))
+        return Event(EventType.ATTEMPT_STARTED if key == name else EventType.UNDO_STARTED, now, name, number)
+
+    def _command(self, run: LiveRun, key: str, number: int) -> Command:
+        name = key.removesuffix(UNDO)
+        files = AttemptFiles(run.context.folder, key, number)
+        if key == name:
+            return run.context.step_command(run.steps[name], run.state.step(name), number, files)
+        return run.context.undo_command(run.steps[name], run.state.step(name), number, files)
+
+    def _plan_stop(self, run: LiveRun, action: StopStep, queue: deque[Fact], effects: Effects) -> None:
+        key = action.step
+        if key == run.decider.undoing:
+            key += UNDO
+        state = run.step_state(key)
+        if state.status is StepStatus.RUNNING:
+            if action.how != "drain":
+                effects.stops.append((key, "run" if action.how == "timeout" else action.how))
+            return
+        # Between two attempts, or waiting for something: it just does not go on.
+        status = {"drain": "failed", "timeout": "timed_out"}.get(action.how, "canceled")
+        queue.append(_ended_outside(key, status, state.error or "the run was stopped"))
+
+    def _reload(self, run: LiveRun) -> list[Event]:
+        """Put the run back to what it was before a turn that was not recorded. Returns what others have added."""
+        if run.new is not None:
+            run.state, run.decider = RunState(), Decider(run.job)
+            run.context.state = run.state
+            return []
+        events = self.store.events(run.id)
+        run.state, run.decider = restore(run.job, events[: run.seq])
+        run.context.state = run.state
+        return events[run.seq :]
+
+    def _keep(self, planned: Iterable[tuple[LiveRun, list[Fact], Effects, int]], error: StoreUnavailableError) -> None:
+        """The store cannot be written: what was learned is kept and tried again; nothing new starts meanwhile."""
+        self.trouble = error
+        for run, facts, _, _ in planned:
+            self._unwritten[id(run)] = (run, [fact for fact in facts if isinstance(fact, Event)])
+        self._at(clock.monotonic() + RETRY_STORE_MS, self._try_again)
+
+    def _try_again(self) -> None:
+        waiting = list(self._unwritten.values())
+        try:
+            work = [(run, facts, self._reload(run)) for run, facts in waiting]
+        except StoreUnavailableError:
+            self._at(clock.monotonic() + RETRY_STORE_MS, self._try_again)
+            return
+        self._unwritten.clear()
+        self.trouble = None
+        self._advance(work)
+        if self.trouble is None:
+            for run, _ in waiting:
+                if run.id in self.runs:
+                    self._reconcile(run)
+
+    # -- act -------------------------------------------------------------------------------------------------------
+
+    def _act(self, run: LiveRun, effects: Effects) -> None:
+        for key, number, command in effects.launches:
+            self._launch(run, key, number, command)
+        for key, kind in effects.stops:
+            attempt = run.attempts.get(key)
+            if attempt is not None:
+                self._stop(attempt, kind)
+        for retry_at, name in effects.timers:
+            self._at_wall(retry_at, self._retry_due, run, name)
+        if run.state.status is not None and run.state.status.final:
+            self.runs.pop(run.id, None)
+
+    def _watch_run_deadline(self, run: LiveRun) -> None:
+        start = run.state.try_started_at
+        if run.job.timeout is not None and start is not None and run.deadline_of != start:
+            run.deadline_of = start
+            self._at_wall(start + run.job.timeout, self._run_deadline, run, start)
+
+    def _run_deadline(self, run: LiveRun, try_started_at: int) -> None:
+        if run.id in self.runs and run.state.try_started_at == try_started_at:
+            from jobctl.core.durations import format
+
+            assert run.job.timeout is not None
+            reason = f"the run's timeout of {format(run.job.timeout)} passed"
+            self._add_fact(run, Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason}))
+
+    def _retry_due(self, run: LiveRun, key: str) -> None:
+        if run.id in self.runs:
+            state = run.step_state(key)
+            if state.retry_at is not None and state.retry_at <= clock.now() + 1:
+                self._add_fact(run, Start(key))
+
+    def _launch(self, run: LiveRun, key: str, number: int, command: Command) -> None:
+        attempt = LiveAttempt(run, key, number, run.step_state(key).attempts[-1].started_at)
+        run.attempts[key] = attempt
+        self._spawn(attempt, command)
+
+    def _spawn(self, attempt: LiveAttempt, command: Command) -> None:
+        run = attempt.run
+        if run.attempts.get(attempt.key) is not attempt or attempt.pid:
+            return
+        if attempt.kind_of_stop is not None:  # canceled before it could start
+            self._ended(attempt, None)
+            return
+        try:
+            if attempt.number == 1:
+                os.makedirs(run.context.folder, mode=0o700, exist_ok=True)
+            attempt.pid = launch.launch(
+                attempt.files,
+                command.argv,
+                command.environment,
+                cwd=command.cwd,
+                only_if=command.only_if,
+                shell=command.shell,
+            )
+        except (launch.LaunchError, OSError) as error:
+            if not isinstance(error, launch.LaunchError) or error.passing:
+                # It is recorded as started and was not: it is still the same attempt when there is room again.
+                self._at(clock.monotonic() + RETRY_STORE_MS, self._spawn, attempt, command)
+            else:
+                self._record_end(attempt, Outcome(rules.FAILED, error=str(error)), {})
+            return
+        self._watch_attempt(attempt)
+
+    def _watch_attempt(self, attempt: LiveAttempt) -> None:
+        self._by_pid[attempt.pid] = attempt
+        self._watch.add(attempt.pid)
+        self._set_deadline(attempt)
+        if not self._log_checks:
+            self._log_checks = True
+            self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
+
+    def _rules(self, attempt: LiveAttempt) -> tuple[RetryPolicy, Timeouts]:
+        step = attempt.run.steps[attempt.step]
+        if attempt.is_undo and step.compensate is not None:
+            return step.compensate.retry, step.compensate.timeouts
+        return step.retry, step.timeouts
+
+    def _set_deadline(self, attempt: LiveAttempt) -> None:
+        _, timeouts = self._rules(attempt)
+        if timeouts == _NO_TIMEOUTS:
+            return
+        attempt.mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
+        first = rules.first_deadline(
+            timeouts,
+            attempt_started_at=attempt.started_at,
+            step_started_at=attempt.run.step_state(attempt.key).started_at or attempt.started_at,
+            last_heartbeat_at=max(attempt.started_at, attempt.mark[0] if attempt.mark else 0),
+        )
+        if first is not None:
+            self._at_wall(first.at, self._deadline, attempt, first.kind)
+
+    def _deadline(self, attempt: LiveAttempt, kind: str) -> None:
+        if attempt.run.attempts.get(attempt.key) is not attempt or attempt.kind_of_stop is not None:
+            return
+        if kind == "heartbeat" and files_of.heartbeat_mark(attempt.files.heartbeat) != attempt.mark:
+            self._set_deadline(attempt)
+            return
+        self._stop(attempt, kind)
+
+    def _check_logs(self) -> None:
+        """Keep the logs of running attempts within their limit."""
+        from jobctl.process import logs
+
+        for attempt in self._by_pid.values():
+            limit = attempt.run.job.log_limit
+            try:
+                if os.stat(attempt.files.log).st_size > limit:
+                    logs.cap(attempt.files.log, limit)
+            except OSError:
+                continue  # gone, or no room to make room: looked at again in a second
+        self._log_checks = bool(self._by_pid)
+        if self._log_checks:
+            self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
+
+    # -- stop ------------------------------------------------------------------------------------------------------
+
+    def _stop(self, attempt: LiveAttempt, kind: str) -> None:
+        """Ask the attempt's processes to end, or kill them. A second, harder request replaces the first."""
+        if kind == "kill":
+            attempt.kind_of_stop = "kill"
+            self._kill(attempt)
+            return
+        if attempt.kind_of_stop is not None:
+            return
+        attempt.kind_of_stop = kind
+        _signal(attempt, signal.SIGTERM)
+        _signal(attempt, signal.SIGCONT)  # a stopped process cannot end
+        attempt.kill_at = clock.monotonic() + attempt.run.job.kill_grace
+        self._at(attempt.kill_at, self._grace_over, attempt)
+
+    def _grace_over(self, attempt: LiveAttempt) -> None:
+        if attempt.run.attempts.get(attempt.key) is attempt:
+            self._kill(attempt)
+
+    def _kill(self, attempt: LiveAttempt) -> None:
+        attempt.kill_at = clock.monotonic()
+        _signal(attempt, signal.SIGKILL)
+        launch.sweep(attempt.token)
+
+    # -- an attempt ends -------------------------------------------------------------------------------------------
+
+    def _keeper_ended(self, pid: int) -> None:
+        attempt = self._by_pid.pop(pid, None)
+        if attempt is None:
+            return
+        state = files_of.read_state(attempt.files.state)
+        if state is not None and state.status is None and state.pid is not None and state.pid != pid:
+            # A keeper that was on its way before us has the attempt; ours went away.
+            other = launch.find(attempt.files, attempt.token)
+            _reap(pid)
+            if other is not None:
+                attempt.pid, attempt.own = other, False
+                self._watch_attempt(attempt)
+                return
+        self._ended(attempt, state)
+
+    def _ended(self, attempt: LiveAttempt, state: KeeperState | None) -> None:
+        """The keeper is gone: see that nothing of a failed or stopped attempt lives on, then record the end."""
+        done = state is not None and state.status == 0
+        if attempt.kind_of_stop is not None:
+            rest = launch.members(attempt.token)
+            if rest and attempt.kill_at is not None and clock.monotonic() < attempt.kill_at:
+                self._at(clock.monotonic() + LEFTOVER_CHECK_MS, self._ended, attempt, state)
+                return  # they were asked to end, and have their grace
+        if not done:
+            _signal(attempt, signal.SIGKILL)
+            launch.sweep(attempt.token)
+        _reap(attempt.pid)
+        outcome, extra = self._result(attempt, state)
+        self._record_end(attempt, outcome, extra)
+
+    def _result(self, attempt: LiveAttempt, state: KeeperState | None) -> tuple[Outcome, dict[str, Any]]:
+        files, run = attempt.files, attempt.run
+        step = run.steps[attempt.step]
+        extra: dict[str, Any] = {}
+        cursor = files_of.read_cursor(files.heartbeat)
+        if cursor:
+            extra["cursor"] = cursor
+        if step.only_if and state is not None and not state.checked and not state.skipped:
+            extra["unchecked"] = True
+        try:
+            outcome = self._outcome(attempt, state)
+            if outcome.status == rules.SUCCEEDED:
+                extra["outputs"] = files_of.read_outputs(files.output)
+                if attempt.key in run.context.stdout_of:
+                    from jobctl.process.logs import last_line
+
+                    extra["stdout"] = last_line(files.log)
+        except FileError as error:
+            outcome = Outcome(rules.FAILED, error=str(error))
+        return outcome, extra
+
+    def _outcome(self, attempt: LiveAttempt, state: KeeperState | None) -> Outcome:
+        if attempt.kind_of_stop is not None:
+            known = files_of.outcome(state, files_of.Failure()) if state is not None and state.status else Outcome("")
+            return _stopped(attempt, self._rules(attempt)[1], known)
+        if state is None or state.status is None:
+            return Outcome(rules.FAILED, error="lost: its process ended and nobody saw how")
+        failed = state.status != 0 and not state.skipped
+        return files_of.outcome(state, files_of.read_failure(attempt.files.failure) if failed else _NO_FAILURE)
+
+    def _record_end(self, attempt: LiveAttempt, outcome: Outcome, extra: dict[str, Any]) -> None:
+        run = attempt.run
+        run.attempts.pop(attempt.key, None)
+        now = clock.now()
+        state = run.step_state(attempt.key)
+        policy, timeouts = self._rules(attempt)
+        if outcome.error is not None:
+            outcome = outcome._replace(error=run.context.mask(outcome.error))
+        if run.decider.mode is not Mode.STOPPING:
+            verdict = rules.verdict(
+                policy,
+                timeouts,
+                outcome,
+                attempt=state.attempts_in_try,
+                ended_at=now,
+                step_started_at=state.started_at or attempt.started_at,
+            )
+        else:
+            verdict = Verdict(None, None if outcome.status == rules.SUCCEEDED else "the run is stopping")
+        kind = EventType.UNDO_ENDED if attempt.is_undo else EventType.ATTEMPT_ENDED
+        data = rules.event_data(outcome, verdict, **extra)
+        self._add_fact(run, Event(kind, now, attempt.step, attempt.number, data))
+
+    # -- go on with what another executor left ---------------------------------------------------------------------
+
+    def _reconcile(self, run: LiveRun) -> None:
+        """Compare what the history says is under way with what there is, and put it right."""
+        self._watch_run_deadline(run)
+        decider = run.decider
+        if decider.mode is Mode.ENDED:  # asked to end by somebody who could not carry it out
+            self._add_fact(run, _end_event(decider.end()))
+            return
+        keys = decider.active()
+        if decider.undoing is not None:
+            keys.append(decider.undoing + UNDO)
+        for key in keys:
+            if key in run.attempts:
+                continue
+            state = run.step_state(key)
+            if state.status is StepStatus.RUNNING:
+                self._find(run, key)
+            elif decider.mode is Mode.STOPPING:
+                self._add_fact(run, _ended_outside(key, "canceled", state.error or "the run was stopped"))
+            elif state.status is StepStatus.WAITING and state.retry_at is not None:
+                self._at_wall(state.retry_at, self._retry_due, run, key)
+            elif state.status is StepStatus.PENDING:
+                self._add_fact(run, Start(key))
+
+    def _find(self, run: LiveRun, key: str) -> None:
+        """An attempt that is recorded as started: adopt it, record its end, start it, or count it as lost."""
+        last = run.step_state(key).attempts[-1]
+        attempt = LiveAttempt(run, key, last.number, last.started_at)
+        attempt.own = False
+        run.attempts[key] = attempt
+        self._find_keeper(attempt, 0)
+
+    def _find_keeper(self, attempt: LiveAttempt, looks: int) -> None:
+        run = attempt.run
+        found = files_of.read_state(attempt.files.state)
+        if found is None:
+            attempt.own = True
+            try:
+                self._spawn(attempt, self._command(run, attempt.key, attempt.number))
+            except UnresolvedError as error:
+                self._record_end(attempt, Outcome(rules.FAILED, error=str(error), non_retryable=True), {})
+            return
+        if found.pid is None and looks < 20:  # a keeper that has just made its file
+            self._at(clock.monotonic() + LEFTOVER_CHECK_MS, self._find_keeper, attempt, looks + 1)
+            return
+        pid = launch.find(attempt.files, attempt.token)
+        if pid is None:
+            # It may have ended between the two looks.
+            self._ended(attempt, files_of.read_state(attempt.files.state))
+            return
+        attempt.pid = pid
+        self._watch_attempt(attempt)
+        if run.decider.mode is Mode.STOPPING and run.decider.outcome is not RunStatus.FAILED:
+            how = {RunStatus.TERMINATED: "kill", RunStatus.TIMED_OUT: "run"}
+            self._stop(attempt, how.get(run.decider.outcome or RunStatus.CANCELED, "cancel"))
+
+
+_NO_TIMEOUTS = Timeouts()
+_NO_FAILURE = files_of.Failure()
+
+
+def _end_event(action: FinishRun) -> Event:
+    data = {"status": str(action.status)}
+    if action.reason:
+        data["reason"] = action.reason
+    return Event(EventType.RUN_ENDED, clock.now(), data=data)
+
+
+def _ended_outside(key: str, status: str, error: str) -> Event:
+    """A step, or its undo, that ends with no attempt running."""
+    kind = EventType.UNDO_ENDED if key.endswith(UNDO) else EventType.STEP_ENDED
+    return Event(kind, clock.now(), key.removesuffix(UNDO), data={"status": status, "error": error})
+
+
+def _signal(attempt: LiveAttempt, number: int) -> None:
+    """To the attempt's process group. An adopted keeper is looked at again first: a pid alone proves nothing."""
+    if attempt.pid and (attempt.own or launch.find(attempt.files, attempt.token) == attempt.pid):
+        launch.signal_group(attempt.pid, number)
+
+
+def _stopped(attempt: LiveAttempt, timeouts: Timeouts, known: Outcome) -> Outcome:
+    """The outcome of an attempt that was stopped, whatever its command made of the signal."""
+    kind = attempt.kind_of_stop
+    if kind in ("cancel", "kill"):
+        error = "canceled" if kind == "cancel" else "terminated"
+        return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
+    from jobctl.core.durations import format
+
+    if kind == "run":
+        error = "stopped: the run's timeout passed"
+    else:
+        assert kind is not None
+        after = format(getattr(timeouts, kind))
+        error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
+    return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
+
+
+def _reap(pid: int) -> None:
+    """Take the exit status of a child, so that no zombie stays. An adopted keeper is nobody's child here."""
+    if pid:
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            pass

@@ -1,0 +1,100 @@
+"""Secrets in what jobctl itself prints and stores: which values are secret, and texts without them. The environment of
+a step's process is never masked; what control sequences do to a terminal is cli/output.py's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from jobctl.core.model import Job
+
+MASK = "***"
+
+_SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|KEY", re.IGNORECASE)
+_SHORTEST = 4  # shorter values, such as "1" or "yes", stand in texts by chance
+
+
+def is_secret(key: str) -> bool:
+    """Whether a variable of this name is taken for a secret: *TOKEN*, *PASSWORD*, *SECRET*, *KEY*, any case."""
+    return _SECRET.search(key) is not None
+
+
+def redact(job: Job) -> Job:
+    """The job with MASK for the values of its secret variables: what is printed, and kept with a run."""
+    return replace(
+        job,
+        default_env=_redacted(job.default_env),
+        env=_redacted(job.env),
+        steps=tuple(replace(step, env=_redacted(step.env)) if step.env else step for step in job.steps),
+    )
+
+
+def _redacted(env: Mapping[str, str]) -> dict[str, str]:
+    return {key: MASK if is_secret(key) else value for key, value in env.items()}
+
+
+class Masker:
+    """Replaces every occurrence of some values by MASK. Of two values that begin alike, the longer one goes first."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        secrets = sorted({value for value in values if len(value) >= _SHORTEST}, key=lambda value: (-len(value), value))
+        self._text = re.compile("|".join(map(re.escape, secrets))) if secrets else None
+        self._data = re.compile(b"|".join(re.escape(value.encode()) for value in secrets)) if secrets else None
+
+    def text(self, text: str) -> str:
+        return self._text.sub(MASK, text) if self._text else text
+
+    def data(self, data: bytes) -> bytes:
+        return self._data.sub(MASK.encode(), data) if self._data else data
+
+
+def masker(job: Job, env_file: Mapping[str, str]) -> Masker:
+    """For a job's output and messages: its secret variables, and all that its env_file holds."""
+    layers = (job.default_env, job.env, *(step.env for step in job.steps))
+    secrets = [value for env in layers for key, value in env.items() if is_secret(key) and "{{" not in value]
+    return Masker([*secrets, *env_file.values()])
+
+
+def unmask(job: Job, now: Job | None) -> tuple[Job, list[str]]:
+    """A job that was kept with a run, with its secrets as the definitions file has them `now`.
+
+    Secrets are not kept with a run. Returns the job, without the variables whose value is nowhere to be had, and the
+    names of those.
+    """
+    missing: list[str] = []
+
+    def restored(env: Mapping[str, str], known: Mapping[str, str], where: str) -> dict[str, str]:
+        out = {}
+        for key, value in env.items():
+            if value != MASK or not is_secret(key):
+                out[key] = value
+            elif key in known:
+                out[key] = known[key]
+            else:
+                missing.append(f"{where}{key}")
+        return out
+
+    steps = {step.name: step for step in now.steps} if now is not None else {}
+    return (
+        replace(
+            job,
+            default_env=restored(job.default_env, now.default_env if now else {}, ""),
+            env=restored(job.env, now.env if now else {}, ""),
+            steps=tuple(
+                replace(
+                    step, env=restored(step.env, steps[step.name].env if step.name in steps else {}, f"{step.name}.")
+                )
+                if step.env
+                else step
+                for step in job.steps
+            ),
+        ),
+        missing,
+    )
+
+
+def has_secrets(job: Job) -> bool:
+    """Whether `redact` left something out of this job."""
+    layers = (job.default_env, job.env, *(step.env for step in job.steps))
+    return any(value == MASK and is_secret(key) for env in layers for key, value in env.items())

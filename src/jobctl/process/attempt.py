@@ -1,0 +1,224 @@
+"""One attempt's files: what its keeper and its command wrote. Read here; started and stopped in launch.py.
+
+<step>.<n>.state      by the keeper: its pid; `run` or `skip N` where the step has a condition; `exit N` at the end
+<step>.<n>.log        the command's stdout and stderr
+<step>.<n>.heartbeat  by the command: a line is a sign of life, the last complete one the cursor
+<step>.<n>.output     by the command: key=value, or key<<END … END
+<step>.<n>.failure    by the command: message=, type=, non_retryable=, next_retry_delay=
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from jobctl.core.attempts import FAILED, SKIPPED, SUCCEEDED, Outcome
+
+MAX_OUTPUT = 1024 * 1024  # bytes of an output file; a payload on a Temporal cluster may have 2 MB
+MAX_CURSOR = 64 * 1024  # bytes; the next attempt gets it in an environment variable, where 128 KiB is the end
+
+_SHELL_MESSAGE_SIGNALS = range(1, 65)
+
+
+class AttemptFiles:
+    """Paths of one attempt's files. `folder` is the run's; `key` the step, or `STEP!undo`."""
+
+    __slots__ = ("failure", "heartbeat", "log", "output", "state")
+
+    def __init__(self, folder: str, key: str, number: int) -> None:
+        base = f"{folder}/{key}.{number}"
+        self.state = base + ".state"
+        self.log = base + ".log"
+        self.heartbeat = base + ".heartbeat"
+        self.output = base + ".output"
+        self.failure = base + ".failure"
+
+
+class KeeperState(NamedTuple):
+    """What a state file says. `pid` is None while the keeper has not got that far."""
+
+    pid: int | None = None
+    checked: bool = False  # the step's condition said "run", or it has none to ask
+    status: int | None = None  # as a shell says it: 128 + n for a signal, or what the command exited with
+    by_signal: bool = False  # the shell reported that a signal ended the command
+    skipped: bool = False
+    condition_failed: bool = False
+    no_folder: bool = False
+
+
+class Failure(NamedTuple):
+    """What a command says of its own failure."""
+
+    message: str | None = None
+    type: str | None = None
+    non_retryable: bool = False
+    next_retry_delay: int | None = None
+
+
+class FileError(ValueError):
+    """A file of an attempt that does not say what it must. The message names the line."""
+
+
+def read_state(path: str) -> KeeperState | None:
+    """What the keeper has written so far; None when there is no file: it has not started."""
+    text = _read(path, 4096)
+    if text is None:
+        return None
+    pid: int | None = None
+    status: int | None = None
+    checked = skipped = condition_failed = no_folder = by_signal = False
+    for number, line in enumerate(text.split(b"\n")[:-1]):  # what comes after the last newline is not complete
+        word, _, rest = line.partition(b" ")
+        if number == 0:
+            pid = int(line) if line.isdigit() else None
+        elif word == b"exit" and rest.isdigit():
+            status = int(rest)
+        elif word == b"run":
+            checked = True
+        elif word == b"skip" and rest.isdigit():
+            skipped = rest == b"1"
+            condition_failed = not skipped
+            status = int(rest)
+        elif line == b"nofolder":
+            no_folder = True
+            status = 126
+        elif line:
+            by_signal = True  # the shell's own words: Killed, Terminated (core dumped) …
+    return KeeperState(pid, checked, status, by_signal, skipped, condition_failed, no_folder)
+
+
+def outcome(state: KeeperState, failure: Failure) -> Outcome:
+    """How an attempt ended whose keeper has written its end."""
+    status = state.status
+    assert status is not None
+    if state.no_folder:
+        return Outcome(FAILED, 126, error="its working folder (cwd) cannot be entered")
+    if state.skipped:
+        return Outcome(SKIPPED, 1)
+    if state.condition_failed:
+        return Outcome(FAILED, status, error=f"its condition (only_if) ended with exit code {status}, not 0 or 1")
+    if status == 0:
+        return Outcome(SUCCEEDED, 0)
+    number = status - 128 if state.by_signal and status - 128 in _SHELL_MESSAGE_SIGNALS else None
+    message = failure.message
+    if message is None:
+        message = f"killed by {signal_name(number)}" if number is not None else f"exit code {status}"
+        if status in (126, 127) and number is None:
+            message += " (command not found)" if status == 127 else " (command cannot be executed)"
+    return Outcome(
+        FAILED,
+        exit_code=None if number is not None else status,
+        signal=number,
+        error=message,
+        error_type=failure.type,
+        non_retryable=failure.non_retryable,
+        next_retry_delay=failure.next_retry_delay,
+    )
+
+
+def signal_name(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def read_failure(path: str) -> Failure:
+    """What the command says of its failure; empty when it says nothing. FileError for what cannot be read."""
+    text = _read(path, 64 * 1024)
+    if text is None:
+        return Failure()
+    values = _key_values(text, "failure file")
+    delay = None
+    if "next_retry_delay" in values:
+        from jobctl.core import durations
+
+        try:
+            delay = durations.parse(values["next_retry_delay"])
+        except ValueError as error:
+            raise FileError(f"the failure file's next_retry_delay: {error}") from error
+    flag = values.get("non_retryable", "false").strip().lower()
+    if flag not in ("true", "false", "1", "0", "yes", "no"):
+        raise FileError("the failure file's non_retryable is neither true nor false")
+    return Failure(values.get("message"), values.get("type"), flag in ("true", "1", "yes"), delay)
+
+
+def read_outputs(path: str) -> dict[str, str]:
+    """What the command hands on, the last value of each key; empty when it made no file. FileError as above."""
+    try:
+        size = os.stat(path).st_size
+    except FileNotFoundError:
+        return {}
+    if size > MAX_OUTPUT:
+        raise FileError(f"the output file has {size} bytes, {MAX_OUTPUT} are the limit: hand on a path instead")
+    return _key_values(_read(path, MAX_OUTPUT) or b"", "output file")
+
+
+def read_cursor(path: str) -> str | None:
+    """The last complete line of the heartbeat file: how far the command has come. Only the file's end is read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        size = os.fstat(fd).st_size
+        start = max(0, size - MAX_CURSOR - 2)
+        text = os.pread(fd, size - start, start)
+    finally:
+        os.close(fd)
+    end = text.rfind(b"\n")
+    if end < 0:
+        return None
+    begin = text.rfind(b"\n", 0, end)
+    if begin < 0 and start > 0:
+        return None  # longer than a cursor may be
+    return text[begin + 1 : end].decode("utf-8", "backslashreplace")
+
+
+def heartbeat_mark(path: str) -> tuple[int, int] | None:
+    """(time of the last write in ms, size): changes with every heartbeat. None when there was none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns // 1_000_000, found.st_size
+
+
+def _key_values(text: bytes, what: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    lines = text.decode("utf-8", "backslashreplace").splitlines()
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if not line.strip():
+            continue
+        equals, block = line.find("="), line.find("<<")
+        if block > 0 and (equals < 0 or block < equals):
+            key, end = line[:block].strip(), line[block + 2 :].strip()
+            try:
+                stop = lines.index(end, at) if end else -1
+            except ValueError:
+                stop = -1
+            if stop < 0:
+                raise FileError(f"line {at} of the {what} opens a block that nothing ends")
+            values[key] = "\n".join(lines[at:stop])
+            at = stop + 1
+        elif equals > 0:
+            values[line[:equals].strip()] = line[equals + 1 :]
+        else:
+            raise FileError(f"line {at} of the {what} is not key=value")
+    return values
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)

@@ -1,0 +1,187 @@
+"""Start an attempt under its keeper, find it again after a crash, stop it for certain. What it wrote: attempt.py.
+
+The keeper is a /bin/sh of a few lines in its own session. It has no link to jobctl's life: output goes straight to
+the log, the exit status to the state file, whoever is there to read them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+from jobctl.process.attempt import AttemptFiles, read_state
+
+# $1 state file, $2 working folder, $3 condition or "", $4 the condition's shell, $5 umask, then the command.
+#
+# The state file is the keeper's stderr: made exclusively (`set -C`), so that of two keepers for one attempt the second
+# goes away; and where the shell itself says by which signal the command died, which an exit status alone does not
+# tell (in a subshell, or dash says it into the command's stderr). `exec`, or `echo` would be the shell's own. The
+# traps do nothing but keep the keeper alive when its group is asked to end; the command gets the defaults back.
+KEEPER = """\
+set -C
+exec 2>"$1" || exit 0
+set +C
+trap : HUP INT QUIT TERM USR1 USR2 ALRM
+echo $$ >&2
+umask "$5"
+cd -- "$2" 2>&1 || { echo nofolder >&2; exit; }
+if [ -n "$3" ]; then
+  (exec "$4" -c "$3") 2>&1
+  s=$?
+  if [ $s -ne 0 ]; then echo "skip $s" >&2; exit; fi
+  echo run >&2
+fi
+shift 5
+(exec "$@") 2>&1
+echo "exit $?" >&2
+"""
+
+TOKEN = "JOBCTL_TOKEN"
+
+_SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
+
+
+_umask = "0022"
+
+
+def private_files() -> None:
+    """From here on this process makes files that only their owner reads. Commands keep the umask it had before."""
+    global _umask
+    before = os.umask(0o077)
+    if before != 0o077:
+        _umask = f"{before:04o}"
+
+
+class LaunchError(Exception):
+    """The attempt could not be started. `passing`: for want of something that may be there again soon."""
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+# No process, memory, descriptor or disk space just now.
+_PASSING = frozenset(
+    {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EINTR}
+)
+
+
+def launch(
+    files: AttemptFiles,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    cwd: str,
+    only_if: str = "",
+    shell: str = "/bin/sh",
+) -> int:
+    """Start the command under its keeper; the keeper's pid, which is also its session and process group.
+
+    The caller has recorded that the attempt starts, and reaps the pid. stdin is /dev/null, signals are at their
+    defaults. LaunchError when no process could be made.
+    """
+    try:
+        return os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", KEEPER, "jobctl-keeper", files.state, cwd, only_if, shell, _umask, *argv],
+            environment,
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+                (os.POSIX_SPAWN_OPEN, 1, files.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
+            ),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_SIGNALS,
+        )
+    except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise LaunchError("its command and environment are too long for the system (E2BIG)") from error
+        raise LaunchError(f"it could not be started: {error.strerror}", passing=error.errno in _PASSING) from error
+    except ValueError as error:
+        raise LaunchError(f"it could not be started: {error}") from error
+
+
+def find(files: AttemptFiles, token: str) -> int | None:
+    """The pid of the living keeper of an attempt that was started, by whomever; None when it does not live.
+
+    A pid alone proves nothing: the process must lead its session and carry the attempt's token.
+    """
+    state = read_state(files.state)
+    if state is None or state.pid is None or state.status is not None:
+        return None
+    try:
+        if os.getsid(state.pid) != state.pid or not _carries(state.pid, token):
+            return None
+    except (ProcessLookupError, PermissionError):
+        return None
+    return state.pid
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send to the keeper's whole process group. Nothing happens when none of it is left."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def members(token: str) -> list[int]:
+    """The living processes that carry the token, wherever they went: into other groups, sessions, to init.
+
+    Only Linux can look; elsewhere the process group is all there is.
+    """
+    return [pid for pid in _pids() if _carries(pid, token)]
+
+
+def sweep(token: str) -> int:
+    """SIGKILL every process that carries the token until none is left. Returns how many were killed."""
+    killed: set[int] = set()
+    for _ in range(100):
+        found = members(token)
+        if not found:
+            break
+        for pid in found:
+            try:
+                fd = os.pidfd_open(pid)
+            except (AttributeError, OSError):
+                continue
+            try:
+                # Looked at again behind the pidfd: the pid cannot have become another process in between.
+                if _carries(pid, token):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                    killed.add(pid)
+            except OSError:
+                pass
+            finally:
+                os.close(fd)
+    return len(killed)
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _carries(pid: int, token: str) -> bool:
+    """Whether the living process has the attempt's token in its environment. A zombie has no environment."""
+    try:
+        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    wanted = f"{TOKEN}={token}\0".encode()
+    tail = b"\0"
+    try:
+        while chunk := os.read(fd, 65536):
+            if b"\0" + wanted in tail + chunk:
+                return True
+            tail = (tail + chunk)[-len(wanted) - 1 :]
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,82 @@
+"""How a database gets to today's schema: made under a lock and renamed into place, later changed append-only.
+
+The one file that imports sqlite_utils and filelock; it is loaded only when there is something to do.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+
+from filelock import FileLock
+from sqlite_utils import Database, Migrations
+
+APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
+VERSION = 1  # the number of migrations; stands in user_version
+
+migrations = Migrations("jobctl")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    for statement in _statements(_schema()):
+        db.execute(statement)
+    db.execute("INSERT INTO store (id) VALUES (?)", [secrets.token_hex(6)])
+
+
+def create(path: str) -> None:
+    """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name."""
+    with FileLock(path + ".lock", mode=0o600):
+        if os.path.exists(path):
+            return
+        draft = path + ".new"
+        for leftover in (draft, draft + "-wal", draft + "-shm"):
+            if os.path.exists(leftover):
+                os.unlink(leftover)
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        db = Database(sqlite3.connect(draft, isolation_level=None))
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.enable_wal()
+        _apply(db)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.close()
+        os.rename(draft, path)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def upgrade(path: str, read_version: Callable[[], int]) -> None:
+    """Bring an older database of ours to today's schema. `read_version` looks again once the lock is held."""
+    with FileLock(path + ".lock", mode=0o600):
+        if read_version() >= VERSION:
+            return
+        db = Database(sqlite3.connect(path, timeout=30, isolation_level=None))
+        try:
+            _apply(db)
+        finally:
+            db.close()
+
+
+def _apply(db: Database) -> None:
+    migrations.apply(db)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _schema() -> str:
+    with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
+        return file.read()
+
+
+def _statements(script: str) -> list[str]:
+    statements, current = [], ""
+    for line in script.splitlines():
+        current += line + "\n"
+        if sqlite3.complete_statement(current):
+            statements.append(current.strip())
+            current = ""
+    return statements

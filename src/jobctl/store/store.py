@@ -1,0 +1,531 @@
+"""The state store: append events, read histories, claim runs, answer queries. The one file with hot SQL.
+
+Writes are BEGIN IMMEDIATE transactions of plain statements on the standard library's connection, with
+synchronous=FULL: what was committed survives a power cut. sqlite_utils makes and migrates the schema (migrations.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from jobctl.core.errors import NotFoundError, StoreError, StoreUnavailableError
+from jobctl.core.history import Event, EventType, RunState
+from jobctl.store.codec import from_row, to_row
+
+APPLICATION_ID = 0x6A6F6263  # as in migrations.py, which is not imported to read
+VERSION = 1
+
+_BUSY_SECONDS = 30.0
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
+_WAL_LIMIT = 4 * 1024 * 1024
+
+
+class RunRow(NamedTuple):
+    """A row of `runs`."""
+
+    id: int
+    name: str
+    job: str
+    definition: int
+    status: str
+    seq: int
+    executor: str | None
+    fire_time: int | None
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    reason: str | None
+
+
+_RUN = ", ".join(RunRow._fields)
+
+
+class NewRun(NamedTuple):
+    name: str
+    job: str
+    definition: str  # canonical JSON
+    fire_time: int | None = None
+
+
+class Batch:
+    """What one turn learned about one run: events to append after number `seq`, and the state they lead to."""
+
+    __slots__ = ("definition", "events", "executor", "new", "run_id", "seq", "state")
+
+    def __init__(
+        self,
+        run_id: int,
+        seq: int,
+        events: Sequence[Event],
+        state: RunState,
+        *,
+        executor: str | None,
+        new: NewRun | None = None,
+        definition: str | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.seq = seq
+        self.events = events
+        self.state = state
+        self.executor = executor
+        self.new = new
+        self.definition = definition  # when the run goes on with another one
+
+
+# Events after which more than a run's `seq` has changed.
+_RUN_LEVEL = frozenset(
+    {
+        EventType.RUN_CREATED,
+        EventType.RUN_TAKEN,
+        EventType.RUN_PAUSED,
+        EventType.RUN_UNPAUSED,
+        EventType.CANCEL_REQUESTED,
+        EventType.TERMINATE_REQUESTED,
+        EventType.RUN_TIMED_OUT,
+        EventType.RUN_REOPENED,
+        EventType.RUN_ENDED,
+    }
+)
+
+
+class Store:
+    """One connection to the state store in `state_dir`, for one thread.
+
+    Every method raises StoreError when the store cannot be used: locked for long, read-only, corrupt, full, newer.
+    """
+
+    def __init__(self, state_dir: str, *, create: bool = True) -> None:
+        """Open the store, made if it is not there and `create` says so: NotFoundError otherwise."""
+        self.state_dir = state_dir
+        self.path = os.path.join(state_dir, "jobctl.db")
+        if not os.path.exists(self.path):
+            if not create:
+                raise NotFoundError(
+                    "nothing has run here yet",
+                    hint=f"the state folder {state_dir} has no store; start with: jobctl run JOB",
+                )
+            with _explained(self.path):
+                from jobctl.store import migrations
+
+                migrations.create(self.path)
+        with _explained(self.path):
+            self._db = self._connect()
+        self._new_executors: list[tuple[Any, ...]] = []
+        self._commits = 0
+
+    def _connect(self) -> sqlite3.Connection:
+        if os.path.getsize(self.path) == 0:
+            raise StoreError(
+                f"{self.path} is empty: it was truncated, it holds no history",
+                hint="put a backup in its place, or move it away to start with an empty history",
+            )
+        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        db.execute("PRAGMA synchronous = FULL")
+        # A checkpoint that races a commit can corrupt the file in SQLite before 3.51.3; ours (checkpoint) takes the
+        # writer's lock, which excludes that. SQLite's own, at a commit, does not.
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute("PRAGMA foreign_keys = ON")
+        version = self._check(db)
+        if version < VERSION:
+            from jobctl.store import migrations
+
+            migrations.upgrade(self.path, lambda: self._check(db))
+        return db
+
+    def _check(self, db: sqlite3.Connection) -> int:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise StoreError(
+                f"{self.path} is a database of another program",
+                hint="choose another state folder: --state-dir, or JOBCTL_STATE_DIR",
+            )
+        if version > VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer jobctl (schema {version}, this one knows {VERSION})",
+                hint="upgrade jobctl, or choose another state folder with --state-dir",
+            )
+        return version
+
+    def close(self) -> None:
+        with _explained(self.path):
+            self._db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """The only way state changes. The body does no I/O but SQL."""
+        db = self._db
+        with _explained(self.path):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                    raise StoreError(
+                        f"{self.path} was upgraded by another jobctl while this one ran",
+                        hint="start this process again",
+                    )
+                yield db
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            try:
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+        self._commits += 1
+        if self._commits % 256 == 0:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database when it has grown. Waits for nobody."""
+        try:
+            if os.path.getsize(self.path + "-wal") < _WAL_LIMIT:
+                return
+        except OSError:
+            return
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+        except sqlite3.OperationalError:
+            pass  # a reader or writer was there, or the disk is full: the next one will do it
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
+    # -- write -----------------------------------------------------------------------------------------------------
+
+    def register(self, executor_id: str, pid: int, kind: str, now: int) -> None:
+        """Make an executor known together with the first thing it writes."""
+        self._new_executors.append((executor_id, pid, kind, now))
+
+    def unregister(self, executor_id: str) -> None:
+        self._new_executors = [row for row in self._new_executors if row[0] != executor_id]
+        with self._transaction() as db:
+            db.execute("DELETE FROM executors WHERE id = ?", (executor_id,))
+
+    def append(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Append what was learned, in one commit. Returns the batches that were not written, because somebody else
+        has appended to their run since it was read: read it again and decide again. A new run's `run_id` is set."""
+        refused: list[Batch] = []
+        attempts_started: list[tuple[Any, ...]] = []
+        attempts_ended: list[tuple[Any, ...]] = []
+        rows: list[tuple[Any, ...]] = []
+        with self._transaction() as db:
+            if self._new_executors:
+                db.executemany(
+                    "INSERT INTO executors (id, pid, kind, started_at) VALUES (?, ?, ?, ?)", self._new_executors
+                )
+            for batch in batches:
+                if batch.new is not None:
+                    self._insert(db, batch)
+                elif not self._update(db, batch):
+                    refused.append(batch)
+                    continue
+                seq = batch.seq
+                run_id = batch.run_id
+                for event in batch.events:
+                    seq += 1
+                    rows.append((run_id, seq, *to_row(event)))
+                    kind = event.type
+                    if kind is EventType.ATTEMPT_STARTED:
+                        attempts_started.append((run_id, event.step, event.number, event.at))
+                    elif kind is EventType.ATTEMPT_ENDED:
+                        attempts_ended.append(_ended(run_id, event.step, event))
+                    elif kind is EventType.UNDO_STARTED:
+                        attempts_started.append((run_id, event.step + "!undo", event.number, event.at))
+                    elif kind is EventType.UNDO_ENDED:
+                        attempts_ended.append(_ended(run_id, event.step + "!undo", event))
+            db.executemany(
+                "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            # Started first: an attempt may start and end in one turn, when it is found to have been lost.
+            if attempts_started:
+                db.executemany(
+                    "INSERT INTO attempts (run, step, number, status, started_at) VALUES (?, ?, ?, 'running', ?)",
+                    attempts_started,
+                )
+            if attempts_ended:
+                db.executemany(
+                    "UPDATE attempts SET status = ?, exit_code = ?, finished_at = ?"
+                    " WHERE run = ? AND step = ? AND number = ?",
+                    attempts_ended,
+                )
+        self._new_executors.clear()
+        return refused
+
+    def _insert(self, db: sqlite3.Connection, batch: Batch) -> None:
+        new, state = batch.new, batch.state
+        assert new is not None
+        cursor = db.execute(
+            f"INSERT INTO runs ({_RUN[4:]}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                new.name,
+                new.job,
+                _definition(db, new.job, new.definition),
+                str(state.status),
+                len(batch.events),
+                None if state.finished_at is not None else batch.executor,
+                new.fire_time,
+                state.created_at,
+                state.started_at,
+                state.finished_at,
+                state.reason,
+            ),
+        )
+        assert cursor.lastrowid is not None
+        batch.run_id = cursor.lastrowid
+
+    def _update(self, db: sqlite3.Connection, batch: Batch) -> bool:
+        seq, state = batch.seq + len(batch.events), batch.state
+        if any(event.type in _RUN_LEVEL for event in batch.events):
+            if batch.definition is not None:
+                job = db.execute("SELECT job FROM runs WHERE id = ?", (batch.run_id,)).fetchone()[0]
+                definition = _definition(db, job, batch.definition)
+                db.execute(
+                    "UPDATE runs SET definition = ? WHERE id = ? AND seq = ?", (definition, batch.run_id, batch.seq)
+                )
+            cursor = db.execute(
+                "UPDATE runs SET seq = ?, status = ?, executor = ?, started_at = ?, finished_at = ?, reason = ?"
+                " WHERE id = ? AND seq = ?",
+                (
+                    seq,
+                    str(state.status),
+                    None if state.finished_at is not None else batch.executor,
+                    state.started_at,
+                    state.finished_at,
+                    state.reason,
+                    batch.run_id,
+                    batch.seq,
+                ),
+            )
+        else:
+            cursor = db.execute("UPDATE runs SET seq = ? WHERE id = ? AND seq = ?", (seq, batch.run_id, batch.seq))
+        return cursor.rowcount == 1
+
+    def take(self, run_id: int, executor_id: str, now: int, alive: Callable[[str], bool]) -> bool:
+        """Claim a run for an executor: recorded as RUN_TAKEN. False when a living one has it, or it is over."""
+        row = self.run(run_id)
+        if row.finished_at is not None or (row.executor and row.executor != executor_id and alive(row.executor)):
+            return False
+        state = RunState()
+        for event in self.events(run_id):
+            state.apply(event)
+        event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id})
+        state.apply(event)
+        return not self.append([Batch(run_id, row.seq, [event], state, executor=executor_id)])
+
+    def request(self, run_id: int, make: Callable[[RunRow, RunState], tuple[Event, str | None]]) -> RunRow:
+        """Append one event from outside - a cancel, a pause, a reopening. `make` is given the run as it is, and again
+        when somebody was faster; it returns the event and the definition that the run goes on with, if another."""
+        while True:
+            row = self.run(run_id)
+            state = RunState()
+            for event in self.events(run_id, upto=row.seq):
+                state.apply(event)
+            event, definition = make(row, state)
+            state.apply(event)
+            batch = Batch(run_id, row.seq, [event], state, executor=row.executor, definition=definition)
+            if not self.append([batch]):
+                return row
+
+    # -- read ------------------------------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        return str(self._one("SELECT id FROM store")[0])
+
+    def run(self, run_id: int) -> RunRow:
+        row = self._one(f"SELECT {_RUN} FROM runs WHERE id = ?", run_id)
+        if row is None:
+            raise NotFoundError(f"run {run_id} is gone", hint="it was pruned; see: jobctl history")
+        return RunRow(*row)
+
+    def find(self, text: str) -> RunRow:
+        """The run that a person means: its name, a unique beginning of one, or the latest run of a job of that name.
+
+        NotFoundError where there is none or more than one.
+        """
+        row = self._one(f"SELECT {_RUN} FROM runs WHERE name = ?", text)
+        if row is None:
+            row = self._one(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", text)
+        if row is not None:
+            return RunRow(*row)
+        # A beginning as a range, so that the index answers: text <= name < text followed by the last character.
+        rows = (
+            self._all(f"SELECT {_RUN} FROM runs WHERE name >= ? AND name < ? LIMIT 4", text, text + "\U0010ffff")
+            if text
+            else []
+        )
+        if len(rows) == 1:
+            return RunRow(*rows[0])
+        if rows:
+            names = ", ".join(RunRow(*row).name for row in rows[:3]) + (" …" if len(rows) > 3 else "")
+            raise NotFoundError(f"{text!r} is the beginning of several runs: {names}", hint="type some more of the id")
+        raise NotFoundError(f"there is no run {text!r}", hint="see what has run with: jobctl history")
+
+    def latest(self, job: str) -> RunRow | None:
+        row = self._one(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", job)
+        return RunRow(*row) if row is not None else None
+
+    def alive(self) -> list[RunRow]:
+        """Runs that are not over, oldest first."""
+        return [RunRow(*r) for r in self._all(f"SELECT {_RUN} FROM runs WHERE finished_at IS NULL ORDER BY id")]
+
+    def jobs(self) -> list[str]:
+        """Names of jobs that have run. Skips from one to the next on the index: it does not read every run."""
+        rows = self._all(
+            "WITH RECURSIVE j (job) AS (SELECT min(job) FROM runs UNION ALL"
+            " SELECT (SELECT min(job) FROM runs WHERE runs.job > j.job) FROM j WHERE j.job IS NOT NULL)"
+            " SELECT job FROM j WHERE job IS NOT NULL"
+        )
+        return [row[0] for row in rows]
+
+    def history(
+        self,
+        *,
+        job: str | None = None,
+        statuses: Sequence[str] = (),
+        since: int | None = None,
+        until: int | None = None,
+        tag: str | None = None,
+        limit: int = 20,
+    ) -> list[RunRow]:
+        """Runs, newest first. `since` <= created_at < `until`."""
+        where: list[str] = []
+        values: list[Any] = []
+        if job is not None:
+            where.append("job = ?")
+            values.append(job)
+        if statuses:
+            where.append(f"status IN ({', '.join('?' * len(statuses))})")
+            values.extend(statuses)
+        if since is not None:
+            where.append("created_at >= ?")
+            values.append(since)
+        if until is not None:
+            where.append("created_at < ?")
+            values.append(until)
+        if tag is not None:
+            where.append(
+                "definition IN (SELECT d.id FROM definitions d, json_each(d.body, '$.tags') t WHERE t.value = ?)"
+            )
+            values.append(tag)
+        condition = f" WHERE {' AND '.join(where)}" if where else ""
+        return [
+            RunRow(*row)
+            for row in self._all(f"SELECT {_RUN} FROM runs{condition} ORDER BY id DESC LIMIT ?", *values, limit)
+        ]
+
+    def events(self, run_id: int, *, after: int = 0, upto: int | None = None) -> list[Event]:
+        """A run's events in order, those with a number in (after, upto]."""
+        rows = self._all(
+            "SELECT at, type, step, number, data FROM events WHERE run = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            run_id,
+            after,
+            upto if upto is not None else 1 << 62,
+        )
+        try:
+            return [from_row(row) for row in rows]
+        except ValueError as error:
+            raise StoreError(
+                f"the history of run {run_id} cannot be read: {error}",
+                hint="the other runs are not concerned; see: jobctl doctor",
+            ) from error
+
+    def definition(self, definition_id: int) -> str:
+        return str(self._one("SELECT body FROM definitions WHERE id = ?", definition_id)[0])
+
+    def seqs(self, executor_id: str) -> list[tuple[int, int]]:
+        """(run, last event's number) of the runs that an executor has."""
+        return self._all("SELECT id, seq FROM runs WHERE finished_at IS NULL AND executor = ?", executor_id)
+
+    def executors(self) -> dict[str, tuple[int, str, int]]:
+        """id -> (pid, kind, started_at) of executors that did not end in order, living or dead."""
+        return {row[0]: row[1:] for row in self._all("SELECT id, pid, kind, started_at FROM executors")}
+
+    def quick_check(self) -> list[str]:
+        """What SQLite finds wrong with the file: nothing, for a sound one."""
+        found = [str(row[0]) for row in self._all("PRAGMA quick_check(10)")]
+        return [] if found == ["ok"] else found
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        with _explained(self.path):
+            return self._db.execute(sql, values).fetchone()
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        with _explained(self.path):
+            return self._db.execute(sql, values).fetchall()
+
+
+def new_name(job: str) -> str:
+    """A fresh run id, JOB-xxxxxx: a thousand million for each job; the database refuses one that was given before."""
+    return f"{job}-{''.join(_ALPHABET[byte & 31] for byte in os.urandom(6))}"
+
+
+def _definition(db: sqlite3.Connection, job: str, body: str) -> int:
+    import hashlib
+
+    digest = hashlib.blake2b(body.encode(), digest_size=16).hexdigest()
+    row = db.execute("SELECT id FROM definitions WHERE digest = ?", (digest,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    cursor = db.execute("INSERT INTO definitions (digest, job, body) VALUES (?, ?, ?)", (digest, job, body))
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def _ended(run_id: int, key: str, event: Event) -> tuple[Any, ...]:
+    status = event.data.get("status", "succeeded")
+    code = event.data.get("exit_code", 0 if status == "succeeded" else None)
+    return status, code, event.at, run_id, key, event.number
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """SQLite's errors as sentences with a way out."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    except OSError as error:
+        raise StoreError(
+            f"the state store {path} cannot be used: {error.strerror or error}",
+            hint="choose another state folder with --state-dir, or see: jobctl doctor",
+        ) from error
+
+
+# The beginning of SQLite's name for it; what is wrong; the way out; whether it may pass by itself.
+_EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
+    ("SQLITE_BUSY", "is locked by another process", "try again; if it stays so: fuser {path}", True),
+    ("SQLITE_READONLY", "cannot be written", "check who owns the state folder, or choose another: --state-dir", False),
+    ("SQLITE_FULL", "cannot grow: the disk is full", "free some space; nothing that was recorded is lost", True),
+    ("SQLITE_CANTOPEN", "cannot be opened", "check who owns the state folder, or choose another: --state-dir", False),
+    ("SQLITE_NOTADB", "is not a database", "put a backup in its place, or move it away to start anew", False),
+    (
+        "SQLITE_CORRUPT",
+        "is damaged",
+        "put a backup in its place; to save what can be read: sqlite3 {path} .recover",
+        False,
+    ),
+    ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "see the system's log: dmesg", True),
+)
+
+
+def explain(error: sqlite3.Error, path: str) -> StoreError:
+    """The sentence for an error of SQLite's. StoreUnavailableError for one that may pass by itself."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    for prefix, what, hint, passes in _EXPLANATIONS:
+        if name.startswith(prefix):
+            kind = StoreUnavailableError if passes else StoreError
+            return kind(f"the state store {path} {what}", hint=hint.format(path=path))
+    return StoreError(f"the state store {path} cannot be used: {error}", hint="see: jobctl doctor")

@@ -1,0 +1,261 @@
+"""The questions people ask of the store, answered as plain values. cli and web read these; nothing is printed here.
+
+Reads what `jobctl status` needs and no definitions file: imports stay few, for this is what people call most.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jobctl import executor
+from jobctl.core.history import AttemptState, Event, EventType, HistoryError, RunState, StepState, replay
+from jobctl.process.attempt import AttemptFiles, read_cursor, signal_name
+from jobctl.store.store import RunRow, Store
+from jobctl.text import rfc3339
+
+Document = dict[str, Any]
+
+
+def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
+    """One run as cli.md promises it: names and types of the fields are API; fields may be added.
+
+    StoreError when its history cannot be read.
+    """
+    state = history_of(store, row)
+    steps = json.loads(store.definition(row.definition))["steps"]
+    folder = run_folder(store, row.name)
+    holder = _holder(store, row, executors)
+    documents = [_step(step["name"], state, folder) for step in steps]
+    return {
+        "id": row.name,
+        "job": row.job,
+        "status": row.status,
+        "interrupted": is_interrupted(row, holder),
+        "trigger": state.trigger,
+        "fire_time": _time(row.fire_time),
+        "created_at": rfc3339(row.created_at),
+        "started_at": _time(row.started_at),
+        "finished_at": _time(row.finished_at),
+        "params": state.params,
+        "reason": row.reason,
+        "waiting_for": _waiting_for(row, state, holder),
+        "executor": holder,
+        "steps": documents,
+    }
+
+
+def history_of(store: Store, row: RunRow) -> RunState:
+    """The state of a run, from its events. StoreError naming the run when they do not add up."""
+    from jobctl.core.errors import StoreError
+
+    try:
+        return replay(store.events(row.id, upto=row.seq))
+    except HistoryError as error:
+        raise StoreError(
+            f"the history of run {row.name} is damaged: {error}",
+            hint="the other runs are not concerned; see: jobctl doctor",
+        ) from error
+
+
+def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
+    """A run as lists show it: the run document without its steps and parameters, and without reading its history."""
+    holder = _holder(store, row, executors)
+    return {
+        "id": row.name,
+        "job": row.job,
+        "status": row.status,
+        "interrupted": is_interrupted(row, holder),
+        "fire_time": _time(row.fire_time),
+        "created_at": rfc3339(row.created_at),
+        "started_at": _time(row.started_at),
+        "finished_at": _time(row.finished_at),
+        "reason": row.reason,
+        "executor": holder,
+    }
+
+
+def is_interrupted(row: RunRow, holder: Document | None) -> bool:
+    """Whether the run should be going on and nobody is at it: its executor died, or none has taken it up again."""
+    return row.status == "running" and holder is None
+
+
+def event_document(event: Event, number: int) -> Document:
+    """One event of a history; `number` is its place in it, from 1."""
+    document: Document = {"seq": number, "at": rfc3339(event.at), "type": str(event.type)}
+    if event.step:
+        document["step"] = event.step
+    if event.number:
+        document["attempt"] = event.number
+    document["data"] = {
+        **event.data,
+        **({"retry_at": rfc3339(event.data["retry_at"])} if "retry_at" in event.data else {}),
+    }
+    return document
+
+
+def describe(event: Event) -> str:
+    """An event in words, for people: `step dump, attempt 2 failed: exit code 1; next attempt in 2s`."""
+    data = event.data
+    about = f"step {event.step}" if event.step else "run"
+    attempt = f"{about}, attempt {event.number}"
+    kind = event.type
+    if kind is EventType.ATTEMPT_STARTED:
+        return f"{attempt} started"
+    if kind is EventType.UNDO_STARTED:
+        return f"compensation of {attempt} started"
+    if kind is EventType.ATTEMPT_ENDED or kind is EventType.UNDO_ENDED:
+        return f"{'compensation of ' if kind is EventType.UNDO_ENDED else ''}{attempt} {_how_it_ended(event)}"
+    if kind is EventType.STEP_ENDED:
+        return f"{about} {_words(data['status'])}" + _after(": ", data.get("error"))
+    if kind is EventType.RUN_ENDED:
+        return f"run {_words(data['status'])}" + _after(": ", data.get("reason"))
+    if kind is EventType.RUN_REOPENED:
+        return "run taken up again" + _after(", doing again: ", ", ".join(data["redo"])) + _by(data)
+    words = {
+        EventType.RUN_CREATED: "run created",
+        EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
+        EventType.RUN_PAUSED: "run paused",
+        EventType.RUN_UNPAUSED: "run goes on",
+        EventType.CANCEL_REQUESTED: "cancel requested",
+        EventType.TERMINATE_REQUESTED: "terminate requested",
+        EventType.RUN_TIMED_OUT: "the run's timeout passed",
+    }
+    reason = data.get("reason") if kind is not EventType.RUN_TIMED_OUT else None
+    return words[kind] + _after(": ", reason) + _by(data)
+
+
+def _how_it_ended(event: Event) -> str:
+    from jobctl.text import duration
+
+    data = event.data
+    words = _words(data.get("status", "succeeded")) + _after(": ", data.get("error"))
+    if "retry_at" in data:
+        return f"{words}; next attempt in {duration(data['retry_at'] - event.at)}"
+    return words + _after("; no retry: ", data.get("why"))
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _after(before: str, text: str | None) -> str:
+    return f"{before}{text}" if text else ""
+
+
+def _by(data: Mapping[str, Any]) -> str:
+    return _after(" by ", data.get("by"))
+
+
+def executors(store: Store) -> dict[str, tuple[int, str, int]]:
+    """The living executors: id -> (pid, kind, started_at)."""
+    return {name: known for name, known in store.executors().items() if executor.alive(store.state_dir, name)}
+
+
+def run_folder(store: Store, name: str) -> str:
+    """Where a run's files are. `name` comes from the store, never from a person."""
+    return os.path.join(store.state_dir, "runs", name)
+
+
+def attempt_files(store: Store, row: RunRow, state: RunState) -> Iterable[tuple[str, int, AttemptState, AttemptFiles]]:
+    """(step, or STEP!undo; attempt; its state; its files) of every attempt of a run, in order of start."""
+    folder = run_folder(store, row.name)
+    found = [
+        (name + suffix, attempt.number, attempt, AttemptFiles(folder, name + suffix, attempt.number))
+        for suffix, steps in (("", state.steps), ("!undo", state.undo))
+        for name, step in steps.items()
+        for attempt in step.attempts
+    ]
+    found.sort(key=lambda item: item[2].started_at)
+    return found
+
+
+def _holder(store: Store, row: RunRow, known: Mapping[str, tuple[int, str, int]] | None) -> Document | None:
+    """The living executor that has the run."""
+    if row.executor is None or not executor.alive(store.state_dir, row.executor):
+        return None
+    found = (known if known is not None else store.executors()).get(row.executor)
+    return {"id": row.executor, "pid": found[0], "kind": found[1]} if found else None
+
+
+def _waiting_for(row: RunRow, state: RunState, holder: Document | None) -> Document | None:
+    if row.finished_at is not None:
+        return None
+    if row.status == "paused":
+        return {"kind": "pause", "name": None, "until": None}
+    if holder is None:
+        return {"kind": "executor", "name": None, "until": None}
+    everything = [*state.steps.values(), *state.undo.values()]
+    if any(step.status == "running" for step in everything):
+        return None
+    due = [(step.retry_at, step.name) for step in everything if step.retry_at is not None]
+    if not due:
+        return None
+    at, name = min(due)
+    return {"kind": "retry", "name": name, "until": rfc3339(at)}
+
+
+def _step(name: str, state: RunState, folder: str) -> Document:
+    step = state.steps.get(name)
+    over = state.status is not None and state.status.final
+    if step is None:
+        # In a run that is over, what has not begun will not: it was not its turn.
+        return _step_document(StepState(name), "skipped" if over else "pending", name, folder)
+    status = str(step.status)
+    document = _step_document(step, "skipped" if over and status == "pending" else status, name, folder)
+    undo = state.undo.get(name)
+    if undo is not None:
+        document["compensation"] = {
+            "status": str(undo.status),
+            "error": undo.error,
+            "next_attempt_at": _time(undo.retry_at),
+            "attempts": [
+                _attempt(attempt, AttemptFiles(folder, name + "!undo", attempt.number)) for attempt in undo.attempts
+            ],
+        }
+    return document
+
+
+def _step_document(step: StepState, status: str, name: str, folder: str) -> Document:
+    cursor = step.cursor
+    if status == "running":
+        newest = read_cursor(AttemptFiles(folder, name, step.attempts[-1].number).heartbeat)
+        cursor = cursor if newest is None else newest
+    return {
+        "name": name,
+        "status": status,
+        "attempt": len(step.attempts),
+        "cursor": cursor,
+        "outputs": step.outputs,
+        "error": step.error,
+        "next_attempt_at": _time(step.retry_at),
+        "attempts": [_attempt(attempt, AttemptFiles(folder, name, attempt.number)) for attempt in step.attempts],
+    }
+
+
+def _attempt(attempt: AttemptState, files: AttemptFiles) -> Document:
+    data = attempt.data
+    ended = attempt.status != "running"
+    number = data.get("signal")
+    code = data.get("exit_code")
+    try:
+        log_bytes = os.stat(files.log).st_size
+    except OSError:
+        log_bytes = 0
+    return {
+        "number": attempt.number,
+        "status": attempt.status,
+        "exit_code": 0 if code is None and ended and attempt.status == "succeeded" else code,
+        "signal": signal_name(number) if number is not None else None,
+        "started_at": rfc3339(attempt.started_at),
+        "finished_at": _time(attempt.finished_at),
+        "error": data.get("error"),
+        "log": files.log,
+        "log_bytes": log_bytes,
+    }
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)

@@ -1,0 +1,154 @@
+"""The small parser and typer understand the same argv in the same way."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Any
+
+import pytest
+import typer
+
+from jobctl.cli import _interface, app, argv, interface
+from jobctl.core.errors import UsageError
+
+UNDERSTOOD = [
+    "run backup",
+    "run backup -p day=2026-01-01 -pa=b --param=c=d --param e=",
+    "run -p a=b backup --wait 20s",
+    "run backup --wait=",
+    "run backup --wait=-5s",
+    "run backup --detach --detach",
+    "--json run backup",
+    "run backup --json -q -v --no-input",
+    "-f a.toml --file b.toml run backup --file=c.toml -f d.toml -fe.toml",
+    "--state-dir x run backup --state-dir y",
+    "--state-dir x run backup",
+    "run backup --state-dir=",
+    "--color always run backup --color never",
+    "-q -v --no-input status",
+    "status",
+    "status backup-a1b2c3 --exit-status",
+    "status ''",
+    "run ''",
+    "history",
+    "history backup --limit 5 --since 2h --until 2026-12-24T18:00:00+01:00 --tag x",
+    "history --limit=007",
+    "history --status failed --status=timed_out",
+    "logs r1",
+    "logs r1 step -f --attempt 2 --tail 20 --raw",
+    "-f jobs.toml logs r1 --follow --file b.toml",
+    "resume r1 --from load --updated --detach",
+    "pause r1 r2 --reason 'for a while'",
+    "cancel --reason=x r1",
+    "terminate r1 r2 r3",
+    "wait r1 r2 --timeout 5m",
+    "list",
+    "show backup",
+    "validate",
+    "validate - a.toml",
+    "init",
+    "init other.toml --force",
+    "doctor --json",
+    "completion zsh",
+    "schema",
+]
+LEFT_TO_TYPER = [
+    "run -- backup",
+    "run backup -qv",
+    "run backup --wait -5s",
+    "run backup -f -",
+    "history --limit -5",
+    "history --limit +5",
+]
+REFUSED = {
+    "": "no command given",
+    "rnu backup": "no such command 'rnu'",
+    "run": "missing argument 'JOB'",
+    "run a b": "unexpected argument: b",
+    "run backup --detcah": "no such option: --detcah",
+    "run backup --wait": "option '--wait' requires an argument",
+    "run backup --detach=yes": "option '--detach' does not take a value",
+    "history --limit many": "invalid value for '--limit': 'many' is not a valid",
+    "history --status done": "invalid value for '--status': 'done' is not one of",
+    "status --color red": "invalid value for '--color': 'red' is not one of",
+    "completion powershell": "invalid value for 'bash|zsh|fish'",
+    "cancel": "missing argument 'RUN...'",
+    "run --det backup": "no such option: --det",
+    "list --follow": "no such option: --follow",
+    "--follow list": "no such option: --follow",
+}
+
+
+@pytest.mark.parametrize("line", UNDERSTOOD)
+def test_both_parsers_give_the_same_values(line: str) -> None:
+    quick = argv.parse(shlex.split(line), _interface.COMMANDS)
+    assert quick is not None
+    assert quick == app.parse(shlex.split(line))
+
+
+@pytest.mark.parametrize("line", LEFT_TO_TYPER)
+def test_what_is_unusual_is_left_to_typer(line: str) -> None:
+    assert argv.parse(shlex.split(line), _interface.COMMANDS) is None
+    assert isinstance(app.parse(shlex.split(line)), tuple)
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSED.items())
+def test_wrong_usage_is_refused_in_a_sentence_with_a_way_out(line: str, message: str) -> None:
+    assert argv.parse(shlex.split(line), _interface.COMMANDS) is None
+    with pytest.raises(UsageError) as caught:
+        app.parse(shlex.split(line))
+    assert caught.value.message.startswith(message)
+    assert "--help" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "guess"), [("rnu backup", "run"), ("run backup --detcah", "--detach"), ("staus", "status")]
+)
+def test_a_slip_of_the_finger_gets_a_suggestion(line: str, guess: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        app.parse(shlex.split(line))
+    assert f"did you mean {guess}?" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "-h", "--version", "--json --version", "run --version", "-h --version", *(
+        f"{command} {option}" for command in _interface.COMMANDS if command for option in ("--help", "--json -h")
+    )]
+)  # fmt: skip
+def test_pages_are_the_same_from_the_table_and_from_typer(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = argv.parse(shlex.split(line), _interface.COMMANDS)
+    assert app.parse(shlex.split(line)) == 0
+    assert isinstance(page, str)
+    assert page + "\n" == capsys.readouterr().out
+
+
+def test_values_of_one_call_do_not_leak_into_the_next() -> None:
+    argv.parse(["-f", "a.toml", "run", "backup", "-p", "a=b"], _interface.COMMANDS)
+    call = argv.parse(["run", "backup"], _interface.COMMANDS)
+    assert isinstance(call, tuple)
+    assert call[1]["file"] == []
+    assert call[2]["params"] == []
+
+
+def test_a_command_in_a_group_needs_one_declaration() -> None:
+    plan = typer.Typer(name="plan", help="Plans.")
+
+    def next_(count: Annotated[int, typer.Option("-n", metavar="N")] = 10) -> None:
+        """The next ones."""
+
+    toy = typer.Typer(add_completion=False, rich_markup_mode=None, **_like(app.app))
+    toy.callback()(app._global_options)
+    toy.add_typer(plan)
+    app.command(next_, to=plan, group="plan")
+    table = interface.table(toy)
+
+    for line in ("plan next", "--json plan next -n 3", "plan -q next --json"):
+        call = argv.parse(line.split(), table)
+        assert isinstance(call, tuple)
+        assert call[0] == "plan next"
+        assert call == app.parse(line.split(), toy)
+    assert argv.parse(["plan"], table) is None
+
+
+def _like(other: typer.Typer) -> dict[str, Any]:
+    return {"result_callback": other.info.result_callback, "context_settings": other.info.context_settings}

@@ -1,0 +1,53 @@
+"""The way from argv to a command, and what must not be imported on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jobctl
+from jobctl.cli import main
+
+
+@pytest.mark.parametrize(
+    ("args", "allowed"),
+    [
+        (["--version"], set()),
+        (["--help"], set()),
+        (["run", "--help"], set()),
+        (["completion", "bash"], set()),
+        (["__complete", "run", "--"], set()),
+        (["list"], {"re", "enum", "dataclasses", "inspect", "json", "typing"}),
+    ],
+)
+def test_a_call_imports_no_more_than_it_needs(args: list[str], allowed: set[str], tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text('[jobs.a]\ncommand = "true"\n')
+    heavy = {"typer", "rich", "croniter", "sqlite_utils", "filelock", "subprocess", "asyncio", "sqlite3"}
+    heavy |= {"re", "enum", "dataclasses", "inspect", "json", "typing"} - allowed
+    code = (
+        "import sys; before = set(sys.modules); from jobctl.cli.main import main; main(sys.argv[1:]);"
+        " print(*(set(sys.modules) - before), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout != ""
+    assert heavy & set(done.stderr.split()) == set()
+
+
+def test_python_m_jobctl_is_jobctl() -> None:
+    done = subprocess.run([sys.executable, "-m", "jobctl", "--version"], capture_output=True, text=True)
+    assert done.stdout == f"jobctl {jobctl.__version__}\n"
+    assert done.returncode == 0
+
+
+def test_a_folder_that_is_gone_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main.main(["schema"]) == 2
+    assert capsys.readouterr().err.startswith("error: the current folder does not exist any more\nhint:")

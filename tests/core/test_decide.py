@@ -1,0 +1,1687 @@
+"""What follows from what: named situations, each event with the actions it leads to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from situations import World, job, story
+
+from jobctl.core.decide import Action, Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore, to_redo
+from jobctl.core.history import Event, EventType
+from jobctl.core.model import Job, RunStatus, StepKind, StepStatus, When
+
+CHAIN = job("a", "b < a", "c < b")
+SAGA = job("a [undo]", "b < a [undo]", "c < b [undo]")
+
+Situations = dict[str, tuple[Job, str]]
+
+FORWARD: Situations = {
+    "a chain runs in order": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        a ok -> start b
+        b ok -> start c
+        c ok -> finish succeeded
+        end
+        """,
+    ),
+    "a diamond meets again": (
+        job("a", "b < a", "c < a", "d < b c"),
+        """
+        take -> start a
+        a ok -> start b, start c
+        c ok
+        b ok -> start d
+        d ok -> finish succeeded
+        """,
+    ),
+    "the file's order is not the graph's": (
+        job("c < b", "b < a", "a"),
+        """
+        take -> start a
+        a ok -> start b
+        b ok -> start c
+        c ok -> finish succeeded
+        """,
+    ),
+    "steps without needs start at once": (
+        job("a", "b", "c"),
+        """
+        take -> start a, start b, start c
+        b ok
+        a ok
+        c ok -> finish succeeded
+        """,
+    ),
+    "no more commands at once than allowed, in the file's order": (
+        job("a", "b", "c", "d < a", limit=2),
+        """
+        take -> start a, start b
+        a starts
+        b ok -> start c
+        a ok -> start d
+        c ok
+        d ok -> finish succeeded
+        """,
+    ),
+    "what becomes ready takes its place in the file's order": (
+        job("z", "y < z", "x", limit=1),
+        """
+        take -> start z
+        z ok -> start y
+        y ok -> start x
+        x ok -> finish succeeded
+        """,
+    ),
+    "waits occupy nothing": (
+        job("a", "b [sleep]", "c [signal]", "d [job]", "e", "f [approval]", limit=1),
+        """
+        take -> start b, start c, start d, start f, start a
+        a ok -> start e
+        f ok
+        b ok
+        c ok
+        d ok
+        e ok -> finish succeeded
+        """,
+    ),
+    "a wait starts while all places are taken": (
+        job("a", "b", "c [sleep]", "d < c [sleep]", limit=1),
+        """
+        take -> start c, start a
+        c ok -> start d
+        d ok
+        a ok -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "an attempt that is retried ends nothing": (
+        job("a", "b < a", limit=1),
+        """
+        take -> start a
+        a retries
+        a starts
+        a retries
+        a ok -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "a step that is retried keeps its place": (
+        job("a", "b", limit=1),
+        """
+        take -> start a
+        a retries
+        a ok -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "an allowed failure is none": (
+        job("a [allow]", "b < a [allow]", "c < b"),
+        """
+        take -> start a
+        a fails -> start b
+        b timed_out -> start c
+        c ok -> finish succeeded
+        """,
+    ),
+    "a step that its condition skips counts as done": (
+        CHAIN,
+        """
+        take -> start a
+        a skipped -> start b
+        b ok -> start c
+        c skipped -> finish succeeded
+        """,
+    ),
+    "a wait that ends outside of an attempt": (
+        job("a [signal]", "b < a"),
+        """
+        take -> start a
+        a came -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "a timeout that lets the step go on": (
+        job("a [signal]", "b < a"),
+        """
+        take -> start a
+        a continues -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "a second executor goes on without starting again": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        take
+        a ok -> start b
+        take
+        b ok -> start c
+        take
+        c ok -> finish succeeded
+        take
+        """,
+    ),
+    "nothing is compensated on success": (
+        SAGA,
+        """
+        take -> start a
+        a ok -> start b
+        b ok -> start c
+        c ok -> finish succeeded
+        """,
+    ),
+}
+
+AT_THE_END: Situations = {
+    "`always` runs in its place when all goes well": (
+        job("a", "w < a [always]", "b < w"),
+        """
+        take -> start a
+        a ok -> start w
+        w ok -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "`failure` does not run when all goes well": (
+        job("a", "f < a [failure]"),
+        """
+        take -> start a
+        a ok -> finish succeeded
+        """,
+    ),
+    "`failure` and `always` without needs": (
+        job("f [failure]", "w [always]", "a"),
+        """
+        take -> start w, start a
+        w ok
+        a fails -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "a job of a `failure` step alone": (
+        job("f [failure]"),
+        """
+        take -> finish succeeded
+        """,
+    ),
+    "`failure` in the middle is passed over when all goes well": (
+        job("a", "f < a [failure]", "b < f"),
+        """
+        take -> start a
+        a ok -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "`failure` in the middle runs when the step before it fails": (
+        job("a", "f < a [failure]", "b < f"),
+        """
+        take -> start a
+        a fails -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "`failure` that was passed over runs when a step behind it fails": (
+        job("a", "f < a [failure]", "b < f"),
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "`always` behind a `failure` that was passed over fails": (
+        job("a", "f < a [failure]", "w < f [always]"),
+        """
+        take -> start a
+        a ok -> start w
+        w fails -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "`failure`, then the `always` that needs it": (
+        job("a", "f < a [failure]", "w < f [always]"),
+        """
+        take -> start a
+        a fails -> start f
+        f ok -> start w
+        w ok -> finish failed
+        """,
+    ),
+    "the end runs in the order of the graph, also across steps that are passed over": (
+        job("a", "w < a [always]", "b < w", "c < b", "f < c [failure]", "d < f", "v < d [always]"),
+        """
+        take -> start a
+        a fails -> start w
+        w ok -> start f
+        f ok -> start v
+        v ok -> finish failed
+        """,
+    ),
+    "a step at the end that fails stops nothing": (
+        job("a", "f < a [failure]", "w < f [always]", "v < w [always]"),
+        """
+        take -> start a
+        a fails -> start f
+        f fails -> start w
+        w fails -> start v
+        v fails -> finish failed
+        """,
+    ),
+    "`always` that ran in its place does not run again": (
+        job("w [always]", "a < w"),
+        """
+        take -> start w
+        w ok -> start a
+        a fails -> finish failed
+        """,
+    ),
+    "`always` that fails in its place fails the run": (
+        job("a", "w < a [always]", "v < w [always]"),
+        """
+        take -> start a
+        a ok -> start w
+        w fails -> start v
+        v ok -> finish failed
+        """,
+    ),
+    "`always` and `failure` mind the limit too": (
+        job("a", "b [always]", "c < a [always]", "d < a [failure]", "e < a [always]", limit=1),
+        """
+        take -> start a
+        a fails -> start b
+        b ok -> start c
+        c ok -> start d
+        d ok -> start e
+        e ok -> finish failed
+        """,
+    ),
+    "a step at the end is retried and skipped like any other": (
+        job("a", "f < a [failure]", "w < f [always]"),
+        """
+        take -> start a
+        a fails -> start f
+        f retries
+        f ok -> start w
+        w skipped -> finish failed
+        """,
+    ),
+}
+
+FAILURE: Situations = {
+    "a failure starts nothing further": (
+        CHAIN,
+        """
+        take -> start a
+        a fails -> finish failed
+        """,
+    ),
+    "a timed-out step is a failure of the run": (
+        CHAIN,
+        """
+        take -> start a
+        a timed_out -> finish failed
+        """,
+    ),
+    "a step that could not even start is a failure": (
+        job("a", "f < a [failure]", "w < a [always]"),
+        """
+        take -> start a
+        a refused -> start f, start w
+        f ok
+        w ok -> finish failed
+        """,
+    ),
+    "what runs is drained, in the order of its start": (
+        job("a", "b", "c", "d < b", "e"),
+        """
+        take -> start a, start b, start c, start e
+        e ok
+        a starts
+        c fails -> drain a, drain b
+        b ok
+        a ok -> finish failed
+        """,
+    ),
+    "a second failure while the first drains": (
+        job("a", "b", "c [undo]"),
+        """
+        take -> start a, start b, start c
+        a fails -> drain b, drain c
+        b fails
+        c fails -> undo c
+        c undone -> finish failed
+        """,
+    ),
+    "what waits for its retry ends when the run is drained": (
+        job("a [undo]", "b", "w < a [always]"),
+        """
+        take -> start a, start b
+        a retries
+        b fails -> drain a
+        a dropped -> undo a
+        a undone -> start w
+        w ok -> finish failed
+        """,
+    ),
+    "an allowed failure while draining": (
+        job("a [allow]", "b"),
+        """
+        take -> start a, start b
+        b fails -> drain a
+        a fails -> finish failed
+        """,
+    ),
+}
+
+COMPENSATION: Situations = {
+    "newest start first, one after another": (
+        SAGA,
+        """
+        take -> start a
+        a ok -> start b
+        b ok -> start c
+        c fails -> undo c
+        c undoing
+        c undone -> undo b
+        b undone -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "the order of starts counts, not of ends, nor of the file": (
+        job("a [undo]", "b [undo]", "c < b [undo]", "d < a c"),
+        """
+        take -> start a, start b
+        b starts
+        a starts
+        b ok -> start c
+        c ok
+        a ok -> start d
+        d fails -> undo c
+        c undone -> undo a
+        a undone -> undo b
+        b undone -> finish failed
+        """,
+    ),
+    "a retry does not make a start newer": (
+        job("a [undo]", "b [undo]", "c < a b"),
+        """
+        take -> start a, start b
+        a starts
+        b starts
+        a retries
+        a ok
+        b ok -> start c
+        c fails -> undo b
+        b undone -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "only what was started": (
+        SAGA,
+        """
+        take -> start a
+        a fails -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "what was to start and did not has nothing to undo": (
+        job("a [undo]", "b [undo]"),
+        """
+        take -> start a, start b
+        a fails -> drain b
+        b dropped -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "what its condition skipped has nothing to undo": (
+        SAGA,
+        """
+        take -> start a
+        a skipped -> start b
+        b ok -> start c
+        c fails -> undo c
+        c undone -> undo b
+        b undone -> finish failed
+        """,
+    ),
+    "an allowed failure may have done something": (
+        job("a [undo allow]", "b < a"),
+        """
+        take -> start a
+        a fails -> start b
+        b fails -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "a wait that came true is undone too": (
+        job("a [signal undo]", "b < a"),
+        """
+        take -> start a
+        a came -> start b
+        b fails -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "an undo is retried": (
+        SAGA,
+        """
+        take -> start a
+        a fails -> undo a
+        a undo-retries
+        a undoing
+        a undo-retries
+        a undone -> finish failed
+        """,
+    ),
+    "an undo that fails for good does not keep the others": (
+        SAGA,
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> undo b
+        b undo-fails -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "compensation comes before the steps of the end": (
+        job("a [undo]", "f < a [failure]", "w < f [always undo]"),
+        """
+        take -> start a
+        a fails -> undo a
+        a undone -> start f
+        f ok -> start w
+        w fails -> finish failed
+        """,
+    ),
+    "`always` that ran in its place is undone like any other": (
+        job("w [always undo]", "a < w"),
+        """
+        take -> start w
+        w ok -> start a
+        a fails -> undo w
+        w undone -> finish failed
+        """,
+    ),
+    "a cancel does not stop it": (
+        job("a [undo]", "b < a [undo]", "w < b [always]", "f < b [failure]"),
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> undo b
+        b undoing
+        cancel
+        b undone -> undo a
+        cancel
+        deadline
+        a undone -> start w, start f
+        cancel
+        w ok
+        deadline
+        f ok -> finish failed
+        """,
+    ),
+}
+
+REQUESTS: Situations = {
+    "cancel before anything was taken": (
+        job("a [undo]", "w < a [always]", "f [failure]"),
+        """
+        cancel -> finish canceled
+        take
+        end
+        """,
+    ),
+    "terminate before anything was taken": (
+        job("a", "w [always]"),
+        """
+        terminate -> finish terminated
+        """,
+    ),
+    "cancel while it was paused in the queue": (
+        job("a", "w [always]"),
+        """
+        pause
+        take
+        cancel -> finish canceled
+        """,
+    ),
+    "cancel of what runs, then undo, then `always` and no `failure`": (
+        job("a [undo]", "b < a", "f < b [failure]", "w < f [always]", "g < w [failure]", "v < g [always]"),
+        """
+        take -> start a
+        a ok -> start b
+        b starts
+        cancel -> cancel b
+        b canceled -> undo a
+        a undone -> start w
+        w ok -> start v
+        v ok -> finish canceled
+        """,
+    ),
+    "cancel before the first attempt began": (
+        job("a [undo]", "w < a [always]"),
+        """
+        take -> start a
+        cancel -> cancel a
+        a dropped -> start w
+        w ok -> finish canceled
+        """,
+    ),
+    "a step that ends well although it was asked to stop": (
+        SAGA,
+        """
+        take -> start a
+        a starts
+        cancel -> cancel a
+        a ok -> undo a
+        a undone -> finish canceled
+        """,
+    ),
+    "a step that fails because it was asked to stop": (
+        job("a", "f < a [failure]"),
+        """
+        take -> start a
+        a starts
+        cancel -> cancel a
+        a fails -> finish canceled
+        """,
+    ),
+    "cancel while a failure drains: what drains is asked, the run has failed": (
+        job("a", "b", "f < a [failure]"),
+        """
+        take -> start a, start b
+        a fails -> drain b
+        cancel -> cancel b
+        cancel -> cancel b
+        b canceled -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "cancel at the end changes nothing": (
+        job("a", "f < a [failure]"),
+        """
+        take -> start a
+        a fails -> start f
+        f starts
+        cancel
+        f ok -> finish failed
+        cancel
+        """,
+    ),
+    "cancel of a paused run": (
+        SAGA,
+        """
+        take -> start a
+        a starts
+        pause
+        cancel -> cancel a
+        a canceled -> undo a
+        a undone -> finish canceled
+        """,
+    ),
+    "cancel when nothing runs, because it is paused": (
+        job("a [undo]", "b < a"),
+        """
+        take -> start a
+        pause
+        a ok
+        cancel -> undo a
+        a undone -> finish canceled
+        """,
+    ),
+    "cancel takes a paused compensation up again": (
+        SAGA,
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> undo b
+        pause
+        b undone
+        cancel -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "cancel takes a paused end up again": (
+        job("a", "w < a [always]"),
+        """
+        take -> start a
+        a starts
+        pause
+        a fails
+        unpause -> start w
+        pause
+        w ok
+        cancel -> finish failed
+        """,
+    ),
+    "the run's timeout": (
+        job("a [undo]", "f < a [failure]", "w < f [always]"),
+        """
+        take -> start a
+        a starts
+        deadline -> timeout a
+        a timed_out -> undo a
+        a undone -> start f
+        f ok -> start w
+        w ok -> finish timed_out
+        """,
+    ),
+    "the run's timeout while it is paused": (
+        SAGA,
+        """
+        take -> start a
+        a starts
+        pause
+        deadline -> timeout a
+        a canceled -> undo a
+        a undone -> finish timed_out
+        """,
+    ),
+    "whoever comes first gives the status: cancel, then the timeout": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        cancel -> cancel a
+        deadline -> timeout a
+        a canceled -> finish canceled
+        """,
+    ),
+    "whoever comes first gives the status: the timeout, then cancel": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        deadline -> timeout a
+        cancel -> cancel a
+        a timed_out -> finish timed_out
+        """,
+    ),
+    "terminate kills what runs and does nothing else": (
+        job("a [undo]", "b < a", "c < a", "f < a [failure]", "w < b [always]"),
+        """
+        take -> start a
+        a ok -> start b, start c
+        b starts
+        terminate -> kill b, kill c
+        c dropped
+        b canceled -> finish terminated
+        """,
+    ),
+    "terminate while a cancel waits": (
+        SAGA,
+        """
+        take -> start a
+        a starts
+        cancel -> cancel a
+        terminate -> kill a
+        cancel
+        deadline
+        a canceled -> finish terminated
+        """,
+    ),
+    "terminate, and again": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        terminate -> kill a
+        terminate -> kill a
+        a canceled -> finish terminated
+        terminate
+        """,
+    ),
+    "terminate during compensation": (
+        SAGA,
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> undo b
+        b undoing
+        terminate -> kill b
+        b undo-killed -> finish terminated
+        """,
+    ),
+    "terminate while an undo waits for its retry": (
+        SAGA,
+        """
+        take -> start a
+        a fails -> undo a
+        a undo-retries
+        terminate -> kill a
+        a undo-dropped -> finish terminated
+        """,
+    ),
+    "terminate before an undo has begun": (
+        SAGA,
+        """
+        take -> start a
+        a fails -> undo a
+        terminate -> kill a
+        a undo-dropped -> finish terminated
+        """,
+    ),
+    "terminate at the end": (
+        job("a", "f < a [failure]", "w < a [always]", "v < w [always]"),
+        """
+        take -> start a
+        a fails -> start f, start w
+        terminate -> kill f, kill w
+        f ok
+        w ok -> finish terminated
+        """,
+    ),
+    "terminate of a paused run": (
+        job("a", "b < a"),
+        """
+        take -> start a
+        pause
+        a ok
+        terminate -> finish terminated
+        """,
+    ),
+    "a pause does not hold back the end of a terminated run": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        terminate -> kill a
+        pause
+        a canceled -> finish terminated
+        """,
+    ),
+}
+
+PAUSE: Situations = {
+    "paused in the queue": (
+        CHAIN,
+        """
+        pause
+        unpause
+        take -> start a
+        a ok -> start b
+        """,
+    ),
+    "paused in the queue, taken, taken up": (
+        CHAIN,
+        """
+        pause
+        take
+        unpause -> start a
+        a ok -> start b
+        """,
+    ),
+    "what runs ends by itself, nothing new starts": (
+        job("a", "b", "c < a", "d < b"),
+        """
+        take -> start a, start b
+        pause
+        a ok
+        b ok
+        pause
+        unpause -> start c, start d
+        c ok
+        d ok -> finish succeeded
+        """,
+    ),
+    "the last step ends while it is paused": (
+        job("a"),
+        """
+        take -> start a
+        pause
+        a ok
+        unpause -> finish succeeded
+        """,
+    ),
+    "a failure while it is paused": (
+        job("a [undo]", "b [undo]", "w < a [always]"),
+        """
+        take -> start a, start b
+        a starts
+        b starts
+        pause
+        a fails -> drain b
+        b ok
+        unpause -> undo b
+        pause
+        b undone
+        unpause -> undo a
+        a undoing
+        pause
+        unpause
+        a undone -> start w
+        pause
+        w ok
+        unpause -> finish failed
+        """,
+    ),
+    "between cancel and compensation": (
+        SAGA,
+        """
+        take -> start a
+        a starts
+        cancel -> cancel a
+        pause
+        a canceled
+        unpause -> undo a
+        a undone -> finish canceled
+        """,
+    ),
+}
+
+REOPENED: Situations = {
+    "a failed step starts again, finished ones are kept": (
+        CHAIN,
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> finish failed
+        reopen -> redo b, redo c
+        take -> start b
+        b ok -> start c
+        c ok -> finish succeeded
+        """,
+    ),
+    "twice": (
+        CHAIN,
+        """
+        take -> start a
+        a fails -> finish failed
+        reopen -> redo a, redo b, redo c
+        take -> start a
+        a ok -> start b
+        b fails -> finish failed
+        reopen -> redo b, redo c
+        take -> start b
+        b ok -> start c
+        c ok -> finish succeeded
+        """,
+    ),
+    "canceled": (
+        CHAIN,
+        """
+        take -> start a
+        a ok -> start b
+        b starts
+        cancel -> cancel b
+        b canceled -> finish canceled
+        reopen -> redo b, redo c
+        take -> start b
+        """,
+    ),
+    "canceled in the queue": (
+        CHAIN,
+        """
+        cancel -> finish canceled
+        reopen -> redo a, redo b, redo c
+        take -> start a
+        """,
+    ),
+    "timed out": (
+        CHAIN,
+        """
+        take -> start a
+        a starts
+        deadline -> timeout a
+        a timed_out -> finish timed_out
+        reopen -> redo a, redo b, redo c
+        take -> start a
+        """,
+    ),
+    "terminated": (
+        job("a [undo]", "b < a", "w < b [always]"),
+        """
+        take -> start a
+        a ok -> start b
+        b starts
+        terminate -> kill b
+        b canceled -> finish terminated
+        reopen -> redo b, redo w
+        take -> start b
+        b fails -> undo a
+        a undone -> start w
+        w ok -> finish failed
+        """,
+    ),
+    "terminated while a step waited for its retry": (
+        CHAIN,
+        """
+        take -> start a
+        a retries
+        terminate -> kill a
+        a dropped -> finish terminated
+        reopen -> redo a, redo b, redo c
+        take -> start a
+        """,
+    ),
+    "a pause of the try before is over": (
+        CHAIN,
+        """
+        take -> start a
+        pause
+        terminate -> kill a
+        a dropped -> finish terminated
+        reopen -> redo a, redo b, redo c
+        take -> start a
+        """,
+    ),
+    "canceled again before it was taken": (
+        job("a [undo]", "b < a", "w < b [always]"),
+        """
+        take -> start a
+        a ok -> start b
+        b starts
+        terminate -> kill b
+        b canceled -> finish terminated
+        reopen -> redo b, redo w
+        cancel -> undo a
+        take
+        a undone -> start w
+        w ok -> finish canceled
+        """,
+    ),
+    "what ended well beside the failure is kept": (
+        job("a", "b", "c < a", "d < b"),
+        """
+        take -> start a, start b
+        a starts
+        b fails -> drain a
+        a ok -> finish failed
+        reopen -> redo b, redo c, redo d
+        take -> start b, start c
+        """,
+    ),
+    "an allowed failure and a skipped step are finished": (
+        job("a [allow]", "b < a", "c < b"),
+        """
+        take -> start a
+        a fails -> start b
+        b skipped -> start c
+        c fails -> finish failed
+        reopen -> redo c
+        take -> start c
+        """,
+    ),
+    "an allowed failure that the run's end brought about is none": (
+        job("a [allow]", "b [allow]", "c [allow]", "d"),
+        """
+        take -> start a, start b, start c, start d
+        c canceled
+        a starts
+        b starts
+        d starts
+        deadline -> timeout a, timeout b, timeout d
+        a timed_out
+        b ok
+        d timed_out -> finish timed_out
+        reopen -> redo a, redo d
+        take -> start a, start d
+        """,
+    ),
+    "from a step: it and what needs it": (
+        job("a", "b < a", "c < a", "d < b", "e < d c"),
+        """
+        take -> start a
+        a ok -> start b, start c
+        b ok -> start d
+        c ok
+        d fails -> finish failed
+        reopen from b -> redo b, redo d, redo e
+        take -> start b
+        b ok -> start d
+        d ok -> start e
+        e ok -> finish succeeded
+        """,
+    ),
+    "from a step of a run that succeeded": (
+        job("a", "b < a", "c < a", "w < a [always]"),
+        """
+        take -> start a
+        a ok -> start b, start c, start w
+        b ok
+        w ok
+        c ok -> finish succeeded
+        reopen from b -> redo b
+        take -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "from a step beside the one that failed": (
+        job("a", "b"),
+        """
+        take -> start a, start b
+        a ok
+        b fails -> finish failed
+        reopen from a -> redo a, redo b
+        take -> start a, start b
+        """,
+    ),
+    "what was compensated is unfinished, and so is what needs it": (
+        job("a [undo]", "b < a", "c < b", "d"),
+        """
+        take -> start a, start d
+        d ok
+        a ok -> start b
+        b ok -> start c
+        c fails -> undo a
+        a undone -> finish failed
+        reopen from a -> redo a, redo b, redo c
+        take -> start a
+        a ok -> start b
+        b ok -> start c
+        c fails -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "what is kept is compensated in the order of its starts": (
+        job("a [undo]", "b [undo]", "c < a b", "d < c [undo]"),
+        """
+        take -> start a, start b
+        b starts
+        a starts
+        a ok
+        b ok -> start c
+        c starts
+        terminate -> kill c
+        c canceled -> finish terminated
+        reopen -> redo c, redo d
+        take -> start c
+        c ok -> start d
+        d fails -> undo d
+        d undone -> undo a
+        a undone -> undo b
+        b undone -> finish failed
+        """,
+    ),
+    "an undo that failed is due again, with new attempts": (
+        job("a [undo]", "b < a"),
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> undo a
+        a undo-fails -> finish failed
+        reopen from b -> redo b
+        take -> start b
+        b fails -> undo a
+        a undo-retries
+        a undone -> finish failed
+        """,
+    ),
+    "an undo that a terminate cut off is due again": (
+        SAGA,
+        """
+        take -> start a
+        a ok -> start b
+        b fails -> undo b
+        b undo-retries
+        terminate -> kill b
+        b undo-dropped -> finish terminated
+        reopen from b -> redo b, redo c
+        take -> start b
+        b fails -> undo b
+        b undone -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "`failure` and `always` that ran at the end run at the next end": (
+        job("a", "f < a [failure]", "w < f [always]"),
+        """
+        take -> start a
+        a fails -> start f
+        f ok -> start w
+        w ok -> finish failed
+        reopen -> redo a, redo f, redo w
+        take -> start a
+        a fails -> start f
+        f ok -> start w
+        w ok -> finish failed
+        reopen -> redo a, redo f, redo w
+        take -> start a
+        a ok -> start w
+        w ok -> finish succeeded
+        """,
+    ),
+    "`always` that ran after a cancel between two steps runs at the next end": (
+        job("a", "b < a", "w < a [always]", limit=1),
+        """
+        take -> start a
+        pause
+        a ok
+        cancel -> start w
+        w ok -> finish canceled
+        reopen -> redo b, redo w
+        take -> start b
+        b ok -> start w
+        w ok -> finish succeeded
+        """,
+    ),
+    "`always` that ran after a timeout of a wait runs at the next end": (
+        job("a [signal]", "w [always]", limit=1),
+        """
+        take -> start a, start w
+        w ok
+        deadline -> timeout a
+        a dropped -> finish timed_out
+        reopen -> redo a
+        take -> start a
+        """,
+    ),
+    "`failure` after a timeout of a wait is due at the next end": (
+        job("a [signal]", "f < a [failure]"),
+        """
+        take -> start a
+        deadline -> timeout a
+        a dropped -> start f
+        f ok -> finish timed_out
+        reopen -> redo a, redo f
+        take -> start a
+        a fails -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "`always` that ran in its place is kept, also when a step before it was compensated": (
+        job("a [undo]", "w [always]", "c < a w"),
+        """
+        take -> start a, start w
+        a ok
+        w ok -> start c
+        c fails -> undo a
+        a undone -> finish failed
+        reopen from a -> redo a, redo c
+        take -> start a
+        a ok -> start c
+        """,
+    ),
+    "`always` after a compensated failure runs at the next end": (
+        job("a [undo]", "w < a [always]", "v [always]"),
+        """
+        take -> start a, start v
+        v ok
+        a fails -> undo a
+        a undone -> start w
+        w ok -> finish failed
+        reopen from a -> redo a, redo w
+        take -> start a
+        a ok -> start w
+        """,
+    ),
+    "`always` that was running when the run failed had its place": (
+        job("a", "w [always]"),
+        """
+        take -> start a, start w
+        w starts
+        a fails -> drain w
+        w ok -> finish failed
+        reopen -> redo a
+        take -> start a
+        a ok -> finish succeeded
+        """,
+    ),
+    "an earlier failure does not make a later `always` one of the end": (
+        job("a", "w [always]", "b < a w"),
+        """
+        take -> start a, start w
+        a fails -> drain w
+        w dropped -> finish failed
+        reopen -> redo a, redo w, redo b
+        take -> start a, start w
+        w ok
+        a ok -> start b
+        b fails -> finish failed
+        reopen -> redo b
+        take -> start b
+        """,
+    ),
+    "work behind a `failure` step is kept": (
+        job("a", "f < a [failure]", "b < f", "c < b"),
+        """
+        take -> start a
+        a ok -> start b
+        b ok -> start c
+        c fails -> start f
+        f ok -> finish failed
+        reopen -> redo f, redo c
+        take -> start c
+        c ok -> finish succeeded
+        """,
+    ),
+}
+
+SITUATIONS = FORWARD | AT_THE_END | FAILURE | COMPENSATION | REQUESTS | PAUSE | REOPENED
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_what_follows(name: str) -> None:
+    what, story = SITUATIONS[name]
+    world = World(what)
+    for line in filter(None, map(str.strip, story.splitlines())):
+        words, _, expected = line.partition(" -> ")
+        assert (words, world.tell(words)) == (words, expected.split(", ") if expected else [])
+
+
+def test_no_situation_hides_another_of_the_same_name() -> None:
+    tables = (FORWARD, AT_THE_END, FAILURE, COMPENSATION, REQUESTS, PAUSE, REOPENED)
+    assert len(SITUATIONS) == sum(len(table) for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("a ok", None),
+        ("a fails", "step a: boom"),
+        ("a timed_out", "step a: timed out"),
+        ("a refused", "step a: no such thing"),
+        ("a starts, cancel, a canceled", "canceled"),
+        ("a starts, deadline, a canceled", "the run's timeout passed"),
+        ("a starts, terminate, a canceled", "terminated"),
+        ("a starts, cancel, terminate, a canceled", "terminated"),
+        ("a starts, cancel, deadline, a fails", "canceled"),
+    ],
+)
+def test_the_run_ends_with_its_first_reason(words: str, reason: str | None) -> None:
+    world = World(job("a"))
+    world.tell("take")
+    for word in words.split(", "):
+        world.tell(word)
+    assert world.finished is not None
+    assert world.finished.reason == reason
+
+
+@pytest.mark.parametrize("kind", [EventType.CANCEL_REQUESTED, EventType.RUN_TIMED_OUT, EventType.TERMINATE_REQUESTED])
+def test_a_reason_that_somebody_gave_is_the_run_s(kind: EventType) -> None:
+    world = World(job("a"))
+    world.tell("take")
+    world.feed(Event(kind, world.now(), data={"reason": "the disk is needed"}))
+    world.tell("a canceled")
+    assert world.finished is not None
+    assert world.finished.reason == "the disk is needed"
+
+
+@pytest.mark.parametrize(
+    ("words", "may"),
+    [
+        ("", False),
+        ("take", True),
+        ("take, pause", False),
+        ("take, pause, unpause", True),
+        ("take, a starts, b fails", False),
+        ("take, b fails, a ok", True),
+        ("take, b fails, a ok, pause", False),
+        ("take, b fails, a ok, a undone", True),
+        ("take, b fails, a ok, a undone, w ok", False),
+        ("take, cancel", False),
+        ("take, b fails, a ok, terminate", False),
+    ],
+)
+def test_attempts_start_only_when_the_run_goes_on(words: str, may: bool) -> None:
+    world = World(job("a [undo]", "b", "w < a [always]"))
+    for word in filter(None, words.split(", ")):
+        world.tell(word)
+    assert world.decider.may_start is may
+
+
+def test_what_an_engine_must_find_running() -> None:
+    world = World(job("b", "a [undo]", "c < a b"))
+    seen = []
+    for words in ("take", "a starts", "b starts", "b ok", "a ok", "c fails", "a undoing", "terminate", "a undo-killed"):
+        world.tell(words)
+        seen.append((words, world.decider.active(), world.decider.undoing))
+    assert seen == [
+        ("take", ["b", "a"], None),
+        ("a starts", ["b", "a"], None),
+        ("b starts", ["b", "a"], None),
+        ("b ok", ["a"], None),
+        ("a ok", ["c"], None),
+        ("c fails", [], "a"),
+        ("a undoing", [], "a"),
+        ("terminate", [], "a"),
+        ("a undo-killed", [], None),
+    ]
+
+
+def test_an_end_that_is_told_twice_counts_once() -> None:
+    decider = Decider(job("a", "b < a", "c < b"))
+    decider.feed(Event(EventType.RUN_TAKEN, 1))
+    ended = Event(EventType.ATTEMPT_ENDED, 2, "a", 1)
+    assert decider.feed(ended) == [StartStep("b")]
+    assert decider.feed(ended) == []
+    assert decider.feed(Event(EventType.UNDO_ENDED, 3, "a", 1)) == []
+
+
+def test_a_retry_at_nothing_is_no_retry() -> None:
+    decider = Decider(job("a"))
+    decider.feed(Event(EventType.RUN_TAKEN, 1))
+    event = Event(EventType.ATTEMPT_ENDED, 2, "a", 1, {"retry_at": None})
+    assert decider.feed(event) == [FinishRun(RunStatus.SUCCEEDED, None)]
+
+
+def test_a_snapshot_is_not_changed_by_what_comes_later() -> None:
+    world = World(SAGA)
+    world.tell("take")
+    before = world.decider.snapshot()
+    copy = {key: (list(value) if isinstance(value, list) else value) for key, value in before.items()}
+    copy |= {key: dict(value) for key, value in before.items() if isinstance(value, dict)}
+    for words in ("a ok", "b fails", "b undone"):
+        world.tell(words)
+    assert before == copy
+    assert before != world.decider.snapshot()
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    saved = Decider(CHAIN).snapshot() | {"version": 0}
+    with pytest.raises(ValueError, match="version 0"):
+        Decider.restore(CHAIN, saved)
+
+
+# -- reopened ------------------------------------------------------------------------------------------------------
+
+
+def test_attempts_are_numbered_on_across_reopenings() -> None:
+    world = World(CHAIN)
+    for words in ("take", "a retries", "a fails", "reopen", "take", "a retries", "a ok", "b fails", "reopen from a"):
+        world.tell(words)
+    a = world.state.steps["a"]
+    assert ([attempt.number for attempt in a.attempts], a.attempts_in_try) == ([1, 2, 3, 4], 0)
+    for words in ("take", "a retries", "a starts"):
+        world.tell(words)
+    assert ([attempt.number for attempt in a.attempts], a.attempts_in_try) == ([1, 2, 3, 4, 5, 6], 2)
+    assert world.state.steps["b"].attempts_in_try == 0
+
+
+def test_kept_steps_come_in_the_order_of_their_starts_however_the_clock_went() -> None:
+    what = job("c", "b", "a", "d < a b c")
+    events = [Event(EventType.RUN_CREATED, 0), Event(EventType.RUN_TAKEN, 0)]
+    events += [Event(EventType.ATTEMPT_STARTED, at, name, 1) for name, at in (("b", 5), ("a", 5), ("c", 3))]
+    events += [Event(EventType.ATTEMPT_ENDED, 6, name, 1) for name in "cab"]
+    events += [
+        Event(EventType.ATTEMPT_STARTED, 6, "d", 1),
+        Event(EventType.ATTEMPT_ENDED, 6, "d", 1, {"status": "failed"}),
+        Event(EventType.RUN_ENDED, 6, data={"status": "failed"}),
+        Event(EventType.RUN_REOPENED, 6, data={"redo": ["d"]}),
+    ]
+    state, _ = restore(what, events)
+    assert list(kept(what, state)) == ["b", "a", "c"]
+
+
+def test_a_changed_definition_takes_over_at_the_reopening() -> None:
+    before, after = job("a", "old < a"), job("a", "new < a", "b < new")
+    world = World(before)
+    for words in ("take", "a ok", "old fails", "end"):
+        world.tell(words)
+    redo = to_redo(after, world.state)
+    assert redo == ["new", "b"]
+    reopened = Event(EventType.RUN_REOPENED, world.now(), data={"redo": redo})
+    taken = Event(EventType.RUN_TAKEN, world.now())
+    state, decider = restore(after, [*world.events, reopened])
+    assert kept(after, state) == {"a": StepStatus.SUCCEEDED}
+    assert decider.feed(taken) == [StartStep("new")]
+    _, decider = restore(after, [*world.events, reopened, taken])
+    assert decider.active() == ["new"]
+
+
+@pytest.mark.parametrize("length", range(1, 22))
+def test_a_history_that_breaks_off_anywhere_leads_to_the_same_actions(length: int) -> None:
+    words = ["take", "a starts", "a ok", "b starts", "b retries", "b starts", "take", "b ok", "c starts", "pause"]
+    words += ["c fails", "unpause", "c undoing", "c undo-retries", "c undoing", "c undone", "b undoing", "b undo-fails"]
+    words += ["a undoing", "a undone", "end"]
+    whole, broken = World(SAGA), World(SAGA)
+    for word in words[:length]:
+        whole.tell(word)
+        broken.tell(word)
+    broken.state, broken.decider = restore(SAGA, broken.events)
+    assert [broken.tell(word) for word in words[length:]] == [whole.tell(word) for word in words[length:]]
+    assert (whole.state.status, whole.decider.mode) == (RunStatus.FAILED, Mode.ENDED)
+
+
+# -- the same everywhere, and at any size --------------------------------------------------------------------------
+
+
+def test_every_process_decides_the_same() -> None:
+    told = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        code = "import situations; print(situations.story())"
+        told.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout)
+    assert told == {f"{story()}\n".encode()}
+
+
+def _chain(n: int) -> Job:
+    return job("s0", *(f"s{i} < s{i - 1}" for i in range(1, n)))
+
+
+def _fan(n: int) -> Job:
+    return job("first", *(f"s{i} < first" for i in range(n - 2)), "last < " + " ".join(f"s{i}" for i in range(n - 2)))
+
+
+def _passed_over(n: int) -> Job:
+    """A chain that fails at once and has its only other step that runs at its far end."""
+    return job("s0", *(f"s{i} < s{i - 1}" for i in range(1, n - 1)), f"end < s{n - 2} [always]")
+
+
+def _run(what: Job, outcomes: dict[str, str] | None = None) -> int:
+    """Drive a job to its end, what started first ending first; how many steps started."""
+    decider = Decider(what)
+    queue: list[Action] = decider.feed(Event(EventType.RUN_TAKEN, 0))
+    started = 0
+    for action in queue:
+        if isinstance(action, StartStep):
+            started += 1
+            decider.feed(Event(EventType.ATTEMPT_STARTED, 1, action.step, 1))
+            data = {"status": (outcomes or {}).get(action.step, "succeeded")}
+            queue += decider.feed(Event(EventType.ATTEMPT_ENDED, 2, action.step, 1, data))
+    assert isinstance(queue[-1], FinishRun)
+    return started
+
+
+SIZES = {
+    "chain": (_chain, {}, 10_000),
+    "fan": (_fan, {}, 10_000),
+    "passed over": (_passed_over, {"s0": "failed"}, 2),
+}
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_ten_thousand_steps(shape: str) -> None:
+    build, outcomes, expected = SIZES[shape]
+    assert _run(build(10_000), outcomes) == expected
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_the_work_per_step_does_not_grow_with_the_job(shape: str) -> None:
+    build, outcomes, _ = SIZES[shape]
+    few, many = (_lines_executed(build(n), outcomes) for n in (100, 1_000))
+    assert many < 11 * few
+
+
+def _lines_executed(what: Job, outcomes: dict[str, str]) -> int:
+    """How many lines of decide.py a whole run takes: a measure that no busy machine disturbs."""
+    lines = 0
+    file = sys.modules[Decider.__module__].__file__
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != file:
+            return None
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        _run(what, outcomes)
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+# -- whatever happens ----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _jobs(draw: st.DrawFn) -> Job:
+    lines = []
+    for i in range(draw(st.integers(1, 7))):
+        needs = [f"s{n}" for n in range(i) if draw(st.booleans())]
+        traits = [trait for trait in ("undo", "allow", "sleep") if draw(st.integers(0, 3)) == 0]
+        traits += draw(st.sampled_from([[], [], [], ["always"], ["failure"]]))
+        lines.append(f"s{i} < {' '.join(needs)} [{' '.join(traits)}]")
+    draw(st.randoms(use_true_random=False)).shuffle(lines)
+    return job(*lines, limit=draw(st.integers(1, 3)))
+
+
+class _Watched(World):
+    """A run whose promises are checked at every action."""
+
+    def __init__(self, what: Job) -> None:
+        self.running: dict[str, None] = {}
+        self.started: set[str] = set()  # in this try
+        self.begun: list[str] = []  # attempts began, or kept from an earlier try
+        self.undone: list[str] = []
+        self.undoing: str | None = None
+        self.at_end: set[str] = set()
+        super().__init__(what)
+
+    def feed(self, event: Event) -> list[Action]:
+        over = event.data.get("retry_at") is None
+        if event.type in (EventType.ATTEMPT_ENDED, EventType.STEP_ENDED) and over:
+            self.running.pop(event.step)
+        if event.type is EventType.ATTEMPT_STARTED and event.step not in self.begun:
+            self.begun.append(event.step)
+        if event.type is EventType.UNDO_ENDED and over:
+            self.undoing = None
+        return super().feed(event)
+
+    def reopened(self) -> None:
+        assert not self.running
+        assert self.undoing is None
+        done = kept(self.job, self.state)
+        self.started, self.undone, self.at_end = set(done), [], set()
+        self.begun = [name for name, status in done.items() if status is not StepStatus.SKIPPED]
+
+    def _note(self, actions: list[Action]) -> list[Action]:
+        for action in actions:
+            if isinstance(action, StartStep):
+                self._check_start(action.step)
+            elif isinstance(action, Compensate):
+                assert not self.running
+                assert self.undoing is None
+                assert action.step not in self.undone
+                self.undoing = action.step
+                self.undone.append(action.step)
+            elif isinstance(action, StopStep):
+                assert action.step in self.running or action.step == self.undoing
+            else:
+                self._check_finish(action.status)
+        return super()._note(actions)
+
+    def _check_start(self, name: str) -> None:
+        step = self.job.step(name)
+        assert name not in self.started, "a step starts once in a try, and never when it was kept"
+        assert not self.decider.paused
+        self.started.add(name)
+        self.running[name] = None
+        commands = [n for n in self.running if self.job.step(n).kind is StepKind.COMMAND]
+        assert len(commands) <= self.job.max_parallel_steps
+        if self.decider.mode is Mode.FORWARD:
+            assert step.when is not When.FAILURE
+            for need in map(self.job.step, step.needs):
+                state = self.state.steps.get(need.name)
+                passed_over = state is None or state.status is StepStatus.PENDING
+                well = need.when is When.FAILURE if passed_over else self._well(need.name)
+                assert well, "needs have ended well"
+        else:
+            assert self.decider.mode is Mode.CLEANUP
+            self.at_end.add(name)
+            assert step.when is not When.SUCCESS
+            assert not self.running.keys() & set(step.needs), "also at the end, needs come first"
+
+    def _well(self, name: str) -> bool:
+        status = self.state.steps[name].status
+        return status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) or self.job.step(name).allow_failure
+
+    def _check_finish(self, status: RunStatus) -> None:
+        assert not self.running
+        assert self.undoing is None
+        ended = {name: state.status for name, state in self.state.steps.items()}
+        if status is RunStatus.SUCCEEDED:
+            assert self.undone == []
+            assert all(step.name in self.started or step.when is When.FAILURE for step in self.job.steps)
+            assert all(self._well(name) for name in self.started)
+        elif status is not RunStatus.TERMINATED:
+            skipped = {name for name, s in ended.items() if s is StepStatus.SKIPPED}
+            due = [n for n in self.begun if self.job.step(n).compensate and n not in skipped | self.at_end]
+            assert self.undone == due[::-1]
+            late = {When.ALWAYS} if status is RunStatus.CANCELED else {When.ALWAYS, When.FAILURE}
+            if any(s is not StepStatus.PENDING for s in ended.values()):
+                assert all(step.name in self.started for step in self.job.steps if step.when in late)
+
+
+def _possible(world: _Watched) -> list[str]:
+    """What may happen to the work next. An engine does only what may_start and the stops allow it."""
+    decider, words = world.decider, []
+    for name in decider.active():
+        state = world.state.steps.get(name)
+        if state is not None and state.status is StepStatus.RUNNING:
+            words += [f"{name} {word}" for word in ("ok", "ok", "ok", "fails", "timed_out", "skipped", "canceled")]
+            words += [f"{name} retries"]
+        elif decider.may_start:
+            words += [f"{name} starts"] * 3 + [f"{name} refused"]
+        elif decider.mode is Mode.STOPPING:
+            words += [f"{name} dropped"]
+    if decider.undoing is not None:
+        name = decider.undoing
+        undo = world.state.undo.get(name)
+        if undo is not None and undo.status is StepStatus.RUNNING:
+            words += [f"{name} {word}" for word in ("undone", "undone", "undo-fails", "undo-retries")]
+        elif decider.may_start:
+            words += [f"{name} undoing"]
+        elif decider.mode is Mode.STOPPING:
+            words += [f"{name} undo-dropped"]
+    return words
+
+
+def _requests(world: _Watched) -> list[str]:
+    words = ["take", "pause", "cancel", "terminate"]
+    if world.state.status is RunStatus.PAUSED:
+        words += ["unpause"] * 8
+    if world.state.status is not RunStatus.QUEUED:
+        words += ["deadline"]
+    return words
+
+
+@settings(max_examples=300, deadline=None)
+@given(what=_jobs(), data=st.data())
+def test_whatever_happens_the_promises_hold(what: Job, data: st.DataObject) -> None:
+    world = _Watched(what)
+    patience = 60
+    for _ in range(data.draw(st.integers(1, 3), label="tries")):
+        if world.decider.mode is Mode.ENDED:
+            world.tell("end")
+            names = st.sampled_from([step.name for step in what.steps])
+            start = data.draw(names if world.state.undone else st.none() | names, label="from")
+            world.tell("reopen" if start is None else f"reopen from {start}")
+            world.reopened()
+        if world.decider.mode is Mode.NEW and data.draw(st.integers(0, 5)):
+            world.tell("take")
+        while world.decider.mode is not Mode.ENDED:
+            patience -= 1
+            words = _possible(world)
+            if patience < 0:  # enough of it: the shortest way to an end
+                words = words[:1] or ["unpause" if world.decider.paused else "take"]
+            elif not words or not data.draw(st.integers(0, 9)):
+                words += _requests(world)
+            world.tell(data.draw(st.sampled_from(words), label="then"))
+        assert world.finished is not None
+    world.tell("end")
+    assert world.state.status == world.finished.status

@@ -1,0 +1,341 @@
+"""What may follow what, and the state that a history adds up to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from situations import World, job, picture
+
+from jobctl.core.history import TRANSITIONS, AttemptState, Event, EventType, HistoryError, RunState, replay
+from jobctl.core.model import RunStatus, StepStatus
+
+E = EventType
+S = RunStatus
+
+# A history that leads to each status.
+BEFORE: dict[RunStatus | None, list[Event]] = {
+    None: [],
+    S.QUEUED: [Event(E.RUN_CREATED, 1)],
+    S.RUNNING: [Event(E.RUN_CREATED, 1), Event(E.RUN_TAKEN, 2)],
+    S.PAUSED: [Event(E.RUN_CREATED, 1), Event(E.RUN_TAKEN, 2), Event(E.RUN_PAUSED, 3)],
+}
+BEFORE |= {
+    status: [Event(E.RUN_CREATED, 1), Event(E.RUN_TAKEN, 2), Event(E.RUN_ENDED, 3, data={"status": str(status)})]
+    for status in S
+    if status.final
+}
+
+# What each kind of event needs to say.
+DATA: dict[EventType, dict[str, Any]] = {E.RUN_REOPENED: {"redo": []}, E.RUN_ENDED: {"status": "succeeded"}}
+
+ABOUT_STEPS = {E.ATTEMPT_STARTED, E.ATTEMPT_ENDED, E.STEP_ENDED, E.UNDO_STARTED, E.UNDO_ENDED}
+RUN_EVENTS = [kind for kind in E if kind not in ABOUT_STEPS and kind is not E.RUN_ENDED]
+TAKEN = BEFORE[S.RUNNING]
+
+
+def about(kind: EventType, step: str = "a", number: int = 0, at: int = 9, **data: Any) -> Event:
+    return Event(kind, at, step, number, data)
+
+
+A1 = about(E.ATTEMPT_STARTED, number=1)
+A1_OK = about(E.ATTEMPT_ENDED, number=1)
+A1_RETRIES = about(E.ATTEMPT_ENDED, number=1, status="failed", retry_at=99)
+U1 = about(E.UNDO_STARTED, number=1)
+
+
+def test_every_status_has_a_history_here() -> None:
+    assert set(BEFORE) == {None, *S}
+    for status, events in BEFORE.items():
+        assert replay(events).status == status
+
+
+@pytest.mark.parametrize(("before", "kind"), TRANSITIONS, ids=str)
+def test_what_may_follow(before: RunStatus | None, kind: EventType) -> None:
+    state = replay(BEFORE[before])
+    state.apply(Event(kind, 5, data=DATA.get(kind, {})))
+    assert state.status is TRANSITIONS[before, kind]
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [(before, kind) for before in BEFORE for kind in RUN_EVENTS if (before, kind) not in TRANSITIONS],
+    ids=str,
+)
+def test_what_may_not_follow(before: RunStatus | None, kind: EventType) -> None:
+    state = replay(BEFORE[before])
+    untouched = picture(state)
+    with pytest.raises(HistoryError, match=rf"{kind} cannot happen to a run that is {before or 'not created'}"):
+        state.apply(Event(kind, 5, data=DATA.get(kind, {})))
+    assert picture(state) == untouched
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_run_ends_once(before: RunStatus | None) -> None:
+    end = Event(E.RUN_ENDED, 7, data={"status": "failed", "reason": "why"})
+    state = replay(BEFORE[before])
+    if before in (S.QUEUED, S.RUNNING, S.PAUSED):
+        state.apply(end)
+        assert (state.status, state.reason, state.finished_at) == (S.FAILED, "why", 7)
+    else:
+        with pytest.raises(HistoryError, match="ends again"):
+            state.apply(end)
+
+
+@pytest.mark.parametrize("before", [status for status in BEFORE if status not in (S.RUNNING, S.PAUSED)])
+@pytest.mark.parametrize("kind", sorted(ABOUT_STEPS))
+def test_steps_move_only_in_a_run_that_lives(before: RunStatus | None, kind: EventType) -> None:
+    with pytest.raises(HistoryError, match=f"{kind} in a run that is"):
+        replay([*BEFORE[before], about(kind, number=1, status="succeeded")])
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        ([about(E.ATTEMPT_STARTED, number=2)], "attempt 2 cannot start after 0"),
+        ([A1, A1], "attempt 1 cannot start after 1"),
+        ([A1, about(E.ATTEMPT_STARTED, number=2)], "attempt 2 cannot start after 1 when it is running"),
+        ([A1, A1_OK, about(E.ATTEMPT_STARTED, number=2)], "attempt 2 cannot start after 1 when it is succeeded"),
+        ([A1, A1_RETRIES, about(E.ATTEMPT_STARTED, number=3)], "attempt 3 cannot start after 1"),
+        ([A1_OK], "attempt 1 ends, but it does not run"),
+        ([A1, A1_OK, A1_OK], "attempt 1 ends, but it does not run"),
+        ([A1, A1_RETRIES, A1_RETRIES], "attempt 1 ends, but it does not run"),
+        ([A1, about(E.ATTEMPT_ENDED, number=2)], "attempt 2 ends, but it does not run"),
+        ([A1, about(E.STEP_ENDED, status="canceled")], "outside of an attempt, but it is running"),
+        ([A1, A1_OK, about(E.STEP_ENDED, status="canceled")], "outside of an attempt, but it is succeeded"),
+        ([about(E.STEP_ENDED)], "step_ended is damaged: 'status'"),
+        ([about(E.STEP_ENDED, status="tired")], "step_ended is damaged: 'tired'"),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, status="tired")], "attempt_ended is damaged: 'tired'"),
+        ([U1], "undo_started: step a has not run"),
+        ([about(E.UNDO_ENDED, number=1)], "undo_ended: step a has not run"),
+        ([A1, A1_OK, about(E.UNDO_ENDED, number=1)], "attempt 1 ends, but it does not run"),
+        ([A1, A1_OK, U1, U1], "attempt 1 cannot start after 1"),
+        ([A1, A1_OK, U1, about(E.UNDO_ENDED, status="canceled")], "outside of an attempt, but it is running"),
+        ([A1, A1_OK, U1, about(E.UNDO_ENDED, number=1), U1], "attempt 1 cannot start after 1 when it is succeeded"),
+        ([Event(E.RUN_ENDED, 9)], "run_ended is damaged: 'status'"),
+        ([Event(E.RUN_ENDED, 9, data={"status": "tired"})], "run_ended is damaged: 'tired'"),
+        ([Event(E.RUN_ENDED, 9, data={"status": "paused"})], "a run cannot end as paused"),
+        ([Event(E.RUN_ENDED, 9, data={"status": "failed"}), Event(E.RUN_REOPENED, 9)], "damaged: 'redo'"),
+    ],
+)
+def test_what_is_no_history(events: list[Event], message: str) -> None:
+    replay([*TAKEN, *events[:-1]])
+    with pytest.raises(HistoryError, match=message):
+        replay([*TAKEN, *events])
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "retry_at", "error"),
+    [
+        ([A1], "running", None, None),
+        ([A1, A1_OK], "succeeded", None, None),
+        ([A1, A1_RETRIES], "waiting", 99, None),
+        ([A1, A1_RETRIES, about(E.ATTEMPT_STARTED, number=2)], "running", None, None),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, status="failed", error="no")], "failed", None, "no"),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, status="timed_out")], "timed_out", None, None),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, status="skipped")], "skipped", None, None),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, status="timed_out", step_status="succeeded")], "succeeded", None, None),
+        ([about(E.STEP_ENDED, status="canceled", error="why")], "canceled", None, "why"),
+        ([A1, A1_RETRIES, about(E.STEP_ENDED, status="failed", error="late")], "failed", None, "late"),
+        ([A1, A1_OK, U1], "succeeded", None, None),
+        ([A1, A1_OK, U1, about(E.UNDO_ENDED, number=1)], "compensated", None, None),
+        ([A1, A1_OK, U1, about(E.UNDO_ENDED, number=1, status="failed")], "succeeded", None, None),
+        ([A1, A1_OK, U1, about(E.UNDO_ENDED, number=1, status="failed", retry_at=99)], "succeeded", None, None),
+        ([A1, A1_OK, about(E.UNDO_ENDED, status="canceled")], "succeeded", None, None),
+        ([A1, A1_RETRIES, Event(E.RUN_ENDED, 9, data={"status": "failed"})], "canceled", None, None),
+    ],
+)
+def test_where_a_step_stands(events: list[Event], status: str, retry_at: int | None, error: str | None) -> None:
+    step = replay([*TAKEN, *events]).steps["a"]
+    assert (step.status, step.retry_at, step.error) == (status, retry_at, error)
+
+
+def test_every_attempt_is_kept_as_it_was() -> None:
+    first = {"status": "failed", "retry_at": 99, "exit_code": 3}
+    state = replay(
+        [
+            *TAKEN,
+            about(E.ATTEMPT_STARTED, number=1, at=10),
+            about(E.ATTEMPT_ENDED, number=1, at=20, **first),
+            about(E.ATTEMPT_STARTED, number=2, at=99),
+        ]
+    )
+    seen = [(a.number, a.status, a.started_at, a.finished_at, a.data) for a in state.steps["a"].attempts]
+    assert seen == [(1, "failed", 10, 20, first), (2, "running", 99, None, {})]
+    assert state.steps["a"].started_at == 10
+    assert isinstance(state.steps["a"].attempts[0], AttemptState)
+
+
+def test_what_a_step_hands_on() -> None:
+    state = replay([*TAKEN, A1, about(E.ATTEMPT_ENDED, number=1, outputs={"k": "v"}, stdout="last")])
+    assert (state.steps["a"].outputs, state.steps["a"].stdout) == ({"k": "v"}, "last")
+
+
+def test_a_retried_attempt_hands_nothing_on_but_its_cursor() -> None:
+    ended = about(E.ATTEMPT_ENDED, number=1, status="failed", retry_at=99, outputs={"k": "v"}, cursor="7")
+    step = replay([*TAKEN, A1, ended]).steps["a"]
+    assert (step.outputs, step.stdout, step.cursor) == ({}, None, "7")
+
+
+def test_an_attempt_that_says_nothing_of_its_cursor_leaves_it() -> None:
+    second = [about(E.ATTEMPT_STARTED, number=2), about(E.ATTEMPT_ENDED, number=2, status="failed", retry_at=99)]
+    ended = about(E.ATTEMPT_ENDED, number=1, status="failed", retry_at=99, cursor="7")
+    assert replay([*TAKEN, A1, ended, *second]).steps["a"].cursor == "7"
+
+
+def test_a_condition_is_asked_again_only_while_it_has_not_answered() -> None:
+    unchecked = about(E.ATTEMPT_ENDED, number=1, status="failed", retry_at=99, unchecked=True)
+    assert not replay([*TAKEN, A1, unchecked]).steps["a"].checked
+    assert replay([*TAKEN, A1, A1_RETRIES]).steps["a"].checked
+    later = [
+        about(E.ATTEMPT_STARTED, number=2),
+        about(E.ATTEMPT_ENDED, number=2, status="failed", retry_at=99, unchecked=True),
+    ]
+    assert replay([*TAKEN, A1, A1_RETRIES, *later]).steps["a"].checked
+
+
+def test_what_a_run_was_created_with() -> None:
+    state = replay([Event(E.RUN_CREATED, 5, data={"params": {"p": 1}, "trigger": "schedule", "fire_time": 3})])
+    assert (state.params, state.trigger, state.fire_time, state.created_at) == ({"p": 1}, "schedule", 3, 5)
+    assert (state.started_at, state.try_started_at, state.finished_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("events", "started_at", "try_started_at"),
+    [
+        ([Event(E.RUN_TAKEN, 5)], 5, 5),
+        ([Event(E.RUN_TAKEN, 5), Event(E.RUN_TAKEN, 6)], 5, 5),
+        ([Event(E.RUN_TAKEN, 5), Event(E.RUN_ENDED, 6, data={"status": "failed"})], 5, 5),
+        (
+            [
+                Event(E.RUN_TAKEN, 5),
+                Event(E.RUN_ENDED, 6, data={"status": "failed"}),
+                Event(E.RUN_REOPENED, 7, data={"redo": []}),
+                Event(E.RUN_TAKEN, 8),
+            ],
+            5,
+            7,
+        ),
+        (
+            [
+                Event(E.CANCEL_REQUESTED, 5),
+                Event(E.RUN_ENDED, 6, data={"status": "canceled"}),
+                Event(E.RUN_REOPENED, 7, data={"redo": []}),
+                Event(E.RUN_TAKEN, 8),
+            ],
+            8,
+            8,
+        ),
+    ],
+    ids=["taken", "taken over", "ended", "reopened", "reopened before it was ever taken"],
+)
+def test_from_when_the_timeout_counts(events: list[Event], started_at: int, try_started_at: int) -> None:
+    state = replay([Event(E.RUN_CREATED, 1), *events])
+    assert (state.started_at, state.try_started_at) == (started_at, try_started_at)
+
+
+PAUSED = Event(E.RUN_PAUSED, 6, data={"reason": "lunch"})
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([PAUSED], "lunch"),
+        ([PAUSED, Event(E.RUN_UNPAUSED, 7)], None),
+        ([PAUSED, Event(E.CANCEL_REQUESTED, 7, data={"reason": "enough"})], "enough"),
+        ([PAUSED, Event(E.RUN_ENDED, 7, data={"status": "failed"})], None),
+        ([PAUSED, Event(E.RUN_ENDED, 7, data={"status": "failed", "reason": "step a"})], "step a"),
+    ],
+    ids=["paused", "unpaused", "canceled", "ended without one", "ended with one"],
+)
+def test_the_reason_is_that_of_the_present_status(events: list[Event], reason: str | None) -> None:
+    assert replay([*TAKEN, *events]).reason == reason
+
+
+def test_a_run_unpaused_in_the_queue_is_queued() -> None:
+    created = Event(E.RUN_CREATED, 1)
+    assert replay([created, Event(E.RUN_PAUSED, 2), Event(E.RUN_UNPAUSED, 3)]).status is S.QUEUED
+    taken = Event(E.RUN_TAKEN, 3)
+    assert replay([created, Event(E.RUN_PAUSED, 2), taken, Event(E.RUN_UNPAUSED, 4)]).status is S.RUNNING
+
+
+# -- reopened ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "cursor"),
+    [
+        ({"status": "failed", "cursor": "7"}, "7"),
+        ({"status": "canceled", "cursor": "7"}, "7"),
+        ({"status": "timed_out", "cursor": "7"}, "7"),
+        ({"cursor": "7"}, None),
+    ],
+    ids=["failed", "canceled", "timed out", "finished: asked for again from its beginning"],
+)
+def test_unfinished_work_goes_on_from_its_cursor(how: dict[str, Any], cursor: str | None) -> None:
+    state = replay(
+        [
+            *TAKEN,
+            A1,
+            about(E.ATTEMPT_ENDED, number=1, outputs={"k": "v"}, stdout="last", error="no", **how),
+            Event(E.RUN_ENDED, 20, data={"status": "failed", "reason": "why"}),
+            Event(E.RUN_REOPENED, 30, data={"redo": ["a", "never-seen"]}),
+        ]
+    )
+    step = state.steps["a"]
+    assert step.cursor == cursor
+    assert (step.status, step.attempts_in_try, len(step.attempts)) == (StepStatus.PENDING, 0, 1)
+    assert (step.started_at, step.retry_at, step.error, step.stdout, step.outputs) == (None, None, None, None, {})
+    assert not step.checked
+    assert (state.status, state.reason, state.finished_at) == (S.RUNNING, None, None)
+    assert list(state.steps) == ["a"]
+
+
+def test_what_is_not_redone_stays_as_it_is() -> None:
+    ended = about(E.ATTEMPT_ENDED, number=1, outputs={"k": "v"}, cursor="7")
+    before = [*TAKEN, A1, ended, Event(E.RUN_ENDED, 20, data={"status": "failed"})]
+    after = [*before, Event(E.RUN_REOPENED, 30, data={"redo": ["b"]})]
+    assert picture(replay(after))["steps"] == picture(replay(before))["steps"]
+
+
+@pytest.mark.parametrize(
+    ("words", "undone"),
+    [
+        ("take, a ok, b fails", False),
+        ("take, a ok, b fails, a undoing", True),
+        ("take, a ok, b fails, a undone", True),
+        ("take, a ok, b fails, a undo-fails", True),
+        ("take, a ok, b fails, a undone, reopen from a", False),
+        ("take, a ok, b fails, a undo-fails, reopen from b", False),
+    ],
+)
+def test_whether_steps_stand_undone(words: str, undone: bool) -> None:
+    world = World(job("a [undo]", "b < a"))
+    for word in words.split(", "):
+        world.tell(word)
+    assert world.state.undone is undone
+
+
+def test_an_undo_starts_afresh_in_each_try() -> None:
+    world = World(job("a [undo]", "b < a"))
+    for words in ("take", "a ok", "b fails", "a undo-retries", "a undo-fails", "reopen from b", "take", "b fails"):
+        world.tell(words)
+    assert world.state.undo["a"].attempts_in_try == 0
+    world.tell("a undoing")
+    undo = world.state.undo["a"]
+    assert ([attempt.number for attempt in undo.attempts], undo.attempts_in_try) == ([1, 2, 3], 1)
+    assert undo.started_at == world.events[-1].at
+
+
+def test_a_run_ended_between_two_attempts_of_an_undo_leaves_none_waiting() -> None:
+    world = World(job("a [undo]"))
+    for words in ("take", "a fails", "a undo-retries"):
+        world.tell(words)
+    world.state.apply(Event(E.RUN_ENDED, world.now(), data={"status": "terminated"}))
+    undo = world.state.undo["a"]
+    assert (undo.status, undo.retry_at) == (StepStatus.CANCELED, None)
+
+
+def test_an_empty_history_is_a_run_not_yet_created() -> None:
+    assert picture(replay([])) == picture(RunState())
+    assert RunState().status is None
