@@ -3,6 +3,7 @@ definitions file is core/definition.py's."""
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -38,7 +39,15 @@ def check_file(path: str) -> tuple[Definitions | None, list[Problem]]:
     if isinstance(data, Problem):
         return None, [data]
     folder = os.getcwd() if path == STDIN else os.path.dirname(os.path.abspath(path))
-    return definition.parse(data, file=name, folder=folder)
+    # A large file is millions of small objects without a cycle among them, and the collector would visit them all
+    # again and again: without it 10,000 jobs take a third less time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return definition.parse(data, file=name, folder=folder)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def read_env_file(path: str) -> dict[str, str]:

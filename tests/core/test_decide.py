@@ -1029,6 +1029,20 @@ REOPENED: Situations = {
         take -> start a, start d
         """,
     ),
+    "an allowed failure after the run stopped had not all its attempts": (
+        job("a [allow]", "b [allow]", "c [allow]", "d"),
+        """
+        take -> start a, start b, start c, start d
+        a fails
+        b retries
+        c starts
+        d fails -> drain b, drain c
+        b dropped
+        c fails -> finish failed
+        reopen -> redo b, redo c, redo d
+        take -> start b, start c, start d
+        """,
+    ),
     "from a step: it and what needs it": (
         job("a", "b < a", "c < a", "d < b", "e < d c"),
         """
@@ -1682,6 +1696,6 @@ def test_whatever_happens_the_promises_hold(what: Job, data: st.DataObject) -> N
             elif not words or not data.draw(st.integers(0, 9)):
                 words += _requests(world)
             world.tell(data.draw(st.sampled_from(words), label="then"))
-        assert world.finished is not None
     world.tell("end")
+    assert world.finished is not None
     assert world.state.status == world.finished.status

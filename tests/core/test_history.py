@@ -151,7 +151,7 @@ def test_where_a_step_stands(events: list[Event], status: str, retry_at: int | N
 
 
 def test_every_attempt_is_kept_as_it_was() -> None:
-    first = {"status": "failed", "retry_at": 99, "exit_code": 3}
+    first: dict[str, Any] = {"status": "failed", "retry_at": 99, "exit_code": 3}
     state = replay(
         [
             *TAKEN,

@@ -114,6 +114,9 @@ def test_fires_when_debian_cron_does(zone: str) -> None:
         ("30 0 * * *", "America/Havana", "2026-03-07T12:00", ["03-08 01:00-04:00", "03-09 00:30-04:00"]),
         ("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00", ["10-04 02:30+11:00", "10-05 02:15+11:00"]),
         ("30 1 * * *", "Antarctica/Troll", "2026-03-28T12:00", ["03-29 03:00+02:00", "03-30 01:30+02:00"]),
+        # A gap that begins before midnight, and one that ends within a minute.
+        ("15 0 * * *", "America/Toronto", "1919-03-30T12:00", ["03-31 00:30-04:00", "04-01 00:15-04:00"]),
+        ("10 0 * * *", "Africa/Monrovia", "1972-01-06T12:00", ["01-07 00:45+00:00", "01-08 00:10+00:00"]),
         # A day that a place lost is not made up for.
         ("0 5 * * *", "Pacific/Apia", "2011-12-28T12:00", ["12-29 05:00-10:00", "12-31 05:00+14:00"]),
         # A fixed time that comes twice runs the first time.
@@ -126,7 +129,8 @@ def test_fires_when_debian_cron_does(zone: str) -> None:
             "2009-10-31T12:00",
             ["10-31 23:30-03:00", "11-01 23:30-04:00"],
         ),
-        # Wild ones follow real time.
+        # Wild ones follow real time, in whole minutes of the clock.
+        ("* * * * *", "Africa/Monrovia", "1972-01-06T23:58:30", ["01-07 00:43:30+00:00", "01-07 00:45+00:00"]),
         ("*/30 2 * * *", "Europe/Berlin", "2026-03-28T12:00", ["03-30 02:00+02:00", "03-30 02:30+02:00"]),
         ("30 */2 * * *", "Europe/Berlin", "2026-03-29T00:00", ["03-29 00:30+01:00", "03-29 04:30+02:00"]),
         (
@@ -304,6 +308,12 @@ def test_what_validation_refuses_is_refused_here_as_well(schedule: Schedule, err
             Schedule(every=10_000, exclude=("30-59 * * * *",)),
             "2026-12-23T22:29:40",
             ["12-23 22:29:50+01:00", "12-23 23:00+01:00", "12-23 23:00:10+01:00"],
+        ),
+        # An excluded stretch that begins before the clocks go back is over when they do.
+        (
+            Schedule(every=20 * _MINUTE, exclude=("40-59 2 * * *", "0-29 3 * * *")),
+            "2026-10-25T02:10",
+            ["10-25 02:20+02:00", "10-25 02:00+01:00", "10-25 02:20+01:00", "10-25 03:40+01:00"],
         ),
         # What is moved out of a gap: neither the time it is written for nor the one it runs at may be excluded.
         (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.core.model import Millis, RetryPolicy, Timeouts
+if TYPE_CHECKING:
+    from jobctl.core.model import Millis, RetryPolicy, Timeouts
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"

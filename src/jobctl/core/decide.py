@@ -351,9 +351,10 @@ class Decider:
 def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str]:
     """The steps that a reopened run does again, in the job's order: the unfinished, `from_step`, and what needs them.
 
-    Finished means succeeded, skipped by its own condition, or failed by itself where the job allows it. What was
-    compensated was undone: it is unfinished. Steps that belong to the end of a try that failed (`failure`, and `always` that started
-    after the failure) are due again at the end of the new try; what needs them is not redone for that.
+    Finished means succeeded, skipped by its own condition, or failed where the job allows it - before the run stopped:
+    after that nothing had all its attempts. What was compensated was undone: it is unfinished. Steps that belong to
+    the end of a try that failed (`failure`, and `always` that started after the failure) are due again at the end of
+    the new try; what needs them is not redone for that.
     """
     stopped = _stopped(job, state)
     dependents: dict[str, list[str]] = {}
@@ -365,7 +366,7 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
         done = state.steps.get(step.name)
         if step.when is When.FAILURE:
             redo.add(step.name)
-        elif done is None or not _finished(step, done, state):
+        elif done is None or not _finished(step, done, stopped):
             redo.add(step.name)
             reached.append(step.name)
         elif step.when is When.ALWAYS and stopped is not None and _place(done) > stopped:
@@ -378,13 +379,12 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
     return [step.name for step in job.steps if step.name in redo]
 
 
-def _finished(step: Step, done: StepState, state: RunState) -> bool:
+def _finished(step: Step, done: StepState, stopped: int | None) -> bool:
     if done.status in _DONE_WELL:
         return True
     if not step.allow_failure or done.ended is None or done.status is StepStatus.COMPENSATED:
         return False
-    # What ended badly after a request to stop did not end by itself.
-    return state.stopped is None or done.ended < state.stopped
+    return stopped is None or done.ended < stopped
 
 
 def _stopped(job: Job, state: RunState) -> int | None:
@@ -392,8 +392,10 @@ def _stopped(job: Job, state: RunState) -> int | None:
     events = [state.stopped]
     for step in job.steps:
         done = state.steps.get(step.name)
-        # A compensated step may have ended well; the first undo, which `stopped` knows, comes before any cleanup.
-        if done is not None and done.status is not StepStatus.COMPENSATED and not _finished(step, done, state):
+        if done is None or step.allow_failure or done.status in _DONE_WELL:
+            continue
+        # A compensated step may have ended well; the first undo, which `state.stopped` knows, comes before any cleanup.
+        if done.status is not StepStatus.COMPENSATED:
             events.append(done.ended)
     return min((event for event in events if event is not None), default=None)
 

@@ -11,7 +11,7 @@ from jobctl.core.places import STRING
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes; a file of 10,000 jobs has some 3 MB
 
 # What counts for the braces: texts as a whole, comments, brackets, line breaks, and commas that nothing follows.
-_TOKEN = re.compile(STRING + r"|#[^\n]*|[\[\]{}\n]|,(?=(?:\s|#[^\n]*)*\})", re.DOTALL)
+_TOKEN = re.compile(STRING + r"|#[^\n]*|[\[\]{}\n]|,(?=(?:\s|#[^\n]*+)*+\})", re.DOTALL)
 _PLACE = re.compile(r" \((?:at line (\d+), column \d+|at end of document)\)$")
 _HUGE_INTEGER = re.compile(r"[0-9][0-9_]{4000,}")
 _QUOTES = 'text stands in quotes: timeout = "30s"'
@@ -22,6 +22,7 @@ _HINTS = (  # by the beginning of tomllib's message
     ("Invalid initial character for a key part", "a key is letters, digits, - and _, or stands in quotes"),
     ("Invalid statement", "a line is `key = value`, a table `[name]`, a comment `# …`"),
     ("Unterminated string", "a quote is missing at its end"),
+    ('Expected "\'', "a quote is missing at its end"),
     ("Unclosed array", "a `]` or a comma is missing"),
     ("Unclosed inline table", "a `}` or a comma is missing"),
     ("Unescaped '\\' in a string", "write \\\\ for a backslash, or put the text in single quotes"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from jobctl.core.model import RunStatus, StepStatus
+from jobctl.core.status import RunStatus, StepStatus
 
 
 class EventType(StrEnum):

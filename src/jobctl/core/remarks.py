@@ -70,7 +70,7 @@ def _uneven_steps(cron: Cron) -> list[str]:
             even = f'; for even steps: every = "{step}{unit}"' if unit else ""
             if step >= size:
                 found.append(f"{field.name} */{step} is {field.low} alone{even}")
-            elif step > 1 and (size % step or field.name == "day-of-month"):
+            elif step > 1 and size % step:
                 final = field.low + (size - 1) // step * step
                 order = f"after {final} comes {field.low}"
                 found.append(f"{field.name} */{step} starts again {starts_again}: {order}{even}")

@@ -13,6 +13,7 @@ from jobctl.core.parameters import as_text
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.launch import TOKEN
+from jobctl.text import rfc3339
 
 if TYPE_CHECKING:
     from jobctl.masking import Masker
@@ -168,10 +169,16 @@ class RunContext:
 
 
 def run_values(job: Job, name: str, at: int) -> dict[str, str]:
-    """What `run.*` references name. A run that no schedule started has the time of its creation as fire time."""
-    from jobctl.core.zones import format_instant
+    """What `run.*` references name. A run that no schedule started has the time of its creation as fire time.
 
-    text = format_instant(at, job.timezone)
+    Times are those of the job's zone; without one, of the machine's.
+    """
+    if job.timezone is not None:
+        from jobctl.core.zones import format_instant
+
+        text = format_instant(at, job.timezone)
+    else:
+        text = rfc3339(at)
     return {"id": name, "job": job.name, "fire_time": text, "fire_date": text[:10]}
 
 

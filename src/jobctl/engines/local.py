@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from jobctl import clock
 from jobctl.core import attempts as rules
-from jobctl.core.attempts import Outcome, Verdict
+from jobctl.core.attempts import Outcome
 from jobctl.core.decide import Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
@@ -69,14 +69,26 @@ class Start(NamedTuple):
 
 
 Fact = Event | Start
+Work = tuple["LiveRun", list[Fact], list[Event]]  # a run, new facts, and events that others have already recorded
 
 
 class LiveAttempt:
     """An attempt that runs under its keeper, and what has been asked of it."""
 
     __slots__ = (
-        "files", "key", "kill_at", "kind_of_stop", "mark", "number", "own", "pid", "run", "started_at", "step", "token",
-    )  # fmt: skip
+        "files",
+        "key",
+        "kill_at",
+        "kind_of_stop",
+        "mark",
+        "number",
+        "own",
+        "pid",
+        "run",
+        "started_at",
+        "step",
+        "token",
+    )
 
     def __init__(self, run: LiveRun, key: str, number: int, started_at: int) -> None:
         self.run = run
@@ -101,8 +113,19 @@ class LiveRun:
     """A run that this executor advances: its state as committed, its Decider, its running attempts."""
 
     __slots__ = (
-        "attempts", "context", "deadline_of", "decider", "id", "job", "name", "new", "seq", "state", "steps",
-    )  # fmt: skip
+        "attempts",
+        "context",
+        "deadline_of",
+        "decider",
+        "has_folder",
+        "id",
+        "job",
+        "name",
+        "new",
+        "seq",
+        "state",
+        "steps",
+    )
 
     def __init__(self, run_id: int, name: str, job: Job, seq: int, state: RunState, decider: Decider) -> None:
         self.id = run_id
@@ -115,6 +138,7 @@ class LiveRun:
         self.attempts: dict[str, LiveAttempt] = {}  # by step, or STEP!undo
         self.new: NewRun | None = None  # until its first commit
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
+        self.has_folder = False
         self.context: RunContext
 
     def step_state(self, key: str) -> StepState:
@@ -142,7 +166,6 @@ class LocalEngine:
         self.executor = executor
         self.observer = observer
         self.runs: dict[int, LiveRun] = {}
-        self._fresh: list[tuple[LiveRun, list[Fact]]] = []  # submitted, not yet committed
         self._watch = Watch()
         self._watch.add_descriptor(executor.wake_fd)
         self._by_pid: dict[int, LiveAttempt] = {}
@@ -169,14 +192,11 @@ class LocalEngine:
         data: dict[str, Any] = {} if trigger == "manual" else {"trigger": trigger}
         if params:
             data["params"] = params
-        facts: list[Fact] = [
-            Event(EventType.RUN_CREATED, now, data=data),
-            Event(EventType.RUN_TAKEN, now, data={"executor": self.executor.id}),
-        ]
         run.state.created_at = now
         run.state.params = params
         run.context = self._context(run, env_file)
-        self._fresh.append((run, facts))
+        self._add_fact(run, Event(EventType.RUN_CREATED, now, data=data))
+        self._add_fact(run, Event(EventType.RUN_TAKEN, now, data={"executor": self.executor.id}))
         return run
 
     def take(self, run_id: int, job: Job, *, env_file: dict[str, str]) -> LiveRun | None:
@@ -192,7 +212,7 @@ class LocalEngine:
         events = self.store.events(run_id, upto=row.seq)
         # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
         state, decider = restore(job, events[:-1])
-        run = LiveRun(run_id, row.name, job, row.seq, state, decider)
+        run = LiveRun(run_id, row.name, job, row.seq - 1, state, decider)
         run.context = self._context(run, env_file)
         self.runs[run_id] = run
         self._advance([(run, [], events[-1:])])
@@ -219,18 +239,15 @@ class LocalEngine:
             self.executor.drain()
         if woken or mono - self._looked_at >= LOOK_EVERY_MS:
             self._look(mono)
-        work: list[tuple[LiveRun, list[Fact], list[Event]]] = [(run, facts, []) for run, facts in self._fresh]
-        self._fresh.clear()
         if self._facts:
-            work.extend((run, facts, []) for run, facts in self._facts.values())
+            work: list[Work] = [(run, facts, []) for run, facts in self._facts.values()]
             self._facts.clear()
-        if work:
             self._advance(work)
 
     @property
     def busy(self) -> bool:
         """Whether a run is under way here, or something about one is still to be recorded."""
-        return bool(self.runs or self._fresh or self._unwritten or self._facts)
+        return bool(self.runs or self._facts or self._unwritten)
 
     def close(self) -> None:
         """Stop advancing. Attempts that run go on under their keepers, for whoever takes the runs next."""
@@ -242,7 +259,7 @@ class LocalEngine:
         self.executor.close()
 
     def _wait_ms(self, timeout_ms: int | None) -> int | None:
-        if self._fresh or self._facts:
+        if self._facts:
             return 0
         wait = LOOK_EVERY_MS if self.runs or timeout_ms is not None else None
         if self._timers:
@@ -272,7 +289,7 @@ class LocalEngine:
         self._looked_at = mono
         try:
             found = self.store.seqs(self.executor.id)
-            work: list[tuple[LiveRun, list[Fact], list[Event]]] = []
+            work: list[Work] = []
             for run_id, seq in found:
                 run = self.runs.get(run_id)
                 if run is not None and run.seq < seq and id(run) not in self._unwritten:
@@ -291,23 +308,19 @@ class LocalEngine:
 
     # -- decide and record -----------------------------------------------------------------------------------------
 
-    def _advance(self, work: Iterable[tuple[LiveRun, list[Fact], list[Event]]]) -> None:
-        """Record facts and what they lead to, for several runs in one commit; then act.
-
-        A piece of work is a run, new facts, and events that others have already recorded.
-        """
-        work = list(work)
+    def _advance(self, work: list[Work]) -> None:
+        """Record facts and what they lead to, for several runs in one commit; then act."""
         while work:
             batches: list[Batch] = []
-            planned: dict[int, tuple[LiveRun, list[Fact], Effects, int]] = {}
+            planned: dict[int, tuple[LiveRun, list[Fact], list[Event], Effects]] = {}
             for run, facts, foreign in work:
                 if id(run) in self._unwritten:
-                    self._unwritten[id(run)][1].extend(facts)
+                    self._unwritten[id(run)][1].extend(fact for fact in facts if isinstance(fact, Event))
                     continue
-                seq = run.seq + len(foreign)
                 events, effects = self._plan(run, facts, foreign)
+                seq = run.seq + len(foreign)
                 batch = Batch(run.id, seq, events, run.state, executor=self.executor.id, new=run.new)
-                planned[id(batch)] = (run, facts, effects, seq)
+                planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
             work = []
             try:
@@ -321,60 +334,72 @@ class LocalEngine:
                 work.append((run, facts, self._reload(run)))
             for batch in batches:
                 if id(batch) in planned:
-                    run, _, effects, seq = planned[id(batch)]
+                    run, _, foreign, effects = planned[id(batch)]
                     if run.new is not None:
                         run.id, run.new = batch.run_id, None
                         self.runs[run.id] = run
                         self._watch_run_deadline(run)
-                    run.seq = seq + len(batch.events)
-                    if batch.events and self.observer is not None:
-                        self.observer.recorded(run, list(batch.events))
+                    run.seq = batch.seq + len(batch.events)
+                    told = [*foreign, *batch.events]
+                    if told and self.observer is not None:
+                        self.observer.recorded(run, told)
                     self._act(run, effects)
 
     def _plan(self, run: LiveRun, facts: Iterable[Fact], foreign: Iterable[Event]) -> tuple[list[Event], Effects]:
         """Apply facts to the run's state and Decider; the events to record and what is to be done after that."""
         events: list[Event] = []
         effects = Effects()
-        state, decider = run.state, run.decider
-        recorded = deque(foreign)
-        queue: deque[Fact] = deque(facts)
-        while recorded or queue:
+        state = run.state
+        recorded, given = deque(foreign), deque(facts)
+        follows: deque[Fact] = deque()  # what recorded events and given facts lead to, in order
+        while recorded or follows or given:
             if recorded:
-                fact: Fact = recorded.popleft()
-                assert isinstance(fact, Event)
+                event = recorded.popleft()
             else:
-                fact = queue.popleft()
-                if isinstance(fact, Start):
-                    status = run.step_state(fact.key).status
-                    if not decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
-                        continue
-                    fact = self._start(run, fact.key, effects)
-                elif state.status is not None and state.status.final:
-                    continue  # a request that came when the run was over
-                events.append(fact)
-            state.apply(fact)
-            if fact.type is EventType.RUN_REOPENED:
-                run.decider = decider = Decider(run.job, kept(run.job, state))
+                fact = follows.popleft() if follows else given.popleft()
+                found = self._event(run, fact, effects)
+                if found is None:
+                    continue
+                event = found
+                events.append(event)
+            state.apply(event)
+            if event.type is EventType.RUN_REOPENED:
+                run.decider = Decider(run.job, kept(run.job, state))
                 continue
-            for action in decider.feed(fact):
+            for action in run.decider.feed(event):
                 if isinstance(action, StartStep):
-                    queue.append(self._start(run, action.step, effects))
+                    follows.append(Start(action.step))
                 elif isinstance(action, StopStep):
-                    self._plan_stop(run, action, queue, effects)
+                    self._plan_stop(run, action, follows, effects)
                 elif isinstance(action, Compensate):
-                    queue.append(self._start(run, action.step + UNDO, effects))
+                    follows.append(Start(action.step + UNDO))
                 elif isinstance(action, FinishRun):
-                    queue.append(_end_event(action))
-            if fact.type is EventType.ATTEMPT_ENDED or fact.type is EventType.UNDO_ENDED:
-                if "retry_at" in fact.data:
-                    key = fact.step if fact.type is EventType.ATTEMPT_ENDED else fact.step + UNDO
-                    effects.timers.append((fact.data["retry_at"], key))
-            elif fact.type is EventType.RUN_UNPAUSED:
-                for name in decider.active():
-                    retry_at = state.step(name).retry_at
-                    if retry_at is not None:
-                        effects.timers.append((retry_at, name))
+                    follows.append(_end_event(action))
+            if "retry_at" in event.data:
+                key = event.step if event.type is EventType.ATTEMPT_ENDED else event.step + UNDO
+                effects.timers.append((event.data["retry_at"], key))
+            elif event.type is EventType.RUN_UNPAUSED:
+                for key in _under_way(run.decider):
+                    step = run.step_state(key)
+                    if step.retry_at is not None:
+                        effects.timers.append((step.retry_at, key))
+                    elif step.status is StepStatus.PENDING:
+                        follows.append(Start(key))
         return events, effects
+
+    def _event(self, run: LiveRun, fact: Fact, effects: Effects) -> Event | None:
+        """The event that a fact is now, with all that came before it: None when it has come to nothing."""
+        if isinstance(fact, Start):
+            status = run.step_state(fact.key).status
+            if not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
+                return None
+            return self._start(run, fact.key, effects)
+        if run.state.status is not None and run.state.status.final:
+            return None  # a request that came when the run was over
+        if "retry_at" in fact.data and run.decider.mode is Mode.STOPPING:
+            data = {key: value for key, value in fact.data.items() if key != "retry_at"}
+            return fact._replace(data={**data, "why": "the run is stopping"})
+        return fact
 
     def _start(self, run: LiveRun, key: str, effects: Effects) -> Event:
         """The event that starts the next attempt - or ends the step, when there is nothing that could be run."""
@@ -394,7 +419,7 @@ class LocalEngine:
             return run.context.step_command(run.steps[name], run.state.step(name), number, files)
         return run.context.undo_command(run.steps[name], run.state.step(name), number, files)
 
-    def _plan_stop(self, run: LiveRun, action: StopStep, queue: deque[Fact], effects: Effects) -> None:
+    def _plan_stop(self, run: LiveRun, action: StopStep, follows: deque[Fact], effects: Effects) -> None:
         key = action.step
         if key == run.decider.undoing:
             key += UNDO
@@ -405,7 +430,7 @@ class LocalEngine:
             return
         # Between two attempts, or waiting for something: it just does not go on.
         status = {"drain": "failed", "timeout": "timed_out"}.get(action.how, "canceled")
-        queue.append(_ended_outside(key, status, state.error or "the run was stopped"))
+        follows.append(_ended_outside(key, status, state.error or "the run was stopped"))
 
     def _reload(self, run: LiveRun) -> list[Event]:
         """Put the run back to what it was before a turn that was not recorded. Returns what others have added."""
@@ -418,7 +443,9 @@ class LocalEngine:
         run.context.state = run.state
         return events[run.seq :]
 
-    def _keep(self, planned: Iterable[tuple[LiveRun, list[Fact], Effects, int]], error: StoreUnavailableError) -> None:
+    def _keep(
+        self, planned: Iterable[tuple[LiveRun, list[Fact], list[Event], Effects]], error: StoreUnavailableError
+    ) -> None:
         """The store cannot be written: what was learned is kept and tried again; nothing new starts meanwhile."""
         self.trouble = error
         for run, facts, _, _ in planned:
@@ -487,8 +514,9 @@ class LocalEngine:
             self._ended(attempt, None)
             return
         try:
-            if attempt.number == 1:
+            if not run.has_folder:
                 os.makedirs(run.context.folder, mode=0o700, exist_ok=True)
+                run.has_folder = True
             attempt.pid = launch.launch(
                 attempt.files,
                 command.argv,
@@ -652,17 +680,14 @@ class LocalEngine:
         policy, timeouts = self._rules(attempt)
         if outcome.error is not None:
             outcome = outcome._replace(error=run.context.mask(outcome.error))
-        if run.decider.mode is not Mode.STOPPING:
-            verdict = rules.verdict(
-                policy,
-                timeouts,
-                outcome,
-                attempt=state.attempts_in_try,
-                ended_at=now,
-                step_started_at=state.started_at or attempt.started_at,
-            )
-        else:
-            verdict = Verdict(None, None if outcome.status == rules.SUCCEEDED else "the run is stopping")
+        verdict = rules.verdict(
+            policy,
+            timeouts,
+            outcome,
+            attempt=state.attempts_in_try,
+            ended_at=now,
+            step_started_at=state.started_at or attempt.started_at,
+        )
         kind = EventType.UNDO_ENDED if attempt.is_undo else EventType.ATTEMPT_ENDED
         data = rules.event_data(outcome, verdict, **extra)
         self._add_fact(run, Event(kind, now, attempt.step, attempt.number, data))
@@ -676,10 +701,7 @@ class LocalEngine:
         if decider.mode is Mode.ENDED:  # asked to end by somebody who could not carry it out
             self._add_fact(run, _end_event(decider.end()))
             return
-        keys = decider.active()
-        if decider.undoing is not None:
-            keys.append(decider.undoing + UNDO)
-        for key in keys:
+        for key in _under_way(decider):
             if key in run.attempts:
                 continue
             state = run.step_state(key)
@@ -727,6 +749,11 @@ class LocalEngine:
 
 _NO_TIMEOUTS = Timeouts()
 _NO_FAILURE = files_of.Failure()
+
+
+def _under_way(decider: Decider) -> list[str]:
+    """What was started and has not ended: steps, and the compensation that is carried out."""
+    return [*decider.active(), *([decider.undoing + UNDO] if decider.undoing is not None else [])]
 
 
 def _end_event(action: FinishRun) -> Event:

@@ -1,0 +1,187 @@
+"""The output of a run's attempts as it comes, with remarks between it in the right order, and the streams it goes to.
+
+What is remarked, and what it looks like, is plain.py's and render.py's business. Nothing here waits: a reader that has
+stopped reading holds up what is shown, never the run.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, TextIO
+
+from jobctl.process import logs
+from jobctl.process.attempt import AttemptFiles
+
+if TYPE_CHECKING:
+    from jobctl.engines.local import LiveRun
+
+UNDO = "!undo"  # what the engine adds to a step's name for its compensation
+RECENT_LINES = 10  # of an attempt that ran before it was looked at here
+
+_PIECE = 4096  # a pipe that is ready takes so much at once (PIPE_BUF)
+
+
+class Kind(Enum):
+    OUTPUT = "output"
+    REMARK = "remark"
+
+
+class Feed:
+    """What is to be shown of a run, piece by piece, in bounded memory: logs are read when they are asked for.
+
+    Output stands before the remark that its attempt has ended. Secrets are masked. Lines of a job of several steps
+    begin with their step: `charge | …`; control characters are left in.
+    """
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+        self._queue: deque[str | _Tail] = deque()  # remarks; what is left of attempts that have ended
+        self._running: dict[str, _Tail] = {}
+
+    def started(self, key: str, number: int) -> None:
+        """An attempt of a step, or STEP!undo, starts now: its output is shown from the beginning."""
+        self._running[key] = self._tail(key, number)
+
+    def found(self, key: str, number: int) -> None:
+        """An attempt that was started earlier runs: the last lines of what it has written, and what follows."""
+        self._running[key] = self._tail(key, number, recent=True)
+
+    def ended(self, key: str, number: int) -> None:
+        """The attempt writes no more."""
+        self._queue.append(self._running.pop(key, None) or self._tail(key, number, recent=True))
+
+    def remark(self, text: str) -> None:
+        self._queue.append(text + "\n")
+
+    def next(self) -> tuple[Kind, str] | None:
+        """The next piece, some lines long; None when there is nothing new."""
+        while self._queue:
+            first = self._queue[0]
+            if isinstance(first, str):
+                self._queue.popleft()
+                return Kind.REMARK, first
+            if text := first.rest():
+                return Kind.OUTPUT, text
+            self._queue.popleft()
+        for key, tail in self._running.items():
+            if text := tail.more():
+                # The others come first next time, however much this one writes.
+                self._running[key] = self._running.pop(key)
+                return Kind.OUTPUT, text
+        return None
+
+    def _tail(self, key: str, number: int, *, recent: bool = False) -> _Tail:
+        path = AttemptFiles(self._run.context.folder, key, number).log
+        start = logs.tail_offset(path, RECENT_LINES) if recent else 0
+        return _Tail(self._run, logs.Follower(path, start), "" if single(self._run) else f"{_label(key)} | ")
+
+
+class _Tail:
+    """The log of one attempt, as lines with a prefix."""
+
+    def __init__(self, run: LiveRun, follower: logs.Follower, prefix: str) -> None:
+        self._mask = run.context.mask
+        self._follower = follower
+        self._lines = logs.LineBuffer()
+        self._prefix = prefix
+
+    def more(self) -> str:
+        """Lines that are complete by now."""
+        return self._shown(self._lines.feed(self._read()))
+
+    def rest(self) -> str:
+        """As `more`, of a log that has come to its end: "" when all of it was handed out."""
+        while data := self._read():
+            if lines := self._lines.feed(data):
+                return self._shown(lines)
+        return self._shown(self._lines.flush())
+
+    def _read(self) -> bytes:
+        try:
+            return self._follower.read()
+        except OSError:
+            return b""  # `jobctl logs` says why it cannot be read; the run does not depend on it
+
+    def _shown(self, lines: list[bytes]) -> str:
+        if not lines:
+            return ""
+        # Bytes that are no text come through unharmed: Outlet encodes them the same way.
+        text = self._mask(b"\n".join(lines).decode("utf-8", "surrogateescape"))
+        return self._prefix + text.replace("\n", "\n" + self._prefix) + "\n"
+
+
+class Outlet:
+    """stdout or stderr, written without waiting for whoever reads it.
+
+    When it cannot be written any more - nobody reads, the disk is full - what comes is dropped and `error` says why.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.error: OSError | None = None
+        self.terminal = stream.isatty()
+        self.encoding = stream.encoding or "utf-8"
+        self.unicode = self.encoding.lower().replace("-", "") == "utf8"
+        self._stream = stream
+        self._left = memoryview(b"")
+        self._fd: int | None = None
+        try:
+            stream.flush()
+            self._fd = stream.fileno()
+        except ValueError:
+            pass  # a stream that is only an object in memory
+        except OSError as error:
+            self.error = error
+        self._poll = select.poll()
+        if self._fd is not None:
+            self._poll.register(self._fd, select.POLLOUT)
+
+    def put(self, text: str) -> None:
+        """Text to be written when all that came before it is. On a terminal without its control characters."""
+        self.put_raw(self.cleaned(text))
+
+    def cleaned(self, text: str) -> str:
+        """The text as it may stand in this stream."""
+        if not self.terminal:
+            return text
+        from jobctl.text import clean
+
+        return clean(text)
+
+    def put_raw(self, text: str) -> None:
+        """Text that holds no foreign control characters, or ones of our own."""
+        data = text.encode(self.encoding, "surrogateescape" if self.unicode else "backslashreplace")
+        self._left = memoryview(bytes(self._left) + data)
+
+    def flush(self, *, wait: bool = False) -> bool:
+        """Write what can be written now, or (`wait`) all of it. Whether nothing is left."""
+        while self._left and self.error is None:
+            if not wait and self._fd is not None and not self._poll.poll(0):
+                return False
+            try:
+                self._left = self._left[self._write(self._left) :]
+            except BlockingIOError:  # somebody who shares the descriptor has made it so
+                if not wait:
+                    return False
+                self._poll.poll()
+            except OSError as error:
+                self.error = error
+        self._left = memoryview(b"")
+        return True
+
+    def _write(self, data: memoryview) -> int:
+        if self._fd is not None:
+            return os.write(self._fd, data[:_PIECE])
+        self._stream.write(bytes(data).decode(self.encoding, "replace"))
+        return len(data)
+
+
+def single(run: LiveRun) -> bool:
+    """Whether the run is of a job with `command` instead of steps: its step's name says nothing."""
+    return len(run.job.steps) == 1 and run.job.steps[0].name == "main"
+
+
+def _label(key: str) -> str:
+    return f"{key.removesuffix(UNDO)} (compensation)" if key.endswith(UNDO) else key

@@ -1,0 +1,105 @@
+"""`jobctl history`: past runs, newest first; of one run its events in order. What a run looks like now is status.py's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl import clock, text, views
+from jobctl.cli import output
+from jobctl.cli.moments import instant, past, took
+from jobctl.cli.status import find, standing
+from jobctl.core.errors import NotFoundError, UsageError
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
+
+_DEFAULT_LIMIT = 20
+
+
+def main(
+    settings: Settings,
+    *,
+    target: str | None,
+    limit: int,
+    since: str | None,
+    until: str | None,
+    status: list[str],
+    tag: str | None,
+) -> int:
+    """0. A name that is a run's and a job's means the run; NotFoundError for one that is neither."""
+    now = clock.now()
+    if limit < 1:
+        raise UsageError("--limit is below 1", hint="give how many runs to show: --limit 100")
+    start = instant(since, "--since", now=now) if since is not None else None
+    end = instant(until, "--until", now=now) if until is not None else None
+    if start is not None and end is not None and start >= end:
+        raise UsageError("--since is not before --until: there is nothing between them", hint="exchange them")
+    try:
+        store = Store(state_dir_ready(settings.state_dir, False), create=False)
+    except NotFoundError as error:
+        if target is not None and not _is_defined(settings, target, now):
+            raise
+        return _show_runs(settings, None, [], error.message, now)
+    with store:
+        if target is not None:
+            try:
+                row = find(settings, store, target, now=now)
+            except NotFoundError:
+                if not _is_defined(settings, target, now):
+                    raise
+                return _show_runs(settings, store, [], f"job {target} has not run yet", now)
+            if row.name == target or row.job != target:
+                if since or until or status or tag or limit != _DEFAULT_LIMIT:
+                    raise UsageError(
+                        f"{row.name} is a run: --limit, --since, --until, --status and --tag choose among runs",
+                        hint=f"leave them out, or name the job: jobctl history {row.job}",
+                    )
+                return _show_events(settings, store, row)
+        rows = store.history(job=target, statuses=status, since=start, until=end, tag=tag, limit=limit)
+        return _show_runs(settings, store, rows, "no run is like that" if target else "no runs", now)
+
+
+def _is_defined(settings: Settings, name: str, now: int) -> bool:
+    from jobctl.cli import outline
+
+    return name in outline.read(settings, now=now)[0]
+
+
+def _show_runs(settings: Settings, store: Store | None, rows: list[RunRow], none: str, now: int) -> int:
+    living = store.executors() if store is not None and rows else {}
+    documents = [views.summary(store, row, living) for row in rows] if store is not None else []
+    if settings.json:
+        output.print_json(documents)
+        return 0
+    if not rows:
+        output.note(none)
+        return 0
+    lines = [
+        (
+            row.name,
+            row.job,
+            standing(document),
+            past(row.started_at or row.created_at, now),
+            took(row.started_at, row.finished_at, now),
+            row.reason or "",
+        )
+        for row, document in zip(rows, documents, strict=True)
+    ]
+    header = ("RUN", "JOB", "STATUS", "STARTED", "TIME", "REASON")
+    print(output.table(header, lines, color=output.colored(settings.color)))
+    return 0
+
+
+def _show_events(settings: Settings, store: Store, row: RunRow) -> int:
+    events = store.events(row.id, upto=row.seq)
+    if settings.json:
+        output.print_json([views.event_document(event, number) for number, event in enumerate(events, 1)])
+        return 0
+    start = events[0].at
+    for event in events:
+        line = f"{text.local_time(event.at)}  +{text.duration(event.at - start):<8}  {views.describe(event)}"
+        output.say(" ".join(line.split("\n")))
+    return 0

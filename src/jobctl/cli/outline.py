@@ -1,0 +1,137 @@
+"""Names and next fire times of the defined jobs, remembered between calls: `status` reads no definitions file twice.
+
+What was read is kept in the state folder, under `cache/`, for as long as the file is the same (size, inode, time of its
+last change) and so are jobctl's version and the machine's zone. A cache that cannot be used is not missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jobctl
+from jobctl import machine
+from jobctl.core.errors import DefinitionError, Problem
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+
+
+class Outline(NamedTuple):
+    """A job as far as `status` asks about it."""
+
+    job: str
+    file: str
+    schedule: str | None  # in words
+    next_fire: int | None  # after `now`, before jitter
+
+
+def read(settings: Settings, *, now: int) -> tuple[dict[str, Outline], list[Problem]]:
+    """The jobs of all the definitions files, by name, and what is wrong with files that could not be read."""
+    outlines: dict[str, Outline] = {}
+    problems: list[Problem] = []
+    for file in dict.fromkeys(settings.files):
+        try:
+            found = _read_file(file, settings.state_dir, now)
+        except DefinitionError as error:
+            problems += [problem for problem in error.problems if not problem.warning]
+            continue
+        for outline in found:
+            known = outlines.setdefault(outline.job, outline)
+            if known is not outline:
+                problems.append(
+                    Problem(
+                        f"a job of this name is also defined in {known.file}",
+                        hint="rename one of them, or name only one of the files with --file",
+                        file=file,
+                        job=outline.job,
+                    )
+                )
+    return outlines, problems
+
+
+def _read_file(file: str, state_dir: str, now: int) -> list[Outline]:
+    try:
+        info = os.stat(file)
+        stamp = [info.st_mtime_ns, info.st_size, info.st_ino]
+        key = [jobctl.__version__, file, *stamp, *machine.zone_names()] if state_dir else []
+    except OSError:
+        key = []  # the one who reads it says what is wrong
+    path = _cache_path(state_dir, file)
+    kept = _load(path, key)
+    jobs: list[dict[str, Any]] = _jobs(file) if kept is None else kept["jobs"]
+    stale = [job for job in jobs if kept is None or not _holds(job["next"], kept["at"], now)]
+    if stale:
+        zone = machine.zone()
+        for job in stale:
+            job["next"] = _next_fire(job, now, zone)
+    if stale or kept is None:
+        _save(path, {"key": key, "at": now, "jobs": jobs})
+    return [Outline(job["job"], file, job["schedule"], job["next"]) for job in jobs]
+
+
+def _holds(next_fire: int | None, asked_at: int, now: int) -> bool:
+    """Whether what was the next fire time after `asked_at` still is the next one."""
+    return asked_at <= now and (next_fire is None or now < next_fire)
+
+
+def _jobs(file: str) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from jobctl.cli import words
+    from jobctl.definitions import read_file
+
+    return [
+        {
+            "job": job.name,
+            "schedule": "; ".join(words.schedule(schedule, job) for schedule in job.schedules) or None,
+            "schedules": [asdict(schedule) for schedule in job.schedules],
+            "zone": job.timezone,
+            "next": None,
+        }
+        for job in read_file(file).jobs.values()
+    ]
+
+
+def _next_fire(job: dict[str, Any], now: int, machine_zone: str) -> int | None:
+    if not job["schedules"]:
+        return None
+    from jobctl.core.model import Schedule
+    from jobctl.core.schedule import next_fire
+
+    zone = job["zone"] or machine_zone
+    found = [next_fire(Schedule(**schedule), now, zone=zone) for schedule in job["schedules"]]
+    return min((at for at in found if at is not None), default=None)
+
+
+def _cache_path(state_dir: str, file: str) -> str:
+    from zlib import crc32
+
+    # Two files of one name in here only forget each other: which file it is about stands in the key.
+    return os.path.join(state_dir, "cache", f"outline-{crc32(os.fsencode(file)):08x}.json")
+
+
+def _load(path: str, key: list[Any]) -> Any:
+    """What was kept under that key; None when there is nothing that can be used."""
+    try:
+        with open(path, encoding="utf-8") as source:
+            kept = json.load(source)
+        return kept if key and kept["key"] == key else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _save(path: str, document: dict[str, Any]) -> None:
+    """Keep it, for the user's eyes only. Where that cannot be, or nothing has run yet: not."""
+    if not document["key"] or not os.path.isdir(os.path.dirname(os.path.dirname(path))):
+        return
+    new = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="utf-8") as target:
+            json.dump(document, target, separators=(",", ":"))
+        os.replace(new, path)
+    except OSError:
+        pass

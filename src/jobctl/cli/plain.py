@@ -1,0 +1,222 @@
+"""A run without a terminal: plain lines for people and CI logs (PlainView), one JSON object a line (JsonView).
+
+The output of steps goes to stdout, `step | line` where a job has several; what becomes of the run and its steps, one
+line per change, to stderr. Nothing here needs a width. A terminal's live view is render.py's.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from jobctl import clock, views
+from jobctl.cli import summary
+from jobctl.cli.feed import UNDO, Feed, Kind, Outlet, single
+from jobctl.cli.output import colored, paint
+from jobctl.core.history import Event, EventType
+from jobctl.text import duration
+
+if TYPE_CHECKING:
+    from jobctl.engines.local import LiveRun
+    from jobctl.settings import Settings
+    from jobctl.store.store import Store
+
+BUSY_MS = 50  # of showing output, between two turns of the engine
+
+_STARTS = (EventType.ATTEMPT_STARTED, EventType.UNDO_STARTED)
+_ENDS = (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED)
+# What stands under these keys in a document was said by commands and callers: secrets may be in it.
+_FOREIGN = frozenset({"cursor", "error", "outputs", "params", "reason", "stdout"})
+
+
+class PlainView:
+    """`--quiet` leaves only our remarks, and the summary of a run that did not succeed."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:  # noqa: ARG002 - as every view is made
+        self._quiet = settings.quiet
+        self._color = colored(settings.color, stream=sys.stderr)
+        self._outlets = {Kind.OUTPUT: Outlet(sys.stdout), Kind.REMARK: Outlet(sys.stderr)}
+        self._feed: Feed | None = None
+        self.wants_ticks = not settings.quiet
+
+    def begin(self, run: LiveRun) -> None:
+        if not self._quiet:
+            self._feed_of(run)
+
+    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+        if not self._quiet:
+            feed = self._feed_of(run)
+            for event in events:
+                tell(feed, run, event)
+            self.tick()
+
+    def tick(self) -> None:
+        until = clock.monotonic() + BUSY_MS
+        while self._flushed() and clock.monotonic() < until:
+            if not self._put_next():
+                break
+
+    def say(self, text: str) -> None:
+        self._flushed(wait=True)
+        self._print(text)
+
+    def end(self, run: LiveRun) -> None:
+        """Of a run that is over, raises BrokenPipeError or JobctlError when its output could not be written."""
+        self._flushed(wait=True)
+        while self._put_next():
+            self._flushed(wait=True)
+        if not self._quiet or run.state.status != "succeeded":
+            for line in summary.lines(run, now=clock.now(), streamed=not self._quiet):
+                self._print(line.text, line.style)
+        complain(run, self._outlets[Kind.OUTPUT])
+
+    def _feed_of(self, run: LiveRun) -> Feed:
+        if self._feed is None:
+            self._feed = feed_of(run)
+        return self._feed
+
+    def _put_next(self) -> bool:
+        piece = self._feed.next() if self._feed is not None else None
+        if piece is None:
+            return False
+        self._outlets[piece[0]].put(piece[1])
+        return True
+
+    def _flushed(self, *, wait: bool = False) -> bool:
+        return all([outlet.flush(wait=wait) for outlet in self._outlets.values()])
+
+    def _print(self, text: str, style: str = "") -> None:
+        outlet = self._outlets[Kind.REMARK]
+        outlet.put_raw(paint(outlet.cleaned(text), *[style] if style else [], on=self._color) + "\n")
+        outlet.flush(wait=True)
+
+
+class JsonView:
+    """Every event as it is recorded, with the run's id; the last line is the run. Secrets are masked."""
+
+    wants_ticks = False
+
+    def __init__(self, settings: Settings, store: Store) -> None:  # noqa: ARG002 - as every view is made
+        self._store = store
+        self._outlet = Outlet(sys.stdout)
+
+    def begin(self, run: LiveRun) -> None:
+        pass
+
+    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+        first = run.seq - len(events) + 1
+        for number, event in enumerate(events, first):
+            self._put(run, {"run": run.name, **views.event_document(event, number)})
+        self.tick()
+
+    def tick(self) -> None:
+        self._outlet.flush()
+
+    def say(self, text: str) -> None:
+        outlet = Outlet(sys.stderr)
+        outlet.put(text + "\n")
+        outlet.flush(wait=True)
+
+    def end(self, run: LiveRun) -> None:
+        """Raises as PlainView does."""
+        if run.new is not None:  # nothing of it was recorded
+            return
+        self._put(run, views.run_document(self._store, self._store.run(run.id)))
+        self._outlet.flush(wait=True)
+        complain(run, self._outlet)
+
+    def _put(self, run: LiveRun, document: dict[str, Any]) -> None:
+        import json
+
+        # On a terminal, what json escapes by itself cannot steer it.
+        text = json.dumps(_masked(run, document), separators=(",", ":"), ensure_ascii=self._outlet.terminal)
+        self._outlet.put_raw(text + "\n")
+
+
+def feed_of(run: LiveRun) -> Feed:
+    """The feed of a run that has just come here: what it is remarked to be, and which of its attempts run already."""
+    feed = Feed(run)
+    if run.new is None:
+        feed.remark(f"{run.name} is taken up again")
+        for key, attempt in run.attempts.items():
+            feed.found(key, attempt.number)
+            feed.remark(f"{_about(run, key)}attempt {attempt.number} runs on")
+    return feed
+
+
+def tell(feed: Feed, run: LiveRun, event: Event) -> None:
+    """Have the feed show what an event of the run means for a person."""
+    kind = event.type
+    key = event.step + (UNDO if kind in (EventType.UNDO_STARTED, EventType.UNDO_ENDED) else "")
+    if kind in (EventType.ATTEMPT_STARTED, EventType.UNDO_STARTED):
+        feed.started(key, event.number)
+    elif kind in (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED) and event.number:
+        feed.ended(key, event.number)
+    if text := remark(run, event, key):
+        feed.remark(text)
+
+
+def remark(run: LiveRun, event: Event, key: str) -> str:
+    """An event as a line: `step charge, attempt 1 failed: exit code 7; next attempt in 2s`. "" where others say it."""
+    kind = event.type
+    if kind is EventType.RUN_CREATED:
+        return f"{run.name} started"
+    if kind is EventType.RUN_TAKEN or kind is EventType.RUN_ENDED:
+        return ""
+    if kind not in _STARTS and kind not in _ENDS:
+        return _one_line(views.describe(event))
+    more = "retry_at" in event.data
+    if single(run) and (not more if kind in _ENDS else event.number == 1):
+        return ""  # what there is to say of its only step stands in the run's own lines
+    step = run.steps[event.step]
+    policy = step.compensate.retry if key.endswith(UNDO) and step.compensate is not None else step.retry
+    if policy.maximum_attempts == 1:  # it does not have to be said that it was the only one
+        event = event._replace(data={name: value for name, value in event.data.items() if name != "why"})
+    text = views.describe(event)
+    if kind in _ENDS and "status" not in event.data:
+        text += f" in {duration(event.at - _started_at(run, key, event))}"
+    if event.number == 1 and not more:
+        text = text.replace(", attempt 1", "", 1)
+    return _one_line(text.replace("step main, ", "", 1) if single(run) else text)
+
+
+def complain(run: LiveRun, outlet: Outlet) -> None:
+    """Raise what kept the output of a run that is over from being written: its exit code must not say that all went
+    well. A run that is not over has another error to tell."""
+    if outlet.error is None or run.state.status is None or not run.state.status.final:
+        return
+    if isinstance(outlet.error, BrokenPipeError):
+        raise outlet.error
+    from jobctl.core.errors import JobctlError
+
+    raise JobctlError(
+        f"{run.name} {run.state.status.replace('_', ' ')}, but its output could not be written: {outlet.error.strerror}",
+        hint=f"it is kept: jobctl logs {run.name}",
+    ) from outlet.error
+
+
+def _started_at(run: LiveRun, key: str, event: Event) -> int:
+    attempts = run.step_state(key).attempts
+    return attempts[event.number - 1].started_at if event.number else event.at
+
+
+def _about(run: LiveRun, key: str) -> str:
+    if single(run):
+        return ""
+    name = key.removesuffix(UNDO)
+    return f"compensation of step {name}, " if key.endswith(UNDO) else f"step {name}, "
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _masked(run: LiveRun, value: Any, foreign: bool = False) -> Any:
+    """A document whose foreign texts show no secret."""
+    if isinstance(value, str):
+        return run.context.mask(value) if foreign else value
+    if isinstance(value, list):
+        return [_masked(run, item, foreign) for item in value]
+    if isinstance(value, dict):
+        return {key: _masked(run, item, foreign or key in _FOREIGN) for key, item in value.items()}
+    return value

@@ -1,0 +1,359 @@
+"""A run on a terminal: its steps, redrawn in place, and what is printed above them (LiveView). The one file that knows
+rich - and of it only how wide characters are, for the rest of it takes longer to import than a small run takes.
+
+Nothing is set that would have to be set back: the cursor stays visible, no mode of the terminal is changed. So nothing
+is left behind by a kill, a Ctrl-Z or a crash. What the frame says is `frame`'s, a plain function.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobctl import clock
+from jobctl.cli import summary
+from jobctl.cli.feed import UNDO, Feed, Outlet, single
+from jobctl.cli.output import colored, paint
+from jobctl.cli.plain import BUSY_MS, complain, feed_of, tell
+from jobctl.core.decide import Mode
+from jobctl.core.model import StepStatus, When
+from jobctl.process import logs
+from jobctl.text import clean, duration
+
+if TYPE_CHECKING:
+    from jobctl.core.history import Event, StepState
+    from jobctl.core.model import Step
+    from jobctl.engines.local import LiveRun
+    from jobctl.settings import Settings
+    from jobctl.store.store import Store
+
+REDRAW_MS = 100  # between two frames, at least
+CLOCK_MS = 1_000  # between two frames that differ by the time they show
+OUTPUT_LINES = 3  # of each running step
+_OUTPUT_BYTES = 4 * 1024
+
+_LONGEST_NAME = 30
+
+# status -> glyph, the same for terminals that have no Unicode, style
+_GLYPHS = {
+    "running": ("●", "*", "cyan"),
+    "waiting": ("◌", "~", "yellow"),
+    "pending": ("·", ".", "dim"),
+    "succeeded": ("✓", "+", "green"),
+    "failed": ("✗", "x", "red"),
+    "timed_out": ("✗", "x", "red"),
+    "canceled": ("■", "x", "yellow"),
+    "skipped": ("–", "-", "dim"),
+    "compensated": ("↩", "<", "yellow"),
+}
+_ASCII = str.maketrans({**{glyph: plain for glyph, plain, _ in _GLYPHS.values()}, "…": "~"})
+
+# What is shown of many steps, the most telling first.
+_TELLING = ("running", "failed", "timed_out", "waiting", "compensated", "canceled", "pending", "skipped", "succeeded")
+
+_STOPPING = {"failed": "failing", "canceled": "canceling", "timed_out": "timed out, stopping", "terminated": "killing"}
+
+
+class Segment(NamedTuple):
+    text: str
+    style: str = ""  # one of output.STYLES
+
+
+Line = Sequence[Segment]
+
+
+class LiveView:
+    """The output of a job with `command`, and with --verbose that of all steps, is printed above the frame as it comes.
+
+    A frame that cannot be drawn is the last one: the run goes on, and its summary comes.
+    """
+
+    wants_ticks = True
+
+    def __init__(self, settings: Settings, store: Store) -> None:  # noqa: ARG002 - as every view is made
+        self._verbose = settings.verbose
+        self._color = colored(settings.color, stream=sys.stderr)
+        self._outlet = Outlet(sys.stderr)
+        self._run: LiveRun | None = None
+        self._feed: Feed | None = None
+        self._outputs: dict[str, tuple[str, int, list[str]]] = {}  # by step, or STEP!undo: log, its size, last lines
+        self._changed = True
+        self._drawn_at = -CLOCK_MS
+        self._drawn: list[int] = []  # the widths of the lines of the frame that stands there
+        self._size = (0, 0)
+        self._broken = False
+
+    def begin(self, run: LiveRun) -> None:
+        if self._run is None:
+            self._run = run
+            if single(run) or self._verbose:
+                self._feed = feed_of(run)
+
+    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+        self.begin(run)
+        self._changed = True
+        if self._feed is not None:
+            for event in events:
+                tell(self._feed, run, event)
+
+    def tick(self) -> None:
+        now = clock.monotonic()
+        if now - self._drawn_at < REDRAW_MS or not self._outlet.flush():
+            return
+        above = self._news(now + BUSY_MS)
+        if self._look() or above or self._changed or now - self._drawn_at >= CLOCK_MS:
+            self._draw(above)
+
+    def say(self, text: str) -> None:
+        self._outlet.flush(wait=True)
+        self._draw(clean(text) + "\n")
+
+    def end(self, run: LiveRun) -> None:
+        self._outlet.flush(wait=True)
+        self._outlet.put_raw(self._erased())
+        while above := self._news(clock.monotonic() + BUSY_MS):
+            self._outlet.put_raw(above)
+            self._outlet.flush(wait=True)
+        for line in summary.lines(run, now=clock.now(), streamed=self._feed is not None):
+            self._outlet.put_raw(paint(clean(line.text), *[line.style] if line.style else [], on=self._color) + "\n")
+        self._outlet.flush(wait=True)
+        complain(run, self._outlet)
+
+    def _news(self, until: int) -> str:
+        """What is to be printed above the frame, as much as can be had until then."""
+        out = []
+        while self._feed is not None and (piece := self._feed.next()) is not None:
+            out.append(clean(piece[1]))
+            if clock.monotonic() >= until:
+                break
+        return "".join(out)
+
+    def _look(self) -> bool:
+        """Read the last lines of the logs that have grown. Whether the frame must change."""
+        size = _terminal_size()
+        changed = size != self._size
+        self._size = size
+        if self._run is None or self._feed is not None:
+            return changed
+        for key, attempt in self._run.attempts.items():
+            path, known, _ = self._outputs.get(key, ("", 0, []))
+            try:
+                now = os.stat(attempt.files.log).st_size
+                if path != attempt.files.log or now != known:
+                    found = logs.last_lines(attempt.files.log, OUTPUT_LINES, _OUTPUT_BYTES)
+                    self._outputs[key] = (attempt.files.log, now, [self._shown(line) for line in found])
+                    changed = True
+            except OSError:
+                continue  # it has not written anything yet
+        return changed
+
+    def _shown(self, line: str) -> str:
+        assert self._run is not None
+        # A progress bar writes its line again and again: what it wrote last is what it wants to be seen.
+        last = line.rstrip("\r").rpartition("\r")[2]
+        return clean(self._run.context.mask(last)).expandtabs(4)
+
+    def _draw(self, above: str = "") -> None:
+        if self._run is None or self._broken:
+            self._outlet.put_raw(above)
+        else:
+            lines: list[Line] = []
+            try:
+                outputs = {key: found for key, (_, _, found) in self._outputs.items() if key in self._run.attempts}
+                columns, rows = self._size = _terminal_size()
+                # One column stays free: a terminal wraps a line that fills it. One row is the cursor's.
+                shown = frame(self._run, outputs, now=clock.now(), rows=rows - 1)
+                lines = [fitted(line, columns - 1) for line in shown]
+                text = self._erased() + above + "".join(self._painted(line) + "\n" for line in lines)
+            except Exception as error:
+                # A picture is not worth a run.
+                self._broken = True
+                text = f"{self._erased()}{above}the run cannot be shown ({type(error).__name__}); it goes on\n"
+            self._outlet.put_raw(text)
+            self._drawn = [sum(width(segment.text) for segment in line) for line in lines]
+        self._drawn_at = clock.monotonic()
+        self._changed = False
+        self._outlet.flush()
+
+    def _erased(self) -> str:
+        """What takes the frame away that stands there."""
+        columns, rows = self._size
+        # In a window that was made narrower its lines have been wrapped.
+        height = sum(max(1, -(-cells // max(columns, 1))) for cells in self._drawn)
+        self._drawn = []
+        up = min(height, max(rows - 1, 0))
+        return f"\r\x1b[{up}A\x1b[J" if up else ""
+
+    def _painted(self, line: Line) -> str:
+        text = "".join(paint(text, style, on=self._color) if style else text for text, style in line)
+        return text if self._outlet.unicode else text.translate(_ASCII)
+
+
+def frame(run: LiveRun, outputs: Mapping[str, list[str]], *, now: int, rows: int) -> list[Line]:
+    """The run in at most `rows` lines (at least one): a headline, its steps, and under those that run their output.
+
+    When there are more steps than rows, what runs and what failed comes before the rest, which is counted. `outputs`:
+    by step, or STEP!undo, the last lines of the attempt that runs, already harmless. Lines may be of any width.
+    """
+    statuses = {step.name: _status(run, step.name) for step in run.job.steps}
+    room = rows - 1
+    names = list(statuses)
+    if len(names) > room:
+        order = {status: place for place, status in enumerate(_TELLING)}
+        most_telling = sorted(names, key=lambda name: order[statuses[name]])[: max(room - 1, 0)]
+        chosen = frozenset(most_telling)
+        names = [name for name in names if name in chosen]
+    rest = Counter(status for name, status in statuses.items() if name not in frozenset(names))
+    spare = room - len(names) - bool(rest)
+    running = sum(1 for name in names if statuses[name] == "running")
+    of_each = min(OUTPUT_LINES, spare // running) if running else 0
+    pad = min(max(map(len, names), default=0), _LONGEST_NAME)
+
+    out: list[Line] = [_headline(run, statuses, now)]
+    for name in names:
+        glyph, _, style = _GLYPHS[statuses[name]]
+        text = _step(run, run.steps[name], statuses, now)
+        dim = "dim" if statuses[name] in ("pending", "skipped") else ""
+        out.append([Segment("  "), Segment(glyph, style), Segment(f" {name:<{pad}}", dim), Segment(f"  {text}", dim)])
+        if statuses[name] == "running" and of_each:
+            key = name + UNDO if _undoing(run, name) else name
+            out += [[Segment(f"      {line}", "dim")] for line in outputs.get(key, [])[-of_each:]]
+    if rest and room > 0:
+        counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in rest.items())
+        out.append([Segment(f"    … and {rest.total()} more: {counts}", "dim")])
+    return out
+
+
+def fitted(line: Line, columns: int) -> Line:
+    """The line cut to so many columns, the last of them … when something is missing."""
+    from rich.cells import set_cell_size
+
+    if sum(width(segment.text) for segment in line) <= columns:
+        return line
+    out: list[Segment] = []
+    left = columns - 1
+    for text, style in line:
+        wide = width(text)
+        out.append(Segment(text if wide <= left else set_cell_size(text, max(left, 0)), style))
+        left -= wide
+        if left <= 0:
+            break
+    return [*out, Segment("…" if columns > 0 else "")]
+
+
+def width(text: str) -> int:
+    """How many columns the text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _terminal_size() -> tuple[int, int]:
+    """Columns and rows; the usual ones where the terminal does not say."""
+    try:
+        columns, rows = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):
+        columns = rows = 0
+    return columns or 80, rows or 24
+
+
+def _status(run: LiveRun, name: str) -> str:
+    if _undoing(run, name):
+        return "running" if run.state.undo_of(name).status is not StepStatus.WAITING else "waiting"
+    step = run.state.steps.get(name)
+    return str(step.status) if step is not None else "pending"
+
+
+def _undoing(run: LiveRun, name: str) -> bool:
+    return run.decider.undoing == name
+
+
+def _headline(run: LiveRun, statuses: Mapping[str, str], now: int) -> Line:
+    started = run.state.try_started_at
+    parts = [Segment(run.name, "bold"), Segment(f"  {_mode(run)}")]
+    if started is not None:
+        parts.append(Segment(f"  {duration(_seconds(now - started))}"))
+    if not single(run):
+        over = sum(1 for status in statuses.values() if status not in ("pending", "running", "waiting"))
+        parts.append(Segment(f"  {over} of {len(statuses)} steps ended", "dim"))
+    return parts
+
+
+def _mode(run: LiveRun) -> str:
+    outcome = str(run.decider.outcome) if run.decider.outcome is not None else ""
+    mode = run.decider.mode
+    if run.state.status == "paused":
+        return f"paused (go on: jobctl resume {run.name})"
+    if mode is Mode.STOPPING:
+        return _STOPPING.get(outcome, "stopping")
+    if mode is Mode.COMPENSATING:
+        return f"{outcome.replace('_', ' ')}, compensating"
+    if mode is Mode.CLEANUP:
+        return f"{outcome.replace('_', ' ')}, cleaning up"
+    return "running"
+
+
+def _step(run: LiveRun, step: Step, statuses: Mapping[str, str], now: int) -> str:
+    """What stands beside a step's name."""
+    if _undoing(run, step.name):
+        undo = run.state.undo_of(step.name)
+        limit = step.compensate.retry.maximum_attempts if step.compensate is not None else 0
+        return "compensating " + _going_on(undo, limit, now)
+    state = run.state.steps.get(step.name)
+    if state is None or state.status is StepStatus.PENDING:
+        return _waits_for(step, statuses)
+    if state.status in (StepStatus.RUNNING, StepStatus.WAITING):
+        return _going_on(state, step.retry.maximum_attempts, now)
+    return " ".join(_ended(run, step.name, state))
+
+
+def _going_on(state: StepState, limit: int, now: int) -> str:
+    count = len(state.attempts) - state.earlier
+    of = f" of {limit}" if limit else ""
+    if state.retry_at is not None:
+        # Rounded up: it does not say 0s while there is still a moment to wait.
+        left = duration(max(0, -(-(state.retry_at - now) // 1000) * 1000))
+        return f"attempt {count + 1}{of} in {left}: {_one_line(state.error or 'the last one failed')}"
+    if not state.attempts or state.status is StepStatus.PENDING:
+        return ""
+    text = duration(_seconds(now - state.attempts[-1].started_at))
+    return text + (f"  attempt {count}{of}" if count > 1 else "")
+
+
+def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
+    attempts = state.attempts[state.earlier :]
+    if attempts and attempts[-1].finished_at is not None and state.started_at is not None:
+        yield duration(attempts[-1].finished_at - state.started_at)
+    if len(attempts) > 1:
+        yield f"{len(attempts)} attempts"
+    undo = run.state.undo.get(name)
+    if state.status is StepStatus.COMPENSATED:
+        yield "compensated"
+    elif undo is not None and undo.status in (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED):
+        yield "NOT COMPENSATED:"
+        yield _one_line(undo.error or "")
+    elif state.error:
+        yield _one_line(state.error)
+
+
+def _waits_for(step: Step, statuses: Mapping[str, str]) -> str:
+    if step.when is When.FAILURE:
+        return "only if the run fails"
+    needs = [need for need in step.needs if statuses[need] in ("pending", "running", "waiting")]
+    if not needs:
+        return ""
+    return f"waits for {', '.join(needs[:3])}" + (f" and {len(needs) - 3} more" if len(needs) > 3 else "")
+
+
+def _seconds(ms: int) -> int:
+    """Whole seconds, for what counts up: tenths would only flicker."""
+    return max(0, ms // 1000 * 1000)
+
+
+def _one_line(text: str) -> str:
+    return clean(" ".join(text.split()))

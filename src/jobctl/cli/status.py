@@ -1,0 +1,307 @@
+"""`jobctl status`: what runs, each job's last run and next fire time; `status RUN`: one run in detail, and how to go on.
+
+Called more often than anything else: what it imports is what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from jobctl import clock, text, views
+from jobctl.cli import outline, output
+from jobctl.cli.moments import coming, past, took
+from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jobctl.cli.outline import Outline
+    from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
+    from jobctl.views import Document
+
+_LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
+
+
+def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
+    """0; with `exit_status` the run's exit code, 75 while it is not over. NotFoundError for an unknown run."""
+    if target is None:
+        if exit_status:
+            raise UsageError("--exit-status is about one run", hint="name it: jobctl status RUN --exit-status")
+        return _overview(settings, now=clock.now())
+    now = clock.now()
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+        row = find(settings, store, target, now=now)
+        document = views.run_document(store, row)
+        if settings.json:
+            output.print_json(document)
+        elif not (settings.quiet and exit_status):
+            needs = {step["name"]: step for step in json.loads(store.definition(row.definition))["steps"]}
+            for line in detail(document, needs, views.run_folder(store, row.name), now=now):
+                output.say(line)
+    return exit_code(document["status"]) if exit_status else 0
+
+
+def find(settings: Settings, store: Store, target: str, *, now: int) -> RunRow:
+    """`store.find`, with a better answer for a job that is defined and has not run."""
+    try:
+        return store.find(target)
+    except NotFoundError as error:
+        defined, _ = outline.read(settings, now=now)
+        if target in defined:
+            raise NotFoundError(f"job {target} has not run yet", hint=f"start it: jobctl run {target}") from None
+        from jobctl.core.suggest import closest
+
+        if near := closest(target, {*defined, *store.jobs()}):
+            error.hint = f"did you mean {near}? {error.hint}"
+        raise
+
+
+def exit_code(status: str) -> int:
+    """A run's status as the exit code that `run`, `wait` and `status --exit-status` end with."""
+    from jobctl.cli.foreground import EXIT_CODES, STILL_RUNNING
+
+    return EXIT_CODES.get(status, STILL_RUNNING)
+
+
+# -- all of it ---------------------------------------------------------------------------------------------------------
+
+
+def _overview(settings: Settings, *, now: int) -> int:
+    defined, problems = outline.read(settings, now=now)
+    try:
+        store = Store(state_dir_ready(settings.state_dir, False), create=False)
+    except NotFoundError:
+        if settings.json:
+            jobs = [_job(name, None, defined) for name in defined]
+            output.print_json(_document([], jobs, problems))
+        else:
+            output.say("nothing has run here yet; no daemon runs here")
+            _say_jobs(settings, defined, {}, now)
+            _say_problems(problems)
+        return 0
+    with store:
+        living = store.executors()
+        alive = store.alive()
+        last = {name: row for name in {**defined, **dict.fromkeys(store.jobs())} if (row := store.latest(name))}
+        if settings.json:
+            jobs = [
+                _job(name, views.summary(store, last[name], living) if name in last else None, defined)
+                for name in {**defined, **last}
+            ]
+            output.print_json(_document([views.summary(store, row, living) for row in alive], jobs, problems))
+            return 0
+        fires = any(job.next_fire is not None for job in defined.values())
+        output.say("no daemon runs here" + (": schedules do not start runs by themselves" if fires else ""))
+        rows = []
+        for row in alive:
+            try:
+                document = views.run_document(store, row, living)
+            except JobctlError as error:
+                problems.append(Problem(error.message, hint=error.hint))
+                continue
+            rows.append((row.name, standing(document), took(row.started_at, None, now), _now(document, now)))
+        if rows:
+            print()
+            print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
+        standings = {name: _standing_of(store, row, living) for name, row in last.items()}
+        _say_jobs(settings, defined, {name: (row, standings[name]) for name, row in last.items()}, now)
+        _say_problems(problems)
+    return 0
+
+
+def _document(runs: list[Document], jobs: list[Document], problems: list[Problem]) -> Document:
+    found = [output.problem_document(problem) for problem in problems]
+    return {"daemon": None, "runs": runs, "jobs": jobs, "problems": found}
+
+
+def _job(name: str, last: Document | None, defined: Mapping[str, Outline]) -> Document:
+    known = defined.get(name)
+    next_fire = known.next_fire if known else None
+    return {
+        "job": name,
+        "last_run": last,
+        "next_fire_at": text.rfc3339(next_fire) if next_fire is not None else None,
+        "schedule": known.schedule if known else None,
+    }
+
+
+def _standing_of(store: Store, row: RunRow, living: Mapping[str, tuple[int, str, int]]) -> str:
+    return row.status.replace("_", " ") if row.finished_at is not None else standing(views.summary(store, row, living))
+
+
+def _say_jobs(
+    settings: Settings, defined: Mapping[str, Outline], last: Mapping[str, tuple[RunRow, str]], now: int
+) -> None:
+    rows = []
+    for name in {**defined, **last}:
+        known = defined.get(name)
+        fire = coming(known.next_fire, now) if known and known.next_fire is not None else "-"
+        if name in last:
+            row, status = last[name]
+            when, time = past(row.started_at or row.created_at, now), took(row.started_at, row.finished_at, now)
+            rows.append((name, row.name, status, when, time, fire))
+        else:
+            rows.append((name, "-", "-", "-", "-", fire))
+    if not rows:
+        output.note("no jobs are defined here; `jobctl init` writes a jobs.toml to start from")
+        return
+    print()
+    print(_table(settings, ("JOB", "LAST RUN", "STATUS", "STARTED", "TIME", "NEXT"), rows))
+
+
+def _say_problems(problems: list[Problem]) -> None:
+    """The first with its place in one line; `validate` has them all."""
+    if problems:
+        more = f" (and {len(problems) - 1} more: jobctl validate)" if len(problems) > 1 else ""
+        place = str(problems[0]).removeprefix(os.getcwd() + "/")
+        output.note(f"warning: {' '.join(place.split())}{more}")
+
+
+def _table(settings: Settings, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return output.table(header, rows, color=output.colored(settings.color))
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+def standing(document: Document) -> str:
+    """A run's status in words; a run that nobody is at is `interrupted`."""
+    return "interrupted" if document["interrupted"] else _words(document["status"])
+
+
+def waits_for(document: Document, now: int) -> str:
+    """What keeps a run from going on, in plain words; "" when something of it runs, or it is over."""
+    waiting = document["waiting_for"]
+    if waiting is None:
+        return ""
+    resume = f"jobctl resume {document['id']}"
+    if waiting["kind"] == "pause":
+        return f"somebody to let it go on: {resume}"
+    if waiting["kind"] == "executor":
+        if document["interrupted"]:
+            return f"somebody to take it up: the process that ran it is gone. {resume}"
+        return f"a process to take it up, and no daemon runs here: {resume}"
+    step = next(step for step in document["steps"] if step["name"] == waiting["name"])
+    return f"attempt {step['attempt'] + 1} of step {step['name']}, {text.in_(_ms(waiting['until']), now)}"
+
+
+def _now(document: Document, now: int) -> str:
+    """What a run is at, in a line."""
+    if waits := waits_for(document, now):
+        return f"waits for {waits}"
+    return ", ".join(
+        f"step {step['name']}" + (f" (attempt {step['attempt']})" if step["attempt"] > 1 else "")
+        for step in document["steps"]
+        if step["status"] == "running"
+    )
+
+
+def detail(document: Document, definitions: Mapping[str, Document], folder: str, *, now: int) -> Iterator[str]:
+    """One run for people. `definitions`: its steps as they are kept, by name; `folder`: where its files are."""
+    started, finished = document["started_at"], document["finished_at"]
+    yield f"{document['id']}: {standing(document)}"
+    if document["reason"]:
+        yield _field("because", document["reason"])
+    yield _field("job", document["job"] + (f", {document['trigger']}" if document["trigger"] != "manual" else ""))
+    if document["fire_time"] is not None:
+        yield _field("fire time", past(_ms(document["fire_time"]), now))
+    if started is not None:
+        yield _field("started", past(_ms(started), now))
+    else:
+        yield _field("created", past(_ms(document["created_at"]), now))
+    if started is not None:
+        yield _field("time", took(_ms(started), _ms(finished) if finished else None, now))
+    if document["params"]:
+        yield _field("params", ", ".join(f"{name}={_short(value)}" for name, value in document["params"].items()))
+    if document["executor"] is not None:
+        yield _field("runs in", f"{document['executor']['kind']} process {document['executor']['pid']}")
+    if waits := waits_for(document, now):
+        yield _field("waits for", waits)
+    yield "steps:"
+    ended = {s["name"] for s in document["steps"] if s["status"] not in ("pending", "running", "waiting")}
+    width = max(len(step["name"]) for step in document["steps"])
+    for step in document["steps"]:
+        yield from _step(step, definitions.get(step["name"], {}), ended, width, now)
+    if any(step["attempts"] for step in document["steps"]):
+        yield _field("output", f"jobctl logs {document['id']}")
+        yield _field("files", folder)
+    if ways := _ways_on(document):
+        yield _field("go on", ways)
+
+
+def _field(label: str, value: str) -> str:
+    return f"  {label:<9}  {' '.join(value.split())}"
+
+
+def _step(step: Document, definition: Document, ended: set[str], width: int, now: int) -> Iterator[str]:
+    attempts = step["attempts"]
+    line = f"  {step['name']:<{width}}  {_words(step['status'])}"
+    if step["status"] == "pending":
+        line += _why_pending(definition, ended)
+    elif step["status"] == "waiting" and step["next_attempt_at"]:
+        line += f" for attempt {step['attempt'] + 1}, {text.in_(_ms(step['next_attempt_at']), now)}"
+    elif attempts:
+        last = attempts[-1]["finished_at"]
+        line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"
+    yield line + (f": {_short(step['error'])}" if step["error"] else "")
+    indent = " " * (width + 4)
+    if len(attempts) > 1:
+        for attempt in attempts:
+            yield indent + _attempt(attempt, now)
+    if step["cursor"] is not None:
+        yield f"{indent}cursor {_short(step['cursor'])}"
+    for name, value in step["outputs"].items():
+        yield f"{indent}output {name}={_short(value)}"
+    if (undo := step.get("compensation")) is not None:
+        yield f"{indent}compensation {_words(undo['status'])}" + (f": {_short(undo['error'])}" if undo["error"] else "")
+        for attempt in undo["attempts"]:
+            yield f"{indent}  {_attempt(attempt, now)}"
+
+
+def _attempt(attempt: Document, now: int) -> str:
+    finished = attempt["finished_at"]
+    time = took(_ms(attempt["started_at"]), _ms(finished) if finished else None, now)
+    how = f"attempt {attempt['number']} {_words(attempt['status'])}, {time}"
+    return how + (f": {_short(attempt['error'])}" if attempt["error"] else "")
+
+
+def _why_pending(definition: Document, ended: set[str]) -> str:
+    """What a step that has not begun waits for."""
+    if missing := [name for name in definition.get("needs", ()) if name not in ended]:
+        return f", needs {', '.join(missing)}"
+    when = definition.get("when")
+    return ", for when the run fails" if when == "failure" else ", for the run's end" if when == "always" else ""
+
+
+def _ways_on(document: Document) -> str:
+    name, status = document["id"], document["status"]
+    if status == "succeeded":
+        return ""
+    if document["finished_at"] is None:
+        if document["waiting_for"] is not None and document["waiting_for"]["kind"] in ("pause", "executor"):
+            return f"jobctl resume {name}"
+        return f"jobctl logs -f {name}; to stop it: jobctl cancel {name}"
+    if any(step["status"] == "compensated" or step.get("compensation") for step in document["steps"]):
+        return f"it was rolled back: jobctl resume {name} --from STEP, or a new run: jobctl run {document['job']}"
+    return f"jobctl resume {name}"
+
+
+def _short(value: object) -> str:
+    shown = " ".join((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split())
+    return shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 1] + "…"
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _ms(moment: str) -> int:
+    """The instant that a document says as RFC 3339."""
+    from datetime import datetime
+
+    return round(datetime.fromisoformat(moment).timestamp() * 1000)

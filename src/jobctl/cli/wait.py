@@ -1,0 +1,74 @@
+"""`jobctl wait`: until runs end, whatever their end. It looks at the store; nothing is advanced here."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from jobctl import clock, text, views
+from jobctl.cli import output
+from jobctl.cli.moments import span
+from jobctl.cli.status import exit_code, find
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
+
+LOOK_EVERY_MS = 100  # for a commit of another process: one pragma
+ALIVE_EVERY_MS = 1_000  # whether the runs' executors live: a lock each
+
+
+def main(settings: Settings, *, runs: list[str], timeout: str | None) -> int:
+    """The exit code of the runs: the first, in the order given, that is not 0; 75 when `timeout` passed before."""
+    deadline = clock.monotonic() + span(timeout, "--timeout") if timeout is not None else None
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+        found = [find(settings, store, name, now=clock.now()) for name in runs]
+        rows = {row.id: row for row in found}
+        in_time = _wait(settings, store, rows, deadline)
+        if settings.json:
+            documents = [views.run_document(store, row) for row in rows.values()]
+            output.print_json(documents[0] if len(documents) == 1 else documents)
+    if not in_time:
+        waiting = ", ".join(row.name for row in rows.values() if row.finished_at is None)
+        output.note(f"{timeout} have passed, not over: {waiting}")
+        return exit_code("running")
+    codes = [exit_code(row.status) for row in rows.values()]
+    return next((code for code in codes if code), 0)
+
+
+def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: int | None) -> bool:
+    """Whether all ended before the deadline (monotonic). `rows` is kept up to date; an ended run is not looked at again."""
+    watched = set(rows)
+    told: set[int] = set()  # of which people know that nobody is at them
+    changes = look_at_alive = -1
+    while True:
+        mono = clock.monotonic()
+        changed = store.changes()
+        if changed != changes or mono >= look_at_alive:
+            if mono >= look_at_alive:
+                look_at_alive = mono + ALIVE_EVERY_MS
+            for run_id in sorted(watched):
+                row = rows[run_id] = store.run(run_id)
+                if row.finished_at is not None:
+                    watched.discard(run_id)
+                    _say_end(settings, row)
+                elif run_id not in told and views.summary(store, row)["interrupted"]:
+                    told.add(run_id)
+                    output.note(f"{row.name} is interrupted and waits to be taken up: jobctl resume {row.name}")
+            changes = changed
+        if not watched:
+            return True
+        left = deadline - clock.monotonic() if deadline is not None else LOOK_EVERY_MS
+        if left <= 0:
+            return False
+        time.sleep(min(left, LOOK_EVERY_MS) / 1000)
+
+
+def _say_end(settings: Settings, row: RunRow) -> None:
+    if settings.json or settings.quiet:
+        return
+    assert row.finished_at is not None
+    took = f" after {text.duration(row.finished_at - row.started_at)}" if row.started_at is not None else ""
+    output.say(f"{row.name}: {row.status.replace('_', ' ')}{took}" + (f": {row.reason}" if row.reason else ""))

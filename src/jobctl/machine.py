@@ -1,0 +1,41 @@
+"""What this machine says of itself: the time zone that schedules without one of their own follow."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ZONE_FILES = "/zoneinfo/"  # what comes before the name in the path of a zone's file
+
+
+def zone(environ: Mapping[str, str] = os.environ) -> str:
+    """The IANA name of the machine's zone: TZ's, else what /etc/localtime leads to, else /etc/timezone's, else UTC.
+
+    What no zone database knows is passed over; so is a TZ that spells out its rules, such as `CET-1CEST`.
+    """
+    from jobctl.core.zones import ZoneError, load
+
+    for name in zone_names(environ):
+        try:
+            load(name)
+        except ZoneError:
+            continue
+        return name
+    return "UTC"
+
+
+def zone_names(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What the machine calls its zone, most important first, as it stands there: cheap, and changes when the zone does."""
+    names = []
+    if (told := environ.get("TZ")) is not None:
+        names.append(told.removeprefix(":").rpartition(_ZONE_FILES)[2] or "UTC")  # POSIX: an empty TZ means UTC
+    names.append(os.path.realpath("/etc/localtime").rpartition(_ZONE_FILES)[2])
+    try:
+        with open("/etc/timezone", encoding="ascii", errors="replace") as file:
+            names.append(file.readline(80).strip())
+    except OSError:
+        pass
+    return names
