@@ -7,11 +7,13 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from jobctl.core import definition, document
 from jobctl.core.definition import Definitions
 from jobctl.core.errors import DefinitionError, Problem
-from jobctl.core.model import Job
+from jobctl.core.model import Job, Queue
 from jobctl.core.shapes import too_long
 
 STDIN = "-"
@@ -48,6 +50,54 @@ def check_file(path: str) -> tuple[Definitions | None, list[Problem]]:
     finally:
         if collecting:
             gc.enable()
+
+
+class Catalog(NamedTuple):
+    """What several files define together."""
+
+    jobs: dict[str, Job]
+    queues: dict[str, Queue]
+
+
+def read_files(paths: Iterable[str]) -> Catalog:
+    """What these files define together, in their order. DefinitionError with the problems of all of them."""
+    catalog = Catalog({}, {})
+    problems: list[Problem] = []
+    for path in paths:
+        found, more = check_file(path)
+        if found is None:
+            problems += more
+            continue
+        problems += duplicates(catalog.jobs, found.jobs)
+        catalog.jobs.update(found.jobs)
+        for name, queue in found.queues.items():
+            if name in catalog.queues and catalog.queues[name] != queue:
+                problems.append(
+                    Problem(
+                        f"the queue {name} is defined differently in another file",
+                        hint="define it in one place",
+                        file=path,
+                        key=f"queues.{name}",
+                    )
+                )
+            catalog.queues[name] = queue
+    if any(not problem.warning for problem in problems):
+        raise DefinitionError(sorted(problems, key=lambda problem: problem.warning))
+    return catalog
+
+
+def duplicates(known: Mapping[str, Job], more: Mapping[str, Job]) -> list[Problem]:
+    """A problem for every job name that two files use."""
+    return [
+        Problem(
+            f"a job of this name is also defined in {known[name].file}",
+            hint="rename one of them, or name only one of the files with --file",
+            file=job.file,
+            job=name,
+        )
+        for name, job in more.items()
+        if name in known
+    ]
 
 
 def read_env_file(path: str) -> dict[str, str]:

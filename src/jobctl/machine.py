@@ -28,7 +28,7 @@ def zone(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def zone_names(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """What the machine calls its zone, most important first, as it stands there: cheap, and changes when the zone does."""
+    """What the machine calls its zone, most important first, unchecked: cheap, and changes when the zone does."""
     names = []
     if (told := environ.get("TZ")) is not None:
         names.append(told.removeprefix(":").rpartition(_ZONE_FILES)[2] or "UTC")  # POSIX: an empty TZ means UTC

@@ -77,6 +77,13 @@ def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, i
     }
 
 
+def current(store: Store, row: RunRow) -> RunRow:
+    """The row, read again if its executor is gone: it may have ended the run in order after the row was read."""
+    if row.executor is None or executor.alive(store.state_dir, row.executor):
+        return row
+    return store.run(row.id)
+
+
 def is_interrupted(row: RunRow, holder: Document | None) -> bool:
     """Whether the run should be going on and nobody is at it: its executor died, or none has taken it up again."""
     return row.status == "running" and holder is None

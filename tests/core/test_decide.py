@@ -268,6 +268,16 @@ AT_THE_END: Situations = {
         v ok -> finish failed
         """,
     ),
+    "what is passed over waits for no place": (
+        job("a", "w < a [always]", "b < a", "s < b [always sleep]", "v < a [always]", limit=1),
+        """
+        take -> start a
+        a fails -> start s, start w
+        w ok -> start v
+        s ok
+        v ok -> finish failed
+        """,
+    ),
     "a step at the end that fails stops nothing": (
         job("a", "f < a [failure]", "w < f [always]", "v < w [always]"),
         """
@@ -1013,6 +1023,34 @@ REOPENED: Situations = {
         take -> start c
         """,
     ),
+    "an allowed failure that was compensated is unfinished": (
+        job("a [allow undo]", "b < a"),
+        """
+        take -> start a
+        a fails -> start b
+        b fails -> undo a
+        a undone -> finish failed
+        reopen from b -> redo a, redo b
+        take -> start a
+        """,
+    ),
+    "an allowed failure of an earlier try is none of this one": (
+        job("a", "b [allow]"),
+        """
+        take -> start a, start b
+        a fails -> drain b
+        b fails -> finish failed
+        reopen -> redo a, redo b
+        take -> start a, start b
+        terminate -> kill a, kill b
+        a dropped
+        b dropped -> finish terminated
+        reopen -> redo a, redo b
+        cancel -> finish canceled
+        reopen -> redo a, redo b
+        take -> start a, start b
+        """,
+    ),
     "an allowed failure that the run's end brought about is none": (
         job("a [allow]", "b [allow]", "c [allow]", "d"),
         """
@@ -1230,6 +1268,45 @@ REOPENED: Situations = {
         a ok -> start w
         """,
     ),
+    "`always` after a compensated failure that it does not need": (
+        job("a [undo]", "w [always]", limit=1),
+        """
+        take -> start a
+        a fails -> undo a
+        a undone -> start w
+        w ok -> finish failed
+        reopen from a -> redo a, redo w
+        take -> start a
+        a ok -> start w
+        """,
+    ),
+    "`always` that ran at the end, between two cancels": (
+        job("a", "b < a", "w < a [always]", "v < w [always]", limit=1),
+        """
+        take -> start a
+        pause
+        a ok
+        cancel -> start w
+        w ok -> start v
+        cancel
+        v ok -> finish canceled
+        reopen -> redo b, redo w, redo v
+        take -> start b
+        """,
+    ),
+    "`always` that ran in its place after a pause": (
+        job("a", "w < a [always]", "b < w"),
+        """
+        take -> start a
+        pause
+        a ok
+        unpause -> start w
+        w ok -> start b
+        b fails -> finish failed
+        reopen -> redo b
+        take -> start b
+        """,
+    ),
     "`always` that was running when the run failed had its place": (
         job("a", "w [always]"),
         """
@@ -1365,12 +1442,13 @@ def test_what_an_engine_must_find_running() -> None:
 
 
 def test_an_end_that_is_told_twice_counts_once() -> None:
-    decider = Decider(job("a", "b < a", "c < b"))
+    decider = Decider(job("a", "b", "c < a b"))
     decider.feed(Event(EventType.RUN_TAKEN, 1))
     ended = Event(EventType.ATTEMPT_ENDED, 2, "a", 1)
-    assert decider.feed(ended) == [StartStep("b")]
+    assert decider.feed(ended) == []
     assert decider.feed(ended) == []
     assert decider.feed(Event(EventType.UNDO_ENDED, 3, "a", 1)) == []
+    assert decider.feed(Event(EventType.ATTEMPT_ENDED, 4, "b", 1)) == [StartStep("c")]
 
 
 def test_a_retry_at_nothing_is_no_retry() -> None:

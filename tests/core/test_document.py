@@ -52,13 +52,21 @@ def test_what_is_one() -> None:
     [
         ("a = { b = 1,\n  c = 2 }\nd = 3", {"a": {"b": 1, "c": 2}, "d": 3}),
         ("a = {\n  b = 1, # one }\n  c = [\n 1,\n 2, # ]\n], # two\n}\n", {"a": {"b": 1, "c": [1, 2]}}),
-        ("a = { b = '{',\n c = \"}\\\"\", d = {\n} }", {"a": {"b": "{", "c": '}"', "d": {}}}),
+        ('a = { b = \'{\',\n c = "}\\"", d = {\n} }', {"a": {"b": "{", "c": '}"', "d": {}}}),
         ("a = [ {\n b = 1,\n}, {b=2} ]", {"a": [{"b": 1}, {"b": 2}]}),
         ('a = { b = """\nx\n""",\n c = 1 }', {"a": {"b": "x\n", "c": 1}}),
     ],
 )
 def test_a_table_in_braces_may_take_several_lines(text: str, tables: dict[str, object]) -> None:
     assert document.read(text.encode()) == (text, tables)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = { b\n= 1 }", "a = { b =\n1 }", "a = { b = 2026-01-01\n10:00:00 }", "a = { b = 1\nc = 2 }", 'a = "{\n}"'],
+)
+def test_but_breaks_its_lines_only_beside_braces_and_commas(text: str) -> None:
+    assert isinstance(document.read(text.encode()), Problem)
 
 
 def test_lines_behind_a_table_of_several_lines_keep_their_numbers() -> None:

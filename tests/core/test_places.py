@@ -7,17 +7,17 @@ import pytest
 
 from jobctl.core.places import Path, Places
 
-FILE = r'''# a comment with [brackets] = and "quotes
+FILE = r"""# a comment with [brackets] = and "quotes
 [defaults] # [no.table]
 timezone = "UTC"
 
 [jobs.backup]
-"quoted key" = 'it''' + "'" + r'''
-text = """
+"quoted key" = 'it'
+text = {basic}
 [not.a.table]
-key = 1 \" still inside """
-raw = \'\'\'
-[neither]\'\'\'
+key = 1 \" still inside {basic}
+raw = {literal}
+[neither]{literal}
 retry = { maximum_attempts = 3, nested = { a = [1, 2], "b.c" = "}" } }
 list = [ # comment ]
   "one", # two ]
@@ -40,9 +40,9 @@ name = "b"
   [ jobs."trip".steps.'retry' ]
   maximum_attempts = 2
 [jobs."\u0041\t"]
-end = """x""""
+end = {basic}x{basic}"
 last = 1
-'''.replace("'it'", "'it'").replace("\\'\\'\\'", "'''")
+""".replace("{basic}", '"' * 3).replace("{literal}", "'" * 3)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,11 @@ def test_a_table_in_braces_may_have_several_lines() -> None:
     assert Places("a = {\n b = 1, # }\n c = 2,\n}\nd = 3\n").line(("d",)) == 5
 
 
-def test_every_key_that_tomllib_reads_has_a_place_of_its_own() -> None:
-    places = Places(FILE)
+def test_every_key_stands_in_the_line_that_is_told() -> None:
+    places, lines = Places(FILE), FILE.split("\n")
     for path in _paths(tomllib.loads(FILE), ()):
-        assert path in places._lines
+        if isinstance(path[-1], str) and path[-1] != "A\t":
+            assert path[-1] in lines[places.line(path) - 1]
 
 
 def _paths(value: Any, path: Path) -> list[Path]:

@@ -17,11 +17,12 @@ from jobctl.core.references import BadReferenceError, Scope
         ("{{\tparams.a-b_c  }}", ["params.a-b_c"]),
         ("a {{ steps.dump.outputs.file }} b {{ steps.dump.stdout }}", ["steps.dump.outputs.file", "steps.dump.stdout"]),
         ("{{ item }}{{ item.id }}", ["item", "item.id"]),
-        ("{{ run.id }} {{ run.job }} {{ run.fire_time }} {{ run.fire_date }}", ["run.id", "run.job", "run.fire_time", "run.fire_date"]),
+        ("{{ run.id }} {{ run.job }}", ["run.id", "run.job"]),
+        ("{{ run.fire_time }} {{ run.fire_date }}", ["run.fire_time", "run.fire_date"]),
         ('{"a":{"b":1}}', []),  # JSON's own closing braces
         ('{"a": {{ params.x }}}', ["params.x"]),
     ],
-)  # fmt: skip
+)
 def test_finds(text: str, names: list[str]) -> None:
     assert [reference.name for reference in references.find(text)] == names
 

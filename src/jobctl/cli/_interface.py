@@ -75,6 +75,7 @@ Commands:
   cancel      Stop runs gracefully: ask, compensate, clean up.
   terminate   Kill runs: nothing else of them runs, no compensation either.
   wait        Wait until runs end, whatever their end.
+  daemon      Run schedules, queued runs, retries and recovery until told...
   list        List the jobs that are defined.
   show        Show a job as jobctl understands it, defaults included.
   validate    Check definitions files and print every problem.
@@ -358,6 +359,60 @@ Arguments:
 Options:
   --timeout DURATION  Wait at most that long (20s, 5m).
   -h, --help          Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'daemon': {
+        'summary': 'Run schedules, queued runs, retries and recovery until told to stop.',
+        'group': False,
+        'options': {'--once': ('once',
+                    'flag',
+                    (),
+                    '',
+                    'Do what is due, see it through, and end: for those who keep their cron.'),
+         '--drain': ('drain',
+                     'text',
+                     (),
+                     'DURATION',
+                     'When stopped: wait so long for running commands to end. Without it they run on, for the '
+                     'next daemon.'),
+         '--max-concurrent-runs': ('max_concurrent_runs',
+                                   'integer',
+                                   (),
+                                   'N',
+                                   'At most so many runs under way at once.'),
+         '--log-format': ('log_format',
+                          'text',
+                          ('text', 'json'),
+                          'text|json',
+                          'How the daemon tells what it does: lines, or one JSON object a line.'),
+         '--print-unit': ('print_unit', 'flag', (), '', 'Print a systemd unit for this installation.'),
+         '--user': ('user', 'flag', (), '', "With --print-unit: for the user's own systemd."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {'once': False,
+         'drain': None,
+         'max_concurrent_runs': None,
+         'log_format': None,
+         'print_unit': False,
+         'user': False},
+        "page": """\
+Usage: jobctl daemon [OPTIONS]
+
+  Run schedules, queued runs, retries and recovery until told to stop.
+
+Options:
+  --once                   Do what is due, see it through, and end: for those
+                           who keep their cron.
+  --drain DURATION         When stopped: wait so long for running commands to
+                           end. Without it they run on, for the next daemon.
+  --max-concurrent-runs N  At most so many runs under way at once.
+  --log-format text|json   How the daemon tells what it does: lines, or one JSON
+                           object a line.
+  --print-unit             Print a systemd unit for this installation.
+  --user                   With --print-unit: for the user's own systemd.
+  -h, --help               Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

@@ -254,6 +254,39 @@ def wait(
 
 
 @command
+def daemon(
+    once: Annotated[
+        bool, typer.Option("--once", help="Do what is due, see it through, and end: for those who keep their cron.")
+    ] = False,
+    drain: Annotated[
+        str | None,
+        typer.Option(
+            "--drain",
+            metavar="DURATION",
+            help="When stopped: wait so long for running commands to end. Without it they run on, for the next daemon.",
+        ),
+    ] = None,
+    max_concurrent_runs: Annotated[
+        int | None, typer.Option("--max-concurrent-runs", metavar="N", help="At most so many runs under way at once.")
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--log-format",
+            click_type=typer.main.TyperChoice(["text", "json"]),
+            metavar="text|json",
+            help="How the daemon tells what it does: lines, or one JSON object a line.",
+        ),
+    ] = None,
+    print_unit: Annotated[
+        bool, typer.Option("--print-unit", help="Print a systemd unit for this installation.")
+    ] = False,
+    user: Annotated[bool, typer.Option("--user", help="With --print-unit: for the user's own systemd.")] = False,
+) -> None:
+    """Run schedules, queued runs, retries and recovery until told to stop."""
+
+
+@command
 def list_() -> None:
     """List the jobs that are defined."""
 

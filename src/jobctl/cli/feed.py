@@ -49,9 +49,12 @@ class Feed:
         """An attempt that was started earlier runs: the last lines of what it has written, and what follows."""
         self._running[key] = self._tail(key, number, recent=True)
 
+    def follows(self, key: str) -> bool:
+        return key in self._running
+
     def ended(self, key: str, number: int) -> None:
         """The attempt writes no more."""
-        self._queue.append(self._running.pop(key, None) or self._tail(key, number, recent=True))
+        self._queue.append(self._running.pop(key) if key in self._running else self._tail(key, number, recent=True))
 
     def remark(self, text: str) -> None:
         self._queue.append(text + "\n")

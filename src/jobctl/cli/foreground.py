@@ -64,8 +64,12 @@ def drive(settings: Settings, store: Store, begin: Callable[[LocalEngine], LiveR
         try:
             while engine.busy:
                 engine.turn(TICK_MS if view.wants_ticks else None)
+                if run.new is not None and engine.trouble is not None:
+                    raise engine.trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
                 for number in asked.take():
                     _ask(engine, run, view, number, asked.count)
+                if asked.count > 1 and engine.trouble is not None:
+                    raise engine.trouble  # the end cannot be recorded; what runs goes on, for `resume`
                 if engine.trouble is not troubled:
                     troubled = engine.trouble
                     view.say(f"{troubled}; trying again" if troubled else "the state store can be written again")
@@ -125,6 +129,7 @@ class _Signals:
                 continue  # nohup: it was meant to be ignored
             self._before[number] = before
             signal.signal(number, self._came)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would reap keepers before their time
         self._wakeup = signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
 
     def _came(self, number: int, _: FrameType | None) -> None:

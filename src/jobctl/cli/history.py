@@ -1,4 +1,4 @@
-"""`jobctl history`: past runs, newest first; of one run its events in order. What a run looks like now is status.py's."""
+"""`jobctl history`: past runs, newest first; of one run its events. What a run looks like now is status.py's."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def main(
                         hint=f"leave them out, or name the job: jobctl history {row.job}",
                     )
                 return _show_events(settings, store, row)
-        rows = store.history(job=target, statuses=status, since=start, until=end, tag=tag, limit=limit)
+        found = store.history(job=target, statuses=status, since=start, until=end, tag=tag, limit=limit)
+        rows = [views.current(store, row) for row in found]
         return _show_runs(settings, store, rows, "no run is like that" if target else "no runs", now)
 
 

@@ -15,21 +15,9 @@ if TYPE_CHECKING:
 
 def load(settings: Settings) -> dict[str, Job]:
     """All jobs by name, in the files' order. DefinitionError with the problems of all the files."""
-    from jobctl.definitions import read_file
+    from jobctl.definitions import read_files
 
-    jobs: dict[str, Job] = {}
-    problems: list[Problem] = []
-    for file in existing(settings):
-        try:
-            found = read_file(file).jobs
-        except DefinitionError as error:
-            problems += error.problems
-            continue
-        problems += duplicates(jobs, found)
-        jobs.update(found)
-    if any(not problem.warning for problem in problems):
-        raise DefinitionError(sorted(problems, key=lambda problem: problem.warning))
-    return jobs
+    return read_files(existing(settings)).jobs
 
 
 def existing(settings: Settings) -> tuple[str, ...]:
@@ -44,20 +32,6 @@ def existing(settings: Settings) -> tuple[str, ...]:
             ]
         )
     return tuple(dict.fromkeys(settings.files))
-
-
-def duplicates(known: Mapping[str, Job], more: Mapping[str, Job]) -> list[Problem]:
-    """A problem for every job name that two files use."""
-    return [
-        Problem(
-            f"a job of this name is also defined in {known[name].file}",
-            hint="rename one of them, or name only one of the files with --file",
-            file=job.file,
-            job=name,
-        )
-        for name, job in more.items()
-        if name in known
-    ]
 
 
 def find_job(jobs: Mapping[str, Job], name: str) -> Job:

@@ -1,4 +1,4 @@
-"""Moments and spans as they are typed on the command line (`--since 2h`, `--timeout 5m`) and as people are shown them."""
+"""Moments and spans as they are typed on the command line (`--since 2h`) and as people are shown them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class PlainView:
 
     def begin(self, run: LiveRun) -> None:
         if not self._quiet:
-            self._feed_of(run)
+            find(self._feed_of(run), run)
 
     def recorded(self, run: LiveRun, events: list[Event]) -> None:
         if not self._quiet:
@@ -83,11 +83,14 @@ class PlainView:
         return True
 
     def _flushed(self, *, wait: bool = False) -> bool:
-        return all([outlet.flush(wait=wait) for outlet in self._outlets.values()])
+        # Also the second when the first is not done: they seldom go to the same reader.
+        left = [outlet for outlet in self._outlets.values() if not outlet.flush(wait=wait)]
+        return not left
 
     def _print(self, text: str, style: str = "") -> None:
         outlet = self._outlets[Kind.REMARK]
-        outlet.put_raw(paint(outlet.cleaned(text), *[style] if style else [], on=self._color) + "\n")
+        text = outlet.cleaned(text)
+        outlet.put_raw((paint(text, style, on=self._color) if style else text) + "\n")
         outlet.flush(wait=True)
 
 
@@ -134,14 +137,19 @@ class JsonView:
 
 
 def feed_of(run: LiveRun) -> Feed:
-    """The feed of a run that has just come here: what it is remarked to be, and which of its attempts run already."""
+    """The feed of a run that has just come here."""
     feed = Feed(run)
     if run.new is None:
         feed.remark(f"{run.name} is taken up again")
-        for key, attempt in run.attempts.items():
+    return feed
+
+
+def find(feed: Feed, run: LiveRun) -> None:
+    """Have the feed show attempts that another process has started and that run on here."""
+    for key, attempt in run.attempts.items():
+        if not feed.follows(key):
             feed.found(key, attempt.number)
             feed.remark(f"{_about(run, key)}attempt {attempt.number} runs on")
-    return feed
 
 
 def tell(feed: Feed, run: LiveRun, event: Event) -> None:
@@ -189,8 +197,9 @@ def complain(run: LiveRun, outlet: Outlet) -> None:
         raise outlet.error
     from jobctl.core.errors import JobctlError
 
+    status = run.state.status.replace("_", " ")
     raise JobctlError(
-        f"{run.name} {run.state.status.replace('_', ' ')}, but its output could not be written: {outlet.error.strerror}",
+        f"{run.name} {status}, but its output could not be written: {outlet.error.strerror}",
         hint=f"it is kept: jobctl logs {run.name}",
     ) from outlet.error
 

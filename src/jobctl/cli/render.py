@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl import clock
 from jobctl.cli import summary
-from jobctl.cli.feed import UNDO, Feed, Outlet, single
+from jobctl.cli.feed import UNDO, Feed, Kind, Outlet, single
 from jobctl.cli.output import colored, paint
-from jobctl.cli.plain import BUSY_MS, complain, feed_of, tell
+from jobctl.cli.plain import BUSY_MS, complain, feed_of, find, tell
 from jobctl.core.decide import Mode
 from jobctl.core.model import StepStatus, When
 from jobctl.process import logs
@@ -25,7 +25,7 @@ from jobctl.text import clean, duration
 
 if TYPE_CHECKING:
     from jobctl.core.history import Event, StepState
-    from jobctl.core.model import Step
+    from jobctl.core.model import RetryPolicy, Step
     from jobctl.engines.local import LiveRun
     from jobctl.settings import Settings
     from jobctl.store.store import Store
@@ -51,8 +51,8 @@ _GLYPHS = {
 }
 _ASCII = str.maketrans({**{glyph: plain for glyph, plain, _ in _GLYPHS.values()}, "…": "~"})
 
-# What is shown of many steps, the most telling first.
-_TELLING = ("running", "failed", "timed_out", "waiting", "compensated", "canceled", "pending", "skipped", "succeeded")
+# What is shown when there are more steps than rows, the most telling first; the others are counted.
+_TELLING = ("running", "failed", "timed_out", "waiting", "compensated", "canceled")
 
 _STOPPING = {"failed": "failing", "canceled": "canceling", "timed_out": "timed out, stopping", "terminated": "killing"}
 
@@ -87,13 +87,18 @@ class LiveView:
         self._broken = False
 
     def begin(self, run: LiveRun) -> None:
+        self._know(run)
+        if self._feed is not None:
+            find(self._feed, run)
+
+    def _know(self, run: LiveRun) -> None:
         if self._run is None:
             self._run = run
             if single(run) or self._verbose:
                 self._feed = feed_of(run)
 
     def recorded(self, run: LiveRun, events: list[Event]) -> None:
-        self.begin(run)
+        self._know(run)
         self._changed = True
         if self._feed is not None:
             for event in events:
@@ -112,13 +117,15 @@ class LiveView:
         self._draw(clean(text) + "\n")
 
     def end(self, run: LiveRun) -> None:
+        """Raises as PlainView does."""
         self._outlet.flush(wait=True)
+        self._size = _terminal_size()
         self._outlet.put_raw(self._erased())
         while above := self._news(clock.monotonic() + BUSY_MS):
             self._outlet.put_raw(above)
             self._outlet.flush(wait=True)
-        for line in summary.lines(run, now=clock.now(), streamed=self._feed is not None):
-            self._outlet.put_raw(paint(clean(line.text), *[line.style] if line.style else [], on=self._color) + "\n")
+        for text, style in summary.lines(run, now=clock.now(), streamed=self._feed is not None):
+            self._outlet.put_raw(self._painted([Segment(clean(text), style)]) + "\n")
         self._outlet.flush(wait=True)
         complain(run, self._outlet)
 
@@ -126,7 +133,9 @@ class LiveView:
         """What is to be printed above the frame, as much as can be had until then."""
         out = []
         while self._feed is not None and (piece := self._feed.next()) is not None:
-            out.append(clean(piece[1]))
+            kind, text = piece
+            remark = kind is Kind.REMARK
+            out.append(paint(clean(text.rstrip("\n")), "dim", on=self._color) + "\n" if remark else clean(text))
             if clock.monotonic() >= until:
                 break
         return "".join(out)
@@ -165,8 +174,8 @@ class LiveView:
                 outputs = {key: found for key, (_, _, found) in self._outputs.items() if key in self._run.attempts}
                 columns, rows = self._size = _terminal_size()
                 # One column stays free: a terminal wraps a line that fills it. One row is the cursor's.
-                shown = frame(self._run, outputs, now=clock.now(), rows=rows - 1)
-                lines = [fitted(line, columns - 1) for line in shown]
+                whole = frame(self._run, outputs, now=clock.now(), rows=rows - 1)
+                lines = [fitted(line, columns - 1) for line in whole]
                 text = self._erased() + above + "".join(self._painted(line) + "\n" for line in lines)
             except Exception as error:
                 # A picture is not worth a run.
@@ -198,15 +207,18 @@ def frame(run: LiveRun, outputs: Mapping[str, list[str]], *, now: int, rows: int
     When there are more steps than rows, what runs and what failed comes before the rest, which is counted. `outputs`:
     by step, or STEP!undo, the last lines of the attempt that runs, already harmless. Lines may be of any width.
     """
+    if single(run):
+        return [_headline(run, {}, now)]
     statuses = {step.name: _status(run, step.name) for step in run.job.steps}
     room = rows - 1
     names = list(statuses)
     if len(names) > room:
         order = {status: place for place, status in enumerate(_TELLING)}
-        most_telling = sorted(names, key=lambda name: order[statuses[name]])[: max(room - 1, 0)]
-        chosen = frozenset(most_telling)
+        telling = sorted((name for name in names if statuses[name] in order), key=lambda name: order[statuses[name]])
+        chosen = frozenset(telling[: max(room - 1, 0)])
         names = [name for name in names if name in chosen]
-    rest = Counter(status for name, status in statuses.items() if name not in frozenset(names))
+    shown = frozenset(names)
+    rest = Counter(status for name, status in statuses.items() if name not in shown)
     spare = room - len(names) - bool(rest)
     running = sum(1 for name in names if statuses[name] == "running")
     of_each = min(OUTPUT_LINES, spare // running) if running else 0
@@ -278,7 +290,10 @@ def _headline(run: LiveRun, statuses: Mapping[str, str], now: int) -> Line:
     parts = [Segment(run.name, "bold"), Segment(f"  {_mode(run)}")]
     if started is not None:
         parts.append(Segment(f"  {duration(_seconds(now - started))}"))
-    if not single(run):
+    if single(run):
+        state = run.state.step(run.job.steps[0].name)
+        parts += [Segment(f"  {part}", "dim") for part in _going_on(state, run.job.steps[0].retry, now)]
+    else:
         over = sum(1 for status in statuses.values() if status not in ("pending", "running", "waiting"))
         parts.append(Segment(f"  {over} of {len(statuses)} steps ended", "dim"))
     return parts
@@ -302,48 +317,53 @@ def _step(run: LiveRun, step: Step, statuses: Mapping[str, str], now: int) -> st
     """What stands beside a step's name."""
     if _undoing(run, step.name):
         undo = run.state.undo_of(step.name)
-        limit = step.compensate.retry.maximum_attempts if step.compensate is not None else 0
-        return "compensating " + _going_on(undo, limit, now)
+        policy = step.compensate.retry if step.compensate is not None else step.retry
+        return ", ".join(["compensating", *_clock(undo, now), *_going_on(undo, policy, now)])
     state = run.state.steps.get(step.name)
     if state is None or state.status is StepStatus.PENDING:
-        return _waits_for(step, statuses)
+        return _waits_for(run, step, statuses)
     if state.status in (StepStatus.RUNNING, StepStatus.WAITING):
-        return _going_on(state, step.retry.maximum_attempts, now)
-    return " ".join(_ended(run, step.name, state))
+        return ", ".join([*_clock(state, now), *_going_on(state, step.retry, now)])
+    text = ", ".join(_ended(run, step.name, state))
+    return text + (f": {_one_line(state.error)}" if state.error else "")
 
 
-def _going_on(state: StepState, limit: int, now: int) -> str:
-    count = len(state.attempts) - state.earlier
-    of = f" of {limit}" if limit else ""
+def _clock(state: StepState, now: int) -> Iterator[str]:
+    """How long the attempt has been running."""
+    if state.status is StepStatus.RUNNING:
+        yield duration(_seconds(now - state.attempts[-1].started_at))
+
+
+def _going_on(state: StepState, policy: RetryPolicy, now: int) -> Iterator[str]:
+    """Which attempt runs, or when the next one comes and why."""
+    count = state.attempts_in_try
+    of = f" of {policy.maximum_attempts}" if policy.maximum_attempts else ""
     if state.retry_at is not None:
         # Rounded up: it does not say 0s while there is still a moment to wait.
         left = duration(max(0, -(-(state.retry_at - now) // 1000) * 1000))
-        return f"attempt {count + 1}{of} in {left}: {_one_line(state.error or 'the last one failed')}"
-    if not state.attempts or state.status is StepStatus.PENDING:
-        return ""
-    text = duration(_seconds(now - state.attempts[-1].started_at))
-    return text + (f"  attempt {count}{of}" if count > 1 else "")
+        yield f"attempt {count + 1}{of} in {left}: {_one_line(state.error or 'the last one failed')}"
+    elif count > 1:
+        yield f"attempt {count}{of}"
 
 
 def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
+    undo = run.state.undo.get(name)
+    if undo is not None and undo.status in (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED):
+        yield f"NOT COMPENSATED ({_one_line(undo.error or 'it was stopped')})"
+    elif state.status is StepStatus.COMPENSATED:
+        yield "compensated"
     attempts = state.attempts[state.earlier :]
     if attempts and attempts[-1].finished_at is not None and state.started_at is not None:
         yield duration(attempts[-1].finished_at - state.started_at)
     if len(attempts) > 1:
         yield f"{len(attempts)} attempts"
-    undo = run.state.undo.get(name)
-    if state.status is StepStatus.COMPENSATED:
-        yield "compensated"
-    elif undo is not None and undo.status in (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED):
-        yield "NOT COMPENSATED:"
-        yield _one_line(undo.error or "")
-    elif state.error:
-        yield _one_line(state.error)
 
 
-def _waits_for(step: Step, statuses: Mapping[str, str]) -> str:
+def _waits_for(run: LiveRun, step: Step, statuses: Mapping[str, str]) -> str:
     if step.when is When.FAILURE:
         return "only if the run fails"
+    if step.when is When.SUCCESS and run.decider.outcome is not None:
+        return "will not start"
     needs = [need for need in step.needs if statuses[need] in ("pending", "running", "waiting")]
     if not needs:
         return ""

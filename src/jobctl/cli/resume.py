@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, output
 from jobctl.cli.foreground import drive, user
-from jobctl.cli.kept import job_of
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode
 from jobctl.definitions import env_file_of
 from jobctl.engines import requests
+from jobctl.engines.kept import job_of
 from jobctl.engines.local import check_supported
 from jobctl.masking import redact
 from jobctl.store.store import Store
@@ -41,7 +41,7 @@ def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, 
             job = load.find_job(load.load(settings), row.job)
             env_file = env_file_of(job)
         else:
-            job, env_file = job_of(store, row, strict=True)
+            job, env_file, _ = job_of(store, row, strict=True)
         check_supported(job)
         if row.finished_at is not None:
             text = encode(redact(job)) if updated else None

@@ -31,7 +31,7 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
         )
     check_supported(definition)
     from jobctl.settings import state_dir_ready
-    from jobctl.store.store import Store, new_name
+    from jobctl.store.store import NewRun, Store, new_name
 
     name = new_name(job)
     values = parameters.values(definition, given, run_values(definition, name, clock.now()))
@@ -39,8 +39,10 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
     from jobctl.cli.foreground import drive
 
     def begin(engine: LocalEngine) -> LiveRun:
-        kept = encode(masking.redact(definition))
-        return engine.submit(name, definition, kept, values, trigger="manual", env_file=env_file)
+        new = NewRun(
+            name, job, encode(masking.redact(definition)), queue=definition.queue, priority=definition.priority
+        )
+        return engine.submit(new, definition, values, env_file=env_file)
 
     with Store(state_dir_ready(settings.state_dir, True)) as store:
         return drive(settings, store, begin)

@@ -1,4 +1,4 @@
-"""`jobctl status`: what runs, each job's last run and next fire time; `status RUN`: one run in detail, and how to go on.
+"""`jobctl status`: what runs, each job's last run and next fire time; `status RUN`: one run in detail.
 
 Called more often than anything else: what it imports is what it needs.
 """
@@ -17,7 +17,7 @@ from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jobctl.cli.outline import Outline
     from jobctl.settings import Settings
@@ -35,7 +35,7 @@ def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
         return _overview(settings, now=clock.now())
     now = clock.now()
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
-        row = find(settings, store, target, now=now)
+        row = views.current(store, find(settings, store, target, now=now))
         document = views.run_document(store, row)
         if settings.json:
             output.print_json(document)
@@ -86,8 +86,9 @@ def _overview(settings: Settings, *, now: int) -> int:
         return 0
     with store:
         living = store.executors()
-        alive = store.alive()
-        last = {name: row for name in {**defined, **dict.fromkeys(store.jobs())} if (row := store.latest(name))}
+        alive = [row for row in (views.current(store, row) for row in store.alive()) if row.finished_at is None]
+        names = {**defined, **dict.fromkeys(store.jobs())}
+        last = {name: views.current(store, row) for name in names if (row := store.latest(name)) is not None}
         if settings.json:
             jobs = [
                 _job(name, views.summary(store, last[name], living) if name in last else None, defined)
@@ -162,7 +163,7 @@ def _say_problems(problems: list[Problem]) -> None:
         output.note(f"warning: {' '.join(place.split())}{more}")
 
 
-def _table(settings: Settings, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(settings: Settings, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return output.table(header, rows, color=output.colored(settings.color))
 
 
@@ -222,7 +223,7 @@ def detail(document: Document, definitions: Mapping[str, Document], folder: str,
         yield _field("runs in", f"{document['executor']['kind']} process {document['executor']['pid']}")
     if waits := waits_for(document, now):
         yield _field("waits for", waits)
-    yield "steps:"
+    yield "  steps"
     ended = {s["name"] for s in document["steps"] if s["status"] not in ("pending", "running", "waiting")}
     width = max(len(step["name"]) for step in document["steps"])
     for step in document["steps"]:
@@ -240,7 +241,7 @@ def _field(label: str, value: str) -> str:
 
 def _step(step: Document, definition: Document, ended: set[str], width: int, now: int) -> Iterator[str]:
     attempts = step["attempts"]
-    line = f"  {step['name']:<{width}}  {_words(step['status'])}"
+    line = f"    {step['name']:<{width}}  {_words(step['status'])}"
     if step["status"] == "pending":
         line += _why_pending(definition, ended)
     elif step["status"] == "waiting" and step["next_attempt_at"]:
@@ -249,7 +250,7 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
         last = attempts[-1]["finished_at"]
         line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"
     yield line + (f": {_short(step['error'])}" if step["error"] else "")
-    indent = " " * (width + 4)
+    indent = " " * (width + 6)
     if len(attempts) > 1:
         for attempt in attempts:
             yield indent + _attempt(attempt, now)

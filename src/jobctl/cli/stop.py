@@ -43,13 +43,15 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str
 def carry_out(settings: Settings, store: Store, row: RunRow) -> str:
     """End here what nobody else will: take the run that was asked to end and see it through. How it ended."""
     from jobctl.cli.foreground import drive
-    from jobctl.cli.kept import job_of
+    from jobctl.engines.kept import job_of
     from jobctl.engines.local import LiveRun, LocalEngine
 
-    job, env_file = job_of(store, row, strict=False)
+    kept = job_of(store, row, strict=False)
+    for remark in kept.remarks:
+        output.note(remark)
 
     def begin(engine: LocalEngine) -> LiveRun:
-        live = engine.take(row.id, job, env_file=env_file)
+        live = engine.take(row.id, kept.job, env_file=kept.env_file)
         if live is None:
             raise JobctlError(f"run {row.name} was just taken up by another process", hint=f"jobctl status {row.name}")
         return live

@@ -52,11 +52,12 @@ def lines(run: LiveRun, *, now: int, streamed: bool) -> list[Line]:
     out += rows[:LONGEST]
     if len(rows) > LONGEST:
         out.append(Line(f"  and {len(rows) - LONGEST} more: jobctl status {run.name}"))
-    out += _not_compensated(run)
+    out.extend(_not_compensated(run))
     failed = _failed(run)
     if failed and not (streamed and single(run)):
-        out += _last_lines(run, failed[0])
-    return out + _ways(run, failed, streamed)
+        out.extend(_last_lines(run, failed[0]))
+    out.extend(_ways(run, failed, streamed))
+    return out
 
 
 def _headline(run: LiveRun, now: int) -> Line:
@@ -81,13 +82,15 @@ def _steps(run: LiveRun) -> Iterator[Line]:
         if found is None or found.status is StepStatus.PENDING:
             never.append(step.name)
             continue
-        plain = found.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) and found.attempts_in_try <= 1
-        if plain and (single(run) or len(steps) > MANY):
-            uneventful[_words(found.status)] += 1
-            continue
+        if found.attempts_in_try <= 1:
+            if single(run):
+                continue  # the headline says it
+            if found.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) and len(steps) > MANY:
+                uneventful[_words(found.status)] += 1
+                continue
         yield Line(f"  {step.name:<{width}}  {_step(run, step, found)}", _STYLES.get(found.status, ""))
-    if uneventful and not single(run):
-        yield Line("  " + ", ".join(f"{count} {'more ' if i == 0 else ''}{word}" for i, (word, count) in enumerate(uneventful.items())))
+    if uneventful:
+        yield Line("  " + ", ".join(f"{count} steps {word}" for word, count in uneventful.items()))
     if never and state.status is not None and state.status.final:
         word = "skipped" if state.status == "succeeded" else "not started"
         names = ", ".join(never[:8]) + (f" and {len(never) - 8} more" if len(never) > 8 else "")
@@ -176,10 +179,8 @@ def _ways(run: LiveRun, failed: list[str], streamed: bool) -> Iterator[Line]:
     elif not streamed or run.state.status != "succeeded":
         yield Line(f"logs: jobctl logs {run.name}")
     if run.state.undone and run.state.status is not None and run.state.status.final:
-        yield Line(
-            "steps of it were compensated: start anew with: jobctl run "
-            f"{run.job.name}, or from a step on: jobctl resume {run.name} --from STEP"
-        )
+        yield Line(f"steps of it were compensated; start anew with: jobctl run {run.job.name}")
+        yield Line(f"or from a step on: jobctl resume {run.name} --from STEP")
     elif way := way_on(run.name, str(run.state.status)):
         yield Line(way)
 

@@ -6,8 +6,8 @@ import os
 
 from jobctl.cli import output
 from jobctl.cli.exit import two_lines
-from jobctl.cli.load import duplicates, existing
-from jobctl.definitions import STDIN, check_file
+from jobctl.cli.load import existing
+from jobctl.definitions import STDIN, check_file, duplicates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def main(settings: Settings, *, runs: list[str], timeout: str | None) -> int:
 
 
 def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: int | None) -> bool:
-    """Whether all ended before the deadline (monotonic). `rows` is kept up to date; an ended run is not looked at again."""
+    """Whether all ended before the deadline (monotonic). Brings `rows` up to date; what has ended is not read again."""
     watched = set(rows)
     told: set[int] = set()  # of which people know that nobody is at them
     changes = look_at_alive = -1
@@ -50,7 +51,7 @@ def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: i
             if mono >= look_at_alive:
                 look_at_alive = mono + ALIVE_EVERY_MS
             for run_id in sorted(watched):
-                row = rows[run_id] = store.run(run_id)
+                row = rows[run_id] = views.current(store, store.run(run_id))
                 if row.finished_at is not None:
                     watched.discard(run_id)
                     _say_end(settings, row)
@@ -72,3 +73,4 @@ def _say_end(settings: Settings, row: RunRow) -> None:
     assert row.finished_at is not None
     took = f" after {text.duration(row.finished_at - row.started_at)}" if row.started_at is not None else ""
     output.say(f"{row.name}: {row.status.replace('_', ' ')}{took}" + (f": {row.reason}" if row.reason else ""))
+    sys.stdout.flush()  # the others may take hours

@@ -197,10 +197,8 @@ class Decider:
         self._go_on(out)
 
     def _release(self, name: str) -> None:
-        if self.mode not in (Mode.FORWARD, Mode.CLEANUP):
-            return
         for dependent in self._dependents.get(name, ()):
-            if dependent in self._unmet and dependent not in self._ended:
+            if dependent in self._unmet:
                 self._unmet[dependent] -= 1
                 if not self._unmet[dependent]:
                     self._make_ready(dependent)
@@ -237,7 +235,6 @@ class Decider:
 
     def _start(self, name: str, slot: bool, out: list[Action]) -> None:
         if not self._due(self._steps[name]):
-            self._ended[name] = StepStatus.SKIPPED
             self._release(name)
             return
         self._active[name] = slot
@@ -271,7 +268,9 @@ class Decider:
             if self.outcome is None:
                 self.outcome, self.reason = outcome, reason
             self.mode = Mode.STOPPING
-            out.extend(StopStep(name, how) for name in self._active)
+            # What always runs is not cut short: it is due in such a run anyway.
+            always = When.ALWAYS
+            out.extend(StopStep(n, "drain" if self._steps[n].when is always else how) for n in self._active)
         self._go_on(out)
 
     def _terminate(self, reason: str, out: list[Action]) -> None:

@@ -10,8 +10,9 @@ from jobctl.core.places import STRING
 
 SIZE_LIMIT = 16 * 1024 * 1024  # bytes; a file of 10,000 jobs has some 3 MB
 
-# What counts for the braces: texts as a whole, comments, brackets, line breaks, and commas that nothing follows.
-_TOKEN = re.compile(STRING + r"|#[^\n]*|[\[\]{}\n]|,(?=(?:\s|#[^\n]*+)*+\})", re.DOTALL)
+# What counts for the braces: texts as a whole, quotes that open none, comments, brackets, line breaks, and commas that
+# nothing follows.
+_TOKEN = re.compile(STRING + r"|[\"']|#[^\n]*|[\[\]{}\n]|,(?=(?:\s|#[^\n]*+)*+\})", re.DOTALL)
 _PLACE = re.compile(r" \((?:at line (\d+), column \d+|at end of document)\)$")
 _HUGE_INTEGER = re.compile(r"[0-9][0-9_]{4000,}")
 _QUOTES = 'text stands in quotes: timeout = "30s"'
@@ -22,7 +23,7 @@ _HINTS = (  # by the beginning of tomllib's message
     ("Invalid initial character for a key part", "a key is letters, digits, - and _, or stands in quotes"),
     ("Invalid statement", "a line is `key = value`, a table `[name]`, a comment `# …`"),
     ("Unterminated string", "a quote is missing at its end"),
-    ('Expected "\'', "a quote is missing at its end"),
+    ("Expected \"'", "a quote is missing at its end"),
     ("Unclosed array", "a `]` or a comma is missing"),
     ("Unclosed inline table", "a `}` or a comma is missing"),
     ("Unescaped '\\' in a string", "write \\\\ for a backslash, or put the text in single quotes"),
@@ -34,14 +35,14 @@ _OPEN_TEXT = ("Illegal character '\\n'", "Found invalid character '\\n'")
 
 def read(data: bytes) -> tuple[str, dict[str, Any]] | Problem:
     """The text and its tables. A Problem for what is too large, no UTF-8 or no TOML; it has no file yet."""
-    if len(data) > SIZE_LIMIT:
-        return Problem("is larger than 16 MiB", hint="split it: `-f` can be given several times")
     text = decode(data)
     return text if isinstance(text, Problem) else _tables(text)
 
 
 def decode(data: bytes) -> str | Problem:
     """The text of a UTF-8 file without byte order mark and NUL bytes. Also used for env files."""
+    if len(data) > SIZE_LIMIT:
+        return Problem("is larger than 16 MiB", hint="split it: several definitions files can be named")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Problem("is UTF-16, not UTF-8", hint="save it as UTF-8 without byte order mark", line=1)
     if data.startswith(b"\xef\xbb\xbf"):
@@ -82,22 +83,33 @@ def _tables(text: str) -> tuple[str, dict[str, Any]] | Problem:
 def _joined(text: str) -> str:
     """The text with each table in braces on one line, as TOML 1.0 and with it tomllib want it; 1.1 allows several.
 
-    The line breaks taken out of a table follow behind it, so that what comes after it keeps its line.
+    The line breaks taken out of a table follow behind it, so that what comes after it keeps its line. A text that
+    breaks a line elsewhere than beside a brace or a comma, or inside quotes, is given back as it is.
     """
     out, at, owed = [], 0, 0
     brackets: list[str] = []
+    before, broken = "", False  # the last character that is no blank; whether a line break behind it needs a `,` or `}`
     for match in _TOKEN.finditer(text):
-        token = match[0]
+        token, between = match[0], text[at : match.start()]
+        blank = token == "\n" or token[0] == "#"
+        after = between.strip() or ("" if blank else token)
+        if token in ("'", '"') or (broken and after and after[0] not in ",}"):
+            return text
+        broken = broken and not after
+        before = after[-1:] or before
+        if not blank:
+            before = token[-1]
         if token in ("[", "{"):
             brackets.append(token)
         elif token in ("]", "}") and brackets:
             brackets.pop()
         elif brackets[-1:] == ["{"] and token[0] in "\n#,":
             owed += token == "\n"
+            broken = broken or (token == "\n" and before not in "{,")
             token = " "
         elif token == "\n" and "{" not in brackets:
             token, owed = "\n" * (owed + 1), 0
-        out += [text[at : match.start()], token]
+        out += [between, token]
         at = match.end()
     return "".join([*out, text[at:]])
 

@@ -292,9 +292,7 @@ class RunState:
         if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
             if event.step not in self.steps:
                 raise HistoryError(f"{kind}: step {event.step} has not run")
-            undo = self.undo.get(event.step)
-            if undo is None:
-                undo = self.undo[event.step] = StepState(event.step)
+            undo = self.undo_of(event.step)
             if kind is EventType.UNDO_STARTED:
                 undo.start(event.number, event.at)
                 if self.stopped is None:

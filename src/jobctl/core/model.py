@@ -245,7 +245,11 @@ _NESTED: dict[tuple[type, str], Any] = {}
 
 
 def encode(job: Job) -> str:
-    """The job as one canonical JSON text: the same job gives the same bytes, defaults are left out."""
+    """The job as one canonical JSON text: the same job gives the same bytes.
+
+    Defaults are left out. So the default of a field that has one here can never be changed: definitions that are kept
+    with runs would change with it.
+    """
     return json.dumps(_plain(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -254,6 +258,12 @@ def decode(text: str) -> Job:
     job = _build(Job, json.loads(text))
     assert isinstance(job, Job)
     return job
+
+
+def encode_schedule(schedule: Schedule, job: Job) -> str:
+    """What tells a job's schedule from every other one it had or will have: the same schedule gives the same text."""
+    zone = {"timezone": schedule.timezone or job.timezone} if schedule.cron is not None else {}
+    return json.dumps({**_plain(schedule), **zone}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

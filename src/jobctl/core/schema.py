@@ -19,11 +19,11 @@ from jobctl.core.shapes import (
     Instant,
     Integer,
     Json,
-    JsonBut,
     Key,
     ListOf,
     MapOf,
     Name,
+    NotATable,
     Number,
     OneOrMany,
     Short,
@@ -172,8 +172,8 @@ PARAMS = MapOf(
             "param",
             {
                 "type": Key(Choice(tuple(ParamType)), "What its values are; that of the default, else string."),
-                "default": Key(JsonBut(), "The value if the caller gives none; without it the caller must."),
-                "choices": Key(ListOf(JsonBut(), least=1), "The only values allowed."),
+                "default": Key(NotATable(), "The value if the caller gives none; without it the caller must."),
+                "choices": Key(ListOf(NotATable(), least=1), "The only values allowed."),
                 "description": Key(Text(empty=True), "One line for people."),
             },
             foreign={
@@ -184,7 +184,7 @@ PARAMS = MapOf(
                 "help": "here it is `description`",
             },
         ),
-        Short(JsonBut(), "default"),
+        Short(NotATable(), "default"),
     )
 )
 

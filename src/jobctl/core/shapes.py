@@ -553,7 +553,7 @@ class Json(Shape):
 
 
 @dataclass(frozen=True)
-class JsonBut(Json):
+class NotATable(Json):
     """Any value but a table, which is something else where this stands."""
 
     what = "a value"

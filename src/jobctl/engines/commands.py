@@ -12,7 +12,7 @@ from jobctl.core.model import Job, Step
 from jobctl.core.parameters import as_text
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles
-from jobctl.process.launch import TOKEN
+from jobctl.process.launch import TOKEN, token
 from jobctl.text import rfc3339
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class RunContext:
         return self._masker.text(text)
 
     def token(self, key: str, number: int) -> str:
-        """What every process of an attempt carries: unique among all stores of the machine."""
-        return f"{self.store_id}/{self.name}/{key}.{number}"
+        return token(self.store_id, self.name, key, number)
 
     def step_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
         """The command of a step's attempt. UnresolvedError names the reference that has no value."""
@@ -106,8 +105,12 @@ class RunContext:
         assert step.compensate is not None
         command = self._command(step, step.compensate.command, step.name + "!undo", None, number, files, None)
         command.environment["JOBCTL_STEP_STATUS"] = str(state.status)
+        if state.outputs:
+            from jobctl.core.shapes import too_long
         for key, value in state.outputs.items():
-            command.environment["JOBCTL_OUTPUT_" + key.upper().replace("-", "_")] = as_text(value)
+            text = as_text(value)
+            if not too_long(text, len(key) + 16):  # an undo without one output is better than none at all
+                command.environment["JOBCTL_OUTPUT_" + key.upper().replace("-", "_")] = text
         return command
 
     def _command(

@@ -42,7 +42,7 @@ def check_supported(job: Job) -> None:
         uses = [key for key, used in (("poll", step.poll), ("foreach", step.foreach)) if used is not None]
         if step.kind is not StepKind.COMMAND:
             uses.append(str(step.kind))
-        if step.queue or job.queue:
+        if step.queue:
             uses.append("queue")
         if uses:
             raise JobctlError(
@@ -68,7 +68,7 @@ class Start(NamedTuple):
     key: str
 
 
-Fact = Event | Start
+Fact = Event | Start | StopStep
 Work = tuple["LiveRun", list[Fact], list[Event]]  # a run, new facts, and events that others have already recorded
 
 
@@ -169,6 +169,7 @@ class LocalEngine:
         self._watch = Watch()
         self._watch.add_descriptor(executor.wake_fd)
         self._by_pid: dict[int, LiveAttempt] = {}
+        self._others: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._timer_count = 0
         self._facts: dict[int, tuple[LiveRun, list[Fact]]] = {}
@@ -176,26 +177,23 @@ class LocalEngine:
         self._looked_at = clock.monotonic()
         self._log_checks = False
         self._store_id = ""
+        self.draining = False  # no attempt starts any more: what runs ends, and somebody else goes on
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
         launch.private_files()
         store.register(executor.id, executor.pid, executor.kind, clock.now())
 
     # -- work comes in ---------------------------------------------------------------------------------------------
 
-    def submit(
-        self, name: str, job: Job, definition: str, params: dict[str, Any], *, trigger: str, env_file: dict[str, str]
-    ) -> LiveRun:
-        """A new run of `job`, started at the next turn. `definition` is what is kept of it: canonical, no secrets."""
-        run = LiveRun(0, name, job, 0, RunState(), Decider(job))
-        run.new = NewRun(name, job.name, definition)
+    def submit(self, new: NewRun, job: Job, params: dict[str, Any], *, env_file: dict[str, str]) -> LiveRun:
+        """A new run of `job`, started at the next turn - unless its fire time turns out to have been dealt with."""
+        run = LiveRun(0, new.name, job, 0, RunState(), Decider(job))
+        run.new = new
         now = clock.now()
-        data: dict[str, Any] = {} if trigger == "manual" else {"trigger": trigger}
-        if params:
-            data["params"] = params
         run.state.created_at = now
         run.state.params = params
+        run.state.fire_time = new.fire_time
         run.context = self._context(run, env_file)
-        self._add_fact(run, Event(EventType.RUN_CREATED, now, data=data))
+        self._add_fact(run, created(new, params, now))
         self._add_fact(run, Event(EventType.RUN_TAKEN, now, data={"executor": self.executor.id}))
         return run
 
@@ -220,21 +218,29 @@ class LocalEngine:
             self._reconcile(run)
         return run
 
+    def unborn(self) -> list[LiveRun]:
+        """Runs that were submitted and are not recorded yet."""
+        return [run for run, _ in self._facts.values() if run.new is not None]
+
     def request(self, run: LiveRun, kind: EventType, *, reason: str, by: str) -> None:
         """A cancel or terminate from within this process (a signal): recorded and followed at the next turn."""
         self._add_fact(run, Event(kind, clock.now(), data={"reason": reason, "by": by}))
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
-    def turn(self, timeout_ms: int | None = None) -> None:
-        """Wait for something to happen, at most so long, and do all that follows from it."""
+    def turn(self, timeout_ms: int | None = None) -> bool:
+        """Wait for something to happen, at most so long, and do all that follows from it. Whether we were poked."""
         ended, woken = self._watch.wait(self._wait_ms(timeout_ms))
         for pid in ended:
-            self._keeper_ended(pid)
+            attempt = self._by_pid.pop(pid, None)
+            if attempt is not None:
+                self._do(self._keeper_ended, attempt)
+            elif pid in self._others:
+                self._others.pop(pid)()
         mono = clock.monotonic()
         while self._timers and self._timers[0][0] <= mono:
             _, _, act, values = heapq.heappop(self._timers)
-            act(*values)
+            self._do(act, *values)
         if woken:
             self.executor.drain()
         if woken or mono - self._looked_at >= LOOK_EVERY_MS:
@@ -243,6 +249,16 @@ class LocalEngine:
             work: list[Work] = [(run, facts, []) for run, facts in self._facts.values()]
             self._facts.clear()
             self._advance(work)
+        return woken
+
+    def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
+        """Call `ended` when a process that is none of our keepers ends."""
+        self._others[pid] = ended
+        self._watch.add(pid)
+
+    @property
+    def attempts_running(self) -> int:
+        return len(self._by_pid)
 
     @property
     def busy(self) -> bool:
@@ -277,6 +293,15 @@ class LocalEngine:
         """A recorded instant, as a moment of the clock that does not step."""
         self._at(clock.monotonic() + wall - clock.now(), act, *values)
 
+    def _do(self, act: Callable[..., Any], *values: Any) -> None:
+        """Act; again in a second when the system has no descriptor or memory for it just now."""
+        try:
+            act(*values)
+        except OSError as error:
+            if error.errno not in launch.PASSING:
+                raise
+            self._at(clock.monotonic() + RETRY_STORE_MS, act, *values)
+
     def _add_fact(self, run: LiveRun, fact: Fact) -> None:
         entry = self._facts.get(id(run))
         if entry is None:
@@ -297,6 +322,8 @@ class LocalEngine:
         except StoreUnavailableError as error:
             self.trouble = error
             return
+        if not self._unwritten:
+            self.trouble = None
         if work:
             self._advance(work)
 
@@ -331,7 +358,8 @@ class LocalEngine:
                 return
             for batch in refused:
                 run, facts, _, _ = planned.pop(id(batch))
-                work.append((run, facts, self._reload(run)))
+                if run.new is None:  # a new run is refused when another daemon was faster: it is theirs
+                    work.append((run, facts, self._reload(run)))
             for batch in batches:
                 if id(batch) in planned:
                     run, _, foreign, effects = planned[id(batch)]
@@ -366,11 +394,12 @@ class LocalEngine:
             if event.type is EventType.RUN_REOPENED:
                 run.decider = Decider(run.job, kept(run.job, state))
                 continue
+            was_paused = run.decider.paused
             for action in run.decider.feed(event):
                 if isinstance(action, StartStep):
                     follows.append(Start(action.step))
                 elif isinstance(action, StopStep):
-                    self._plan_stop(run, action, follows, effects)
+                    follows.append(action)
                 elif isinstance(action, Compensate):
                     follows.append(Start(action.step + UNDO))
                 elif isinstance(action, FinishRun):
@@ -378,7 +407,7 @@ class LocalEngine:
             if "retry_at" in event.data:
                 key = event.step if event.type is EventType.ATTEMPT_ENDED else event.step + UNDO
                 effects.timers.append((event.data["retry_at"], key))
-            elif event.type is EventType.RUN_UNPAUSED:
+            elif was_paused and not run.decider.paused:
                 for key in _under_way(run.decider):
                     step = run.step_state(key)
                     if step.retry_at is not None:
@@ -391,11 +420,17 @@ class LocalEngine:
         """The event that a fact is now, with all that came before it: None when it has come to nothing."""
         if isinstance(fact, Start):
             status = run.step_state(fact.key).status
-            if not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
+            if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
             return self._start(run, fact.key, effects)
+        if isinstance(fact, StopStep):
+            return self._stop_event(run, fact, effects)
         if run.state.status is not None and run.state.status.final:
             return None  # a request that came when the run was over
+        if fact.type in (EventType.STEP_ENDED, EventType.UNDO_ENDED) and not fact.number:
+            key = fact.step if fact.type is EventType.STEP_ENDED else fact.step + UNDO
+            if run.step_state(key).status not in (StepStatus.WAITING, StepStatus.PENDING):
+                return None  # stopped twice: canceled, and terminated before that was carried out
         if "retry_at" in fact.data and run.decider.mode is Mode.STOPPING:
             data = {key: value for key, value in fact.data.items() if key != "retry_at"}
             return fact._replace(data={**data, "why": "the run is stopping"})
@@ -419,18 +454,18 @@ class LocalEngine:
             return run.context.step_command(run.steps[name], run.state.step(name), number, files)
         return run.context.undo_command(run.steps[name], run.state.step(name), number, files)
 
-    def _plan_stop(self, run: LiveRun, action: StopStep, follows: deque[Fact], effects: Effects) -> None:
-        key = action.step
-        if key == run.decider.undoing:
-            key += UNDO
+    def _stop_event(self, run: LiveRun, stop: StopStep, effects: Effects) -> Event | None:
+        key = stop.step + UNDO if stop.step == run.decider.undoing else stop.step
         state = run.step_state(key)
         if state.status is StepStatus.RUNNING:
-            if action.how != "drain":
-                effects.stops.append((key, "run" if action.how == "timeout" else action.how))
-            return
+            if stop.how != "drain":
+                effects.stops.append((key, "run" if stop.how == "timeout" else stop.how))
+            return None
+        if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
+            return None
         # Between two attempts, or waiting for something: it just does not go on.
-        status = {"drain": "failed", "timeout": "timed_out"}.get(action.how, "canceled")
-        follows.append(_ended_outside(key, status, state.error or "the run was stopped"))
+        status = {"drain": "failed", "timeout": "timed_out"}.get(stop.how, "canceled")
+        return _ended_outside(key, status, state.error or "the run was stopped")
 
     def _reload(self, run: LiveRun) -> list[Event]:
         """Put the run back to what it was before a turn that was not recorded. Returns what others have added."""
@@ -454,6 +489,8 @@ class LocalEngine:
 
     def _try_again(self) -> None:
         waiting = list(self._unwritten.values())
+        for run, facts in waiting:  # what was learned in this very turn belongs to it
+            facts.extend(fact for fact in self._facts.pop(id(run), (run, []))[1] if isinstance(fact, Event))
         try:
             work = [(run, facts, self._reload(run)) for run, facts in waiting]
         except StoreUnavailableError:
@@ -475,9 +512,9 @@ class LocalEngine:
         for key, kind in effects.stops:
             attempt = run.attempts.get(key)
             if attempt is not None:
-                self._stop(attempt, kind)
+                self._do(self._stop, attempt, kind)
         for retry_at, name in effects.timers:
-            self._at_wall(retry_at, self._retry_due, run, name)
+            self._at_wall(retry_at, self._retry_due, run, name, retry_at)
         if run.state.status is not None and run.state.status.final:
             self.runs.pop(run.id, None)
 
@@ -495,11 +532,10 @@ class LocalEngine:
             reason = f"the run's timeout of {format(run.job.timeout)} passed"
             self._add_fact(run, Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason}))
 
-    def _retry_due(self, run: LiveRun, key: str) -> None:
-        if run.id in self.runs:
-            state = run.step_state(key)
-            if state.retry_at is not None and state.retry_at <= clock.now() + 1:
-                self._add_fact(run, Start(key))
+    def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
+        # Whatever the wall clock says by now: it may have been set back, and nobody would look again.
+        if run.id in self.runs and run.step_state(key).retry_at == retry_at:
+            self._add_fact(run, Start(key))
 
     def _launch(self, run: LiveRun, key: str, number: int, command: Command) -> None:
         attempt = LiveAttempt(run, key, number, run.step_state(key).attempts[-1].started_at)
@@ -526,11 +562,12 @@ class LocalEngine:
                 shell=command.shell,
             )
         except (launch.LaunchError, OSError) as error:
-            if not isinstance(error, launch.LaunchError) or error.passing:
+            if error.passing if isinstance(error, launch.LaunchError) else error.errno in launch.PASSING:
                 # It is recorded as started and was not: it is still the same attempt when there is room again.
                 self._at(clock.monotonic() + RETRY_STORE_MS, self._spawn, attempt, command)
             else:
-                self._record_end(attempt, Outcome(rules.FAILED, error=str(error)), {})
+                what = str(error) if isinstance(error, launch.LaunchError) else f"it could not be started: {error}"
+                self._record_end(attempt, Outcome(rules.FAILED, error=what), {})
             return
         self._watch_attempt(attempt)
 
@@ -595,9 +632,13 @@ class LocalEngine:
             return
         if attempt.kind_of_stop is not None:
             return
+        state = files_of.read_state(attempt.files.state)
+        if state is not None and state.status is not None:
+            return  # its command has ended by itself, and its keeper is about to
+        for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process cannot end
+            _signal(attempt, number)
+            launch.signal_members(attempt.token, number, outside=attempt.pid)
         attempt.kind_of_stop = kind
-        _signal(attempt, signal.SIGTERM)
-        _signal(attempt, signal.SIGCONT)  # a stopped process cannot end
         attempt.kill_at = clock.monotonic() + attempt.run.job.kill_grace
         self._at(attempt.kill_at, self._grace_over, attempt)
 
@@ -612,19 +653,14 @@ class LocalEngine:
 
     # -- an attempt ends -------------------------------------------------------------------------------------------
 
-    def _keeper_ended(self, pid: int) -> None:
-        attempt = self._by_pid.pop(pid, None)
-        if attempt is None:
-            return
+    def _keeper_ended(self, attempt: LiveAttempt) -> None:
         state = files_of.read_state(attempt.files.state)
-        if state is not None and state.status is None and state.pid is not None and state.pid != pid:
-            # A keeper that was on its way before us has the attempt; ours went away.
-            other = launch.find(attempt.files, attempt.token)
-            _reap(pid)
-            if other is not None:
-                attempt.pid, attempt.own = other, False
-                self._watch_attempt(attempt)
-                return
+        if (state is None or state.status is None) and attempt.kind_of_stop is None and _went_away(attempt):
+            # It started nothing: a keeper that was on its way before ours has the attempt, or the disk is full.
+            _reap(attempt.pid)
+            attempt.pid, attempt.own = 0, False
+            self._at(clock.monotonic() + (RETRY_STORE_MS if state is None else 0), self._find_keeper, attempt, 0)
+            return
         self._ended(attempt, state)
 
     def _ended(self, attempt: LiveAttempt, state: KeeperState | None) -> None:
@@ -635,11 +671,11 @@ class LocalEngine:
             if rest and attempt.kill_at is not None and clock.monotonic() < attempt.kill_at:
                 self._at(clock.monotonic() + LEFTOVER_CHECK_MS, self._ended, attempt, state)
                 return  # they were asked to end, and have their grace
-        if not done:
+        if not done or attempt.kind_of_stop is not None:
             _signal(attempt, signal.SIGKILL)
             launch.sweep(attempt.token)
-        _reap(attempt.pid)
         outcome, extra = self._result(attempt, state)
+        _reap(attempt.pid)
         self._record_end(attempt, outcome, extra)
 
     def _result(self, attempt: LiveAttempt, state: KeeperState | None) -> tuple[Outcome, dict[str, Any]]:
@@ -669,8 +705,13 @@ class LocalEngine:
             return _stopped(attempt, self._rules(attempt)[1], known)
         if state is None or state.status is None:
             return Outcome(rules.FAILED, error="lost: its process ended and nobody saw how")
-        failed = state.status != 0 and not state.skipped
-        return files_of.outcome(state, files_of.read_failure(attempt.files.failure) if failed else _NO_FAILURE)
+        if state.status == 0 or state.skipped:
+            return files_of.outcome(state, _NO_FAILURE)
+        try:
+            return files_of.outcome(state, files_of.read_failure(attempt.files.failure))
+        except FileError as error:
+            known = files_of.outcome(state, _NO_FAILURE)
+            return known._replace(error=f"{known.error}; {error}")
 
     def _record_end(self, attempt: LiveAttempt, outcome: Outcome, extra: dict[str, Any]) -> None:
         run = attempt.run
@@ -710,7 +751,7 @@ class LocalEngine:
             elif decider.mode is Mode.STOPPING:
                 self._add_fact(run, _ended_outside(key, "canceled", state.error or "the run was stopped"))
             elif state.status is StepStatus.WAITING and state.retry_at is not None:
-                self._at_wall(state.retry_at, self._retry_due, run, key)
+                self._at_wall(state.retry_at, self._retry_due, run, key, state.retry_at)
             elif state.status is StepStatus.PENDING:
                 self._add_fact(run, Start(key))
 
@@ -720,11 +761,18 @@ class LocalEngine:
         attempt = LiveAttempt(run, key, last.number, last.started_at)
         attempt.own = False
         run.attempts[key] = attempt
-        self._find_keeper(attempt, 0)
+        self._do(self._find_keeper, attempt, 0)
 
     def _find_keeper(self, attempt: LiveAttempt, looks: int) -> None:
         run = attempt.run
+        if run.attempts.get(attempt.key) is not attempt or attempt.pid:
+            return
         found = files_of.read_state(attempt.files.state)
+        stop = attempt.kind_of_stop or _stop_of(run.decider)
+        if found is None and (stop is not None or run.decider.mode is Mode.STOPPING):
+            attempt.kind_of_stop = stop
+            self._ended(attempt, None)  # it never started, and nothing starts any more
+            return
         if found is None:
             attempt.own = True
             try:
@@ -742,18 +790,36 @@ class LocalEngine:
             return
         attempt.pid = pid
         self._watch_attempt(attempt)
-        if run.decider.mode is Mode.STOPPING and run.decider.outcome is not RunStatus.FAILED:
-            how = {RunStatus.TERMINATED: "kill", RunStatus.TIMED_OUT: "run"}
-            self._stop(attempt, how.get(run.decider.outcome or RunStatus.CANCELED, "cancel"))
+        if stop is not None:
+            attempt.kind_of_stop = None
+            self._do(self._stop, attempt, stop)
 
 
 _NO_TIMEOUTS = Timeouts()
 _NO_FAILURE = files_of.Failure()
 
 
+def created(new: NewRun, params: dict[str, Any], now: int) -> Event:
+    """The first event of a run."""
+    data: dict[str, Any] = {} if new.trigger == "manual" else {"trigger": new.trigger}
+    if new.fire_time is not None:
+        data["fire_time"] = new.fire_time
+    if params:
+        data["params"] = params
+    return Event(EventType.RUN_CREATED, now, data=data)
+
+
 def _under_way(decider: Decider) -> list[str]:
     """What was started and has not ended: steps, and the compensation that is carried out."""
     return [*decider.active(), *([decider.undoing + UNDO] if decider.undoing is not None else [])]
+
+
+def _stop_of(decider: Decider) -> str | None:
+    """How attempts that run are to be stopped, None when they may end by themselves."""
+    if decider.mode is not Mode.STOPPING or decider.outcome is RunStatus.FAILED:
+        return None
+    how = {RunStatus.TERMINATED: "kill", RunStatus.TIMED_OUT: "run"}
+    return how.get(decider.outcome or RunStatus.CANCELED, "cancel")
 
 
 def _end_event(action: FinishRun) -> Event:
@@ -790,6 +856,17 @@ def _stopped(attempt: LiveAttempt, timeouts: Timeouts, known: Outcome) -> Outcom
         after = format(getattr(timeouts, kind))
         error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
     return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
+
+
+def _went_away(attempt: LiveAttempt) -> bool:
+    """Whether a keeper of ours has ended without starting anything. Its pid stays taken until it is reaped."""
+    if not attempt.own:
+        return False
+    try:
+        end = os.waitid(os.P_PID, attempt.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return end is not None and end.si_code == os.CLD_EXITED and end.si_status == launch.WENT_AWAY
 
 
 def _reap(pid: int) -> None:

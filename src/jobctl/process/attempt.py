@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import NamedTuple
 
 from jobctl.core.attempts import FAILED, SKIPPED, SUCCEEDED, Outcome
@@ -147,20 +149,17 @@ def read_failure(path: str) -> Failure:
 
 def read_outputs(path: str) -> dict[str, str]:
     """What the command hands on, the last value of each key; empty when it made no file. FileError as above."""
-    try:
-        size = os.stat(path).st_size
-    except FileNotFoundError:
-        return {}
-    if size > MAX_OUTPUT:
-        raise FileError(f"the output file has {size} bytes, {MAX_OUTPUT} are the limit: hand on a path instead")
-    return _key_values(_read(path, MAX_OUTPUT) or b"", "output file")
+    text = _read(path, MAX_OUTPUT + 1)
+    if text is not None and len(text) > MAX_OUTPUT:
+        raise FileError(f"the output file has more than {MAX_OUTPUT} bytes, the limit: hand on a path instead")
+    return _key_values(text or b"", "output file")
 
 
 def read_cursor(path: str) -> str | None:
     """The last complete line of the heartbeat file: how far the command has come. Only the file's end is read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = _open(path)
+    except (FileNotFoundError, FileError):
         return None
     try:
         size = os.fstat(fd).st_size
@@ -174,21 +173,21 @@ def read_cursor(path: str) -> str | None:
     begin = text.rfind(b"\n", 0, end)
     if begin < 0 and start > 0:
         return None  # longer than a cursor may be
-    return text[begin + 1 : end].decode("utf-8", "backslashreplace")
+    return _text(text[begin + 1 : end])
 
 
 def heartbeat_mark(path: str) -> tuple[int, int] | None:
     """(time of the last write in ms, size): changes with every heartbeat. None when there was none."""
     try:
         found = os.stat(path)
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_mtime_ns // 1_000_000, found.st_size
 
 
 def _key_values(text: bytes, what: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    lines = text.decode("utf-8", "backslashreplace").splitlines()
+    lines = _text(text).split("\n")
     at = 0
     while at < len(lines):
         line = lines[at]
@@ -213,9 +212,28 @@ def _key_values(text: bytes, what: str) -> dict[str, str]:
     return values
 
 
+def _text(data: bytes) -> str:
+    """As text that a variable can hold: without NUL, whatever the bytes are."""
+    return data.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+def _open(path: str) -> int:
+    """The file for reading. FileError when it is none: whatever a command puts there, nobody waits for it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.ELOOP, errno.ENXIO):
+            raise
+        raise FileError(f"{os.path.basename(path)} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileError(f"{os.path.basename(path)} is not a regular file")
+    return fd
+
+
 def _read(path: str, limit: int) -> bytes | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open(path)
     except FileNotFoundError:
         return None
     try:

@@ -34,4 +34,3 @@ def build(environ: Mapping[str, str], *layers: Mapping[str, str], inherit: bool 
     for layer in layers:
         out.update(layer)
     return out
-

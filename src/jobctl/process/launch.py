@@ -19,18 +19,22 @@ from jobctl.process.attempt import AttemptFiles, read_state
 # goes away; and where the shell itself says by which signal the command died, which an exit status alone does not
 # tell (in a subshell, or dash says it into the command's stderr). `exec`, or `echo` would be the shell's own. The
 # traps do nothing but keep the keeper alive when its group is asked to end; the command gets the defaults back.
+#
+# A keeper that cannot write its pid (no room on the disk) starts nothing. It has no variables of its own, which might
+# be the command's, and does not tell it where jobctl was started.
+#
+# What it cannot tell: dash has no words for SIGINT and SIGPIPE, they stay exit codes 130 and 141.
 KEEPER = """\
 set -C
-exec 2>"$1" || exit 0
+command exec 2>"$1" || exit 75
 set +C
 trap : HUP INT QUIT TERM USR1 USR2 ALRM
-echo $$ >&2
+echo $$ >&2 || { rm -f -- "$1"; exit 75; }
 umask "$5"
 cd -- "$2" 2>&1 || { echo nofolder >&2; exit; }
+unset OLDPWD
 if [ -n "$3" ]; then
-  (exec "$4" -c "$3") 2>&1
-  s=$?
-  if [ $s -ne 0 ]; then echo "skip $s" >&2; exit; fi
+  (exec "$4" -c "$3") 2>&1 || { echo "skip $?" >&2; exit; }
   echo run >&2
 fi
 shift 5
@@ -40,18 +44,32 @@ echo "exit $?" >&2
 
 TOKEN = "JOBCTL_TOKEN"
 
+WENT_AWAY = 75  # what a keeper ends with that has started nothing: another one has the attempt, or there is no room
+
+
+def token(store: str, run: str, key: str, number: int) -> str:
+    """What every process of an attempt carries in its environment: unique among all stores of the machine."""
+    return f"{store}/{run}/{key}.{number}"
+
+
 _SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
 
-
-_umask = "0022"
+_umask: int | None = None  # what this process was started with, once it has made its own stricter
 
 
 def private_files() -> None:
     """From here on this process makes files that only their owner reads. Commands keep the umask it had before."""
     global _umask
     before = os.umask(0o077)
-    if before != 0o077:
-        _umask = f"{before:04o}"
+    if _umask is None:
+        _umask = before
+
+
+def _commands_umask() -> str:
+    if _umask is not None:
+        return f"{_umask:04o}"
+    os.umask(before := os.umask(0o077))
+    return f"{before:04o}"
 
 
 class LaunchError(Exception):
@@ -63,9 +81,7 @@ class LaunchError(Exception):
 
 
 # No process, memory, descriptor or disk space just now.
-_PASSING = frozenset(
-    {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EINTR}
-)
+PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EINTR})
 
 
 def launch(
@@ -85,7 +101,7 @@ def launch(
     try:
         return os.posix_spawn(
             "/bin/sh",
-            ["sh", "-c", KEEPER, "jobctl-keeper", files.state, cwd, only_if, shell, _umask, *argv],
+            ["sh", "-c", KEEPER, "jobctl-keeper", files.state, cwd, only_if, shell, _commands_umask(), *argv],
             environment,
             file_actions=(
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -99,7 +115,7 @@ def launch(
     except OSError as error:
         if error.errno == errno.E2BIG:
             raise LaunchError("its command and environment are too long for the system (E2BIG)") from error
-        raise LaunchError(f"it could not be started: {error.strerror}", passing=error.errno in _PASSING) from error
+        raise LaunchError(f"it could not be started: {error.strerror}", passing=error.errno in PASSING) from error
     except ValueError as error:
         raise LaunchError(f"it could not be started: {error}") from error
 
@@ -131,39 +147,49 @@ def signal_group(pid: int, number: int) -> None:
 def members(token: str) -> list[int]:
     """The living processes that carry the token, wherever they went: into other groups, sessions, to init.
 
-    Only Linux can look; elsewhere the process group is all there is.
+    Only Linux can look; elsewhere the process group is all there is. OSError in PASSING when it cannot look just now,
+    as for everything here that looks for the token.
     """
     return [pid for pid in _pids() if _carries(pid, token)]
+
+
+def signal_members(token: str, number: int, *, outside: int = 0) -> list[int]:
+    """Send to every process that carries the token, but for the group `outside`. Returns their pids."""
+    sent = []
+    for pid in members(token):
+        try:
+            if outside and os.getpgid(pid) == outside:
+                continue
+            fd = os.pidfd_open(pid)
+        except (AttributeError, ProcessLookupError):
+            continue
+        try:
+            # Looked at again behind the pidfd: the pid cannot have become another process in between.
+            if _carries(pid, token):
+                signal.pidfd_send_signal(fd, number)
+                sent.append(pid)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(fd)
+    return sent
 
 
 def sweep(token: str) -> int:
     """SIGKILL every process that carries the token until none is left. Returns how many were killed."""
     killed: set[int] = set()
     for _ in range(100):
-        found = members(token)
+        found = signal_members(token, signal.SIGKILL)
         if not found:
             break
-        for pid in found:
-            try:
-                fd = os.pidfd_open(pid)
-            except (AttributeError, OSError):
-                continue
-            try:
-                # Looked at again behind the pidfd: the pid cannot have become another process in between.
-                if _carries(pid, token):
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-                    killed.add(pid)
-            except OSError:
-                pass
-            finally:
-                os.close(fd)
+        killed.update(found)
     return len(killed)
 
 
 def _pids() -> list[int]:
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
+    except FileNotFoundError:
         return []
 
 
@@ -171,7 +197,9 @@ def _carries(pid: int, token: str) -> bool:
     """Whether the living process has the attempt's token in its environment. A zombie has no environment."""
     try:
         fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in PASSING:  # nobody knows: taken for dead, a living attempt would get a second one beside it
+            raise
         return False
     wanted = f"{TOKEN}={token}\0".encode()
     tail = b"\0"

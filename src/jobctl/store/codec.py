@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from jobctl.core.history import Event, EventType
@@ -28,7 +29,16 @@ _TYPES = {code: kind for kind, code in _CODES.items()}
 
 Row = tuple[int, int, str | None, int | None, str | None]  # at, type, step, number, data
 
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _dumps(data: Mapping[str, Any]) -> str:
+    text = _encode(data)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are no UTF-8: JSON can write them, SQLite cannot
+        return json.dumps(data, separators=(",", ":"))
+    return text
 
 
 def to_row(event: Event) -> Row:
@@ -47,4 +57,9 @@ def from_row(row: Any) -> Event:
     kind = _TYPES.get(code)
     if kind is None:
         raise ValueError(f"an event of the unknown type {code}")
-    return Event(kind, at, step or "", number or 0, json.loads(data) if data else {})
+    if not isinstance(at, int) or not isinstance(number or 0, int) or not isinstance(step or "", str):
+        raise ValueError(f"an event {kind} with values of the wrong type")
+    values = json.loads(data) if data else {}
+    if not isinstance(values, dict):
+        raise ValueError(f"an event {kind} whose data is no table")
+    return Event(kind, at, step or "", number or 0, values)

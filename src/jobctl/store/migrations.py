@@ -32,7 +32,8 @@ def create(path: str) -> None:
         if os.path.exists(path):
             return
         draft = path + ".new"
-        for leftover in (draft, draft + "-wal", draft + "-shm"):
+        # Also those of a database that was moved away without them: they would be read as the new one's.
+        for leftover in (draft, draft + "-wal", draft + "-shm", path + "-wal", path + "-shm"):
             if os.path.exists(leftover):
                 os.unlink(leftover)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -25,11 +25,15 @@ CREATE TABLE runs (
     -- The last event's number. An update names the number it has read, so of two writers one reads again.
     seq INTEGER NOT NULL,
     executor TEXT,
+    trigger TEXT NOT NULL,
     fire_time INTEGER,
     created_at INTEGER NOT NULL,
     started_at INTEGER,
     finished_at INTEGER,
-    reason TEXT
+    reason TEXT,
+    -- Which queue it waits in, and how soon it leaves it: the highest first.
+    queue TEXT,
+    priority INTEGER NOT NULL
 );
 
 -- The latest runs of a job, without a look at the others.
@@ -72,3 +76,37 @@ CREATE TABLE executors (
     kind TEXT NOT NULL,  -- foreground | daemon
     started_at INTEGER NOT NULL
 );
+
+-- A schedule of a job and how far it has been dealt with. An edited schedule is another one: `key` is its whole text.
+CREATE TABLE schedules (
+    id INTEGER PRIMARY KEY,
+    job TEXT NOT NULL,
+    key TEXT NOT NULL,
+    file TEXT NOT NULL,
+    -- Whether the file still has it. One that comes back starts from then, not from where it was left.
+    active INTEGER NOT NULL,
+    -- The newest fire time that has been dealt with. It never goes back.
+    progress INTEGER NOT NULL,
+    UNIQUE (job, key)
+);
+
+-- What became of each fire time. A fire time starts at most one run, however many daemons look at the clock.
+CREATE TABLE firings (
+    schedule INTEGER NOT NULL REFERENCES schedules,
+    fire_time INTEGER NOT NULL,
+    outcome TEXT NOT NULL,  -- started | buffered | skipped | missed
+    run INTEGER,
+    -- Several fire times that were dropped at once stand in one row: how many, and the last of them.
+    count INTEGER NOT NULL DEFAULT 1,
+    last INTEGER,
+    reason TEXT,
+    PRIMARY KEY (schedule, fire_time)
+) WITHOUT ROWID;
+
+-- Jobs whose schedules are paused: passed over, not caught up.
+CREATE TABLE paused_jobs (
+    job TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    reason TEXT,
+    who TEXT
+) WITHOUT ROWID;

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreUnavailableError
-from jobctl.core.history import Event, EventType, RunState
+from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
+from jobctl.core.status import RunStatus
 from jobctl.store.codec import from_row, to_row
 
 APPLICATION_ID = 0x6A6F6263  # as in migrations.py, which is not imported to read
@@ -34,21 +35,30 @@ class RunRow(NamedTuple):
     status: str
     seq: int
     executor: str | None
+    trigger: str
     fire_time: int | None
     created_at: int
     started_at: int | None
     finished_at: int | None
     reason: str | None
+    queue: str | None
+    priority: int
 
 
 _RUN = ", ".join(RunRow._fields)
 
 
 class NewRun(NamedTuple):
+    """What is known of a run before it has a history."""
+
     name: str
     job: str
-    definition: str  # canonical JSON
+    definition: str  # canonical JSON, no secrets
+    trigger: str = "manual"
     fire_time: int | None = None
+    queue: str | None = None
+    priority: int = 0
+    schedule: int | None = None  # the schedule that fires; nothing is written if this fire time was dealt with already
 
 
 class Batch:
@@ -152,6 +162,7 @@ class Store:
         return version
 
     def close(self) -> None:
+        self.checkpoint()  # many short-lived processes beside a long-lived one would never come to the 256th commit
         with _explained(self.path):
             self._db.close()
 
@@ -162,7 +173,7 @@ class Store:
         self.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """The only way state changes. The body does no I/O but SQL."""
         db = self._db
         with _explained(self.path):
@@ -198,7 +209,7 @@ class Store:
         self._db.execute("PRAGMA busy_timeout = 0")
         try:
             self._db.execute("PRAGMA wal_checkpoint(RESTART)")
-        except sqlite3.OperationalError:
+        except sqlite3.Error:
             pass  # a reader or writer was there, or the disk is full: the next one will do it
         finally:
             self._db.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
@@ -209,9 +220,13 @@ class Store:
         """Make an executor known together with the first thing it writes."""
         self._new_executors.append((executor_id, pid, kind, now))
 
+    def record_executor(self) -> None:
+        """Write what `register` has made known, now: for an executor that is to be seen before it does anything."""
+        self.append([])
+
     def unregister(self, executor_id: str) -> None:
         self._new_executors = [row for row in self._new_executors if row[0] != executor_id]
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM executors WHERE id = ?", (executor_id,))
 
     def append(self, batches: Sequence[Batch]) -> list[Batch]:
@@ -221,15 +236,13 @@ class Store:
         attempts_started: list[tuple[Any, ...]] = []
         attempts_ended: list[tuple[Any, ...]] = []
         rows: list[tuple[Any, ...]] = []
-        with self._transaction() as db:
+        with self.transaction() as db:
             if self._new_executors:
                 db.executemany(
                     "INSERT INTO executors (id, pid, kind, started_at) VALUES (?, ?, ?, ?)", self._new_executors
                 )
             for batch in batches:
-                if batch.new is not None:
-                    self._insert(db, batch)
-                elif not self._update(db, batch):
+                if not (self._update(db, batch) if batch.new is None else self._insert(db, batch)):
                     refused.append(batch)
                     continue
                 seq = batch.seq
@@ -264,27 +277,49 @@ class Store:
         self._new_executors.clear()
         return refused
 
-    def _insert(self, db: sqlite3.Connection, batch: Batch) -> None:
+    def _insert(self, db: sqlite3.Connection, batch: Batch) -> bool:
         new, state = batch.new, batch.state
         assert new is not None
+        if new.schedule is not None:
+            outcome = "buffered" if state.status is RunStatus.QUEUED else "started"
+            # Here the database says "only once".
+            if not db.execute(
+                "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?)",
+                (new.schedule, new.fire_time, outcome),
+            ).rowcount:
+                return False
+            db.execute(
+                "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
+                (new.fire_time, new.schedule, new.fire_time),
+            )
+        over = state.finished_at is not None
+        values = {
+            "name": new.name,
+            "job": new.job,
+            "definition": _definition(db, new.job, new.definition),
+            "status": str(state.status),
+            "seq": len(batch.events),
+            "executor": None if over or state.status is RunStatus.QUEUED else batch.executor,
+            "trigger": new.trigger,
+            "fire_time": new.fire_time,
+            "created_at": state.created_at,
+            "started_at": state.started_at,
+            "finished_at": state.finished_at,
+            "reason": state.reason,
+            "queue": new.queue,
+            "priority": new.priority,
+        }
         cursor = db.execute(
-            f"INSERT INTO runs ({_RUN[4:]}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                new.name,
-                new.job,
-                _definition(db, new.job, new.definition),
-                str(state.status),
-                len(batch.events),
-                None if state.finished_at is not None else batch.executor,
-                new.fire_time,
-                state.created_at,
-                state.started_at,
-                state.finished_at,
-                state.reason,
-            ),
+            f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
         )
         assert cursor.lastrowid is not None
         batch.run_id = cursor.lastrowid
+        if new.schedule is not None:
+            db.execute(
+                "UPDATE firings SET run = ? WHERE schedule = ? AND fire_time = ?",
+                (batch.run_id, new.schedule, new.fire_time),
+            )
+        return True
 
     def _update(self, db: sqlite3.Connection, batch: Batch) -> bool:
         seq, state = batch.seq + len(batch.events), batch.state
@@ -315,24 +350,22 @@ class Store:
 
     def take(self, run_id: int, executor_id: str, now: int, alive: Callable[[str], bool]) -> bool:
         """Claim a run for an executor: recorded as RUN_TAKEN. False when a living one has it, or it is over."""
-        row = self.run(run_id)
-        if row.finished_at is not None or (row.executor and row.executor != executor_id and alive(row.executor)):
-            return False
-        state = RunState()
-        for event in self.events(run_id):
+        while True:
+            row = self.run(run_id)
+            if row.finished_at is not None or (row.executor and row.executor != executor_id and alive(row.executor)):
+                return False
+            state = self.state(row)
+            event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id})
             state.apply(event)
-        event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id})
-        state.apply(event)
-        return not self.append([Batch(run_id, row.seq, [event], state, executor=executor_id)])
+            if not self.append([Batch(run_id, row.seq, [event], state, executor=executor_id)]):
+                return True
 
     def request(self, run_id: int, make: Callable[[RunRow, RunState], tuple[Event, str | None]]) -> RunRow:
         """Append one event from outside - a cancel, a pause, a reopening. `make` is given the run as it is, and again
         when somebody was faster; it returns the event and the definition that the run goes on with, if another."""
         while True:
             row = self.run(run_id)
-            state = RunState()
-            for event in self.events(run_id, upto=row.seq):
-                state.apply(event)
+            state = self.state(row)
             event, definition = make(row, state)
             state.apply(event)
             batch = Batch(run_id, row.seq, [event], state, executor=row.executor, definition=definition)
@@ -342,10 +375,10 @@ class Store:
     # -- read ------------------------------------------------------------------------------------------------------
 
     def identity(self) -> str:
-        return str(self._one("SELECT id FROM store")[0])
+        return str(self.row("SELECT id FROM store")[0])
 
     def run(self, run_id: int) -> RunRow:
-        row = self._one(f"SELECT {_RUN} FROM runs WHERE id = ?", run_id)
+        row = self.row(f"SELECT {_RUN} FROM runs WHERE id = ?", run_id)
         if row is None:
             raise NotFoundError(f"run {run_id} is gone", hint="it was pruned; see: jobctl history")
         return RunRow(*row)
@@ -355,14 +388,15 @@ class Store:
 
         NotFoundError where there is none or more than one.
         """
-        row = self._one(f"SELECT {_RUN} FROM runs WHERE name = ?", text)
+        text = text.encode("utf-8", "replace").decode()  # what is no text is in no name either
+        row = self.row(f"SELECT {_RUN} FROM runs WHERE name = ?", text)
         if row is None:
-            row = self._one(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", text)
+            row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", text)
         if row is not None:
             return RunRow(*row)
         # A beginning as a range, so that the index answers: text <= name < text followed by the last character.
         rows = (
-            self._all(f"SELECT {_RUN} FROM runs WHERE name >= ? AND name < ? LIMIT 4", text, text + "\U0010ffff")
+            self.rows(f"SELECT {_RUN} FROM runs WHERE name >= ? AND name < ? LIMIT 4", text, text + "\U0010ffff")
             if text
             else []
         )
@@ -374,16 +408,16 @@ class Store:
         raise NotFoundError(f"there is no run {text!r}", hint="see what has run with: jobctl history")
 
     def latest(self, job: str) -> RunRow | None:
-        row = self._one(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", job)
+        row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", job)
         return RunRow(*row) if row is not None else None
 
     def alive(self) -> list[RunRow]:
         """Runs that are not over, oldest first."""
-        return [RunRow(*r) for r in self._all(f"SELECT {_RUN} FROM runs WHERE finished_at IS NULL ORDER BY id")]
+        return [RunRow(*r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE finished_at IS NULL ORDER BY id")]
 
     def jobs(self) -> list[str]:
         """Names of jobs that have run. Skips from one to the next on the index: it does not read every run."""
-        rows = self._all(
+        rows = self.rows(
             "WITH RECURSIVE j (job) AS (SELECT min(job) FROM runs UNION ALL"
             " SELECT (SELECT min(job) FROM runs WHERE runs.job > j.job) FROM j WHERE j.job IS NOT NULL)"
             " SELECT job FROM j WHERE job IS NOT NULL"
@@ -423,12 +457,12 @@ class Store:
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         return [
             RunRow(*row)
-            for row in self._all(f"SELECT {_RUN} FROM runs{condition} ORDER BY id DESC LIMIT ?", *values, limit)
+            for row in self.rows(f"SELECT {_RUN} FROM runs{condition} ORDER BY id DESC LIMIT ?", *values, limit)
         ]
 
     def events(self, run_id: int, *, after: int = 0, upto: int | None = None) -> list[Event]:
         """A run's events in order, those with a number in (after, upto]."""
-        rows = self._all(
+        rows = self.rows(
             "SELECT at, type, step, number, data FROM events WHERE run = ? AND seq > ? AND seq <= ? ORDER BY seq",
             run_id,
             after,
@@ -442,31 +476,50 @@ class Store:
                 hint="the other runs are not concerned; see: jobctl doctor",
             ) from error
 
+    def state(self, row: RunRow) -> RunState:
+        """What the run's history adds up to. StoreError naming the run when it is damaged."""
+        try:
+            return replay(self.events(row.id, upto=row.seq))
+        except HistoryError as error:
+            raise StoreError(
+                f"the history of run {row.name} is damaged: {error}",
+                hint="the other runs are not concerned; see: jobctl doctor",
+            ) from error
+
     def definition(self, definition_id: int) -> str:
-        return str(self._one("SELECT body FROM definitions WHERE id = ?", definition_id)[0])
+        """Canonical JSON. StoreError when the row is gone."""
+        row = self.row("SELECT body FROM definitions WHERE id = ?", definition_id)
+        if row is None:
+            raise StoreError(
+                f"definition {definition_id} is missing in the state store {self.path}",
+                hint="only runs that started with it are concerned; see: jobctl doctor",
+            )
+        return str(row[0])
 
     def seqs(self, executor_id: str) -> list[tuple[int, int]]:
         """(run, last event's number) of the runs that an executor has."""
-        return self._all("SELECT id, seq FROM runs WHERE finished_at IS NULL AND executor = ?", executor_id)
+        return self.rows("SELECT id, seq FROM runs WHERE finished_at IS NULL AND executor = ?", executor_id)
 
     def executors(self) -> dict[str, tuple[int, str, int]]:
         """id -> (pid, kind, started_at) of executors that did not end in order, living or dead."""
-        return {row[0]: row[1:] for row in self._all("SELECT id, pid, kind, started_at FROM executors")}
+        return {row[0]: row[1:] for row in self.rows("SELECT id, pid, kind, started_at FROM executors")}
 
     def changes(self) -> int:
         """A number that is another one after somebody else has committed. Cheap enough to ask ten times a second."""
-        return int(self._one("PRAGMA data_version")[0])
+        return int(self.row("PRAGMA data_version")[0])
 
     def quick_check(self) -> list[str]:
         """What SQLite finds wrong with the file: nothing, for a sound one."""
-        found = [str(row[0]) for row in self._all("PRAGMA quick_check(10)")]
+        found = [str(row[0]) for row in self.rows("PRAGMA quick_check(10)")]
         return [] if found == ["ok"] else found
 
-    def _one(self, sql: str, *values: Any) -> Any:
+    def row(self, sql: str, *values: Any) -> Any:
+        """The first row of a query of this folder's, None when there is none."""
         with _explained(self.path):
             return self._db.execute(sql, values).fetchone()
 
-    def _all(self, sql: str, *values: Any) -> list[Any]:
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """All rows of a query of this folder's."""
         with _explained(self.path):
             return self._db.execute(sql, values).fetchall()
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from jobctl import masking
-from jobctl.cli import output
 from jobctl.core.errors import DefinitionError, JobctlError, StoreError
 from jobctl.core.model import Job, decode
 from jobctl.definitions import check_file, env_file_of
-
-if TYPE_CHECKING:
-    from jobctl.store.store import RunRow, Store
+from jobctl.store.store import RunRow, Store
 
 
-def job_of(store: Store, row: RunRow, *, strict: bool) -> tuple[Job, dict[str, str]]:
-    """(the definition the run started with, with its secrets; what its env_file holds now).
+class Kept(NamedTuple):
+    job: Job
+    env_file: dict[str, str]
+    remarks: list[str]  # what could not be had and was left out
 
-    A secret that is nowhere to be had any more: JobctlError when `strict`, else the variable is left out and a note
+
+def job_of(store: Store, row: RunRow, *, strict: bool) -> Kept:
+    """The definition the run started with, its secrets as the files have them now.
+
+    A secret that is nowhere to be had any more: JobctlError when `strict`, else the variable is left out and a remark
     says so - a run must be stoppable without its secrets.
     """
     try:
@@ -27,6 +30,7 @@ def job_of(store: Store, row: RunRow, *, strict: bool) -> tuple[Job, dict[str, s
             f"the definition kept with run {row.name} cannot be read: {error}",
             hint=f"a newer jobctl may have written it; start a new run: jobctl run {row.job}",
         ) from error
+    remarks: list[str] = []
     definitions = check_file(job.file)[0] if job.file and masking.has_secrets(job) else None
     job, missing = masking.unmask(job, definitions.jobs.get(job.name) if definitions is not None else None)
     if missing:
@@ -34,11 +38,11 @@ def job_of(store: Store, row: RunRow, *, strict: bool) -> tuple[Job, dict[str, s
         message += ", ".join(missing)
         if strict:
             raise JobctlError(message, hint=f"put them back, or start a new run: jobctl run {row.job}")
-        output.note(message)
+        remarks.append(message)
     try:
-        return job, env_file_of(job)
+        return Kept(job, env_file_of(job), remarks)
     except DefinitionError as error:
         if strict:
             raise
-        output.note(f"without its env_file: {error.message}")
-        return job, {}
+        remarks.append(f"without its env_file: {error.message}")
+        return Kept(job, {}, remarks)

@@ -103,7 +103,7 @@ def test_what_is_wrong_with_a_key_is_wrong_in_an_editor_too(editor: jsonschema.D
 
 def test_every_key_says_what_it_means() -> None:
     seen: list[Table] = []
-    waiting = [schema.FILE]
+    waiting = [schema.FILE, schema.JOB, schema.STEP]
     while waiting:
         table = waiting.pop()
         seen.append(table)

@@ -1,0 +1,88 @@
+"""`python -m bench [FIGURE …]`: measures, prints the table, writes the JSON. What is measured stands in the others."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import calls, others, report, steps
+from bench.figure import Bench, Row, Size, SkippedError
+
+FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
+    function.__name__: function
+    for function in (
+        steps.parallel,
+        steps.chain,
+        others.others,
+        calls.startup,
+        calls.memory,
+        calls.heartbeats,
+        calls.logs,
+        calls.validate,
+        steps.database,
+    )
+}
+
+
+def main() -> int:
+    """0 when every goal that was measured is reached, 1 when one is missed, 2 for a figure that does not exist."""
+    asked = _arguments()
+    names = asked.figures or list(FIGURES)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobctl-bench"
+    work = Path(asked.dir or cache)
+    work.mkdir(parents=True, exist_ok=True)
+    size = Size(asked.size)
+    place = Path(tempfile.mkdtemp(prefix="work-", dir=work))
+    machine = report.machine(place)
+    print(report.heading(machine, size), file=sys.stderr)
+    rows: list[Row] = []
+    try:
+        for name in names:
+            print(f"measuring {name} …", file=sys.stderr)
+            folder = place / name
+            folder.mkdir(mode=0o700)
+            found = _measure(name, Bench(folder, size, cache, not asked.no_install))
+            rows += found
+            shutil.rmtree(folder)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    print(report.table(rows))
+    report.write(Path(asked.output), rows, machine, size)
+    print(f"written: {asked.output}", file=sys.stderr)
+    return 1 if any(row.ok is False for row in rows) else 0
+
+
+def _measure(name: str, bench: Bench) -> list[Row]:
+    try:
+        return FIGURES[name](bench)
+    except SkippedError as reason:
+        return [Row(name, (FIGURES[name].__doc__ or "").strip(), skipped=str(reason))]
+
+
+def _arguments() -> argparse.Namespace:
+    about = "\n".join(f"  {name:11} {(function.__doc__ or '').strip()}" for name, function in FIGURES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure jobctl's figures, each beside its reference.",
+        epilog=f"figures:\n{about}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="which ones (default: all)")
+    parser.add_argument("--size", choices=list(Size), default=Size.FULL, help="tiny only shows that the code works")
+    parser.add_argument("--quick", dest="size", action="store_const", const=Size.QUICK, help="--size quick")
+    parser.add_argument("--output", default="build/bench.json", metavar="FILE", help="(default: %(default)s)")
+    parser.add_argument("--dir", help="where to work: on a disk, or commits cost nothing (default: the user's cache)")
+    parser.add_argument("--no-install", action="store_true", help="leave out other tools that are not there yet")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.figures if name not in FIGURES]
+    if unknown:
+        parser.error(f"there is no figure {unknown[0]!r}; there are: {', '.join(FIGURES)}")
+    return asked
+
+
+sys.exit(main())

@@ -1,0 +1,128 @@
+"""The same work in other tools: steps of /bin/true a second. Each lives in a virtual environment of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.figure import Bench, Goal, Row, SkippedError
+from bench.measure import in_turns, measured_environment
+from bench.steps import IN_FLIGHT, STEPS, engine_rate
+
+_COMMAND = "/bin/true"
+_INSTALL_SECONDS = 300
+_RUN_SECONDS = 300
+
+
+class Peer(NamedTuple):
+    """Another tool, carried by peers/<script>.py: what it does there, and what is promised against it."""
+
+    name: str
+    script: str
+    packages: tuple[str, ...]
+    goal: Goal | None
+
+
+# Pinned: a figure is compared with the one of last month.
+PEERS = (
+    Peer("DBOS on SQLite", "dbos_steps.py", ("dbos==3.4.0",), Goal("ratio", ">=", 4)),
+    Peer("Huey, fsync", "huey_steps.py", ("huey==3.5.4",), Goal("ratio", ">=", 1)),
+    Peer("APScheduler", "apscheduler_steps.py", ("apscheduler==3.11.3", "sqlalchemy==2.1.9"), None),
+    Peer("doit -n 2", "doit_steps.py", ("doit==0.37.0",), None),
+)
+MAKE = "make -j2, through sh"
+MAKE_GOAL = Goal("ratio", ">=", 0.5)
+
+
+def others(bench: Bench) -> list[Row]:
+    """jobctl, 8 runs of 10 steps in flight, against each of the others, as well configured as we know how."""
+    runs = bench.size.of(40, 10, 1)
+    steps = runs * STEPS
+    rates: dict[str, tuple[Callable[[], float], Goal | None]] = {}
+    rows: list[Row] = []
+    what = f"{steps} steps of {_COMMAND}, {IN_FLIGHT} in flight"
+    for peer in PEERS:
+        try:
+            python = _installed(bench, peer)
+            script = str(Path(__file__).parent / "peers" / peer.script)
+            rate = partial(_peer_rate, bench.folder / "peer", [python, script, str(steps)], steps)
+            rate()  # compiles its bytecode, and shows whether it works here
+        except SkippedError as reason:
+            rows.append(Row("others", what, reference=peer.name, goal=peer.goal, skipped=str(reason)))
+        else:
+            rates[peer.name] = (rate, peer.goal)
+    if shutil.which("make"):
+        rates[MAKE] = (partial(_make_rate, bench.folder / "make", steps), MAKE_GOAL)
+    else:
+        rows.append(Row("others", what, reference=MAKE, goal=MAKE_GOAL, skipped="there is no make here"))
+    ours, *theirs = in_turns(
+        bench.size.of(3, 2, 1),
+        partial(engine_rate, bench.folder / "ours", runs, STEPS, IN_FLIGHT, _COMMAND),
+        *(rate for rate, _ in rates.values()),
+    )
+    for (name, (_, goal)), found in zip(rates.items(), theirs, strict=True):
+        rows.append(Row("others", what, "steps/s", ours, name, found, goal))
+    return rows
+
+
+def _installed(bench: Bench, peer: Peer) -> str:
+    """The Python that has the peer's packages. SkippedError when there is none and none can be made."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = bench.cache / "-".join([*peer.packages, version])
+    python = folder / "bin" / "python"
+    complete = folder / "complete"
+    if complete.exists():
+        return str(python)
+    if not bench.install:
+        raise SkippedError("not installed")
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [str(python), "-m", "pip", "install", "--quiet", *peer.packages],
+    ):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise SkippedError(f"not installed within {_INSTALL_SECONDS} s") from None
+        if done.returncode:
+            raise SkippedError(f"cannot be installed: {done.stderr.strip().splitlines()[-1:]}")
+    complete.touch()
+    return str(python)
+
+
+def _peer_rate(folder: Path, command: list[str], steps: int) -> float:
+    """Steps a second as the script itself has timed them: importing and setting up the tool do not count."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=measured_environment(folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_RUN_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise SkippedError(f"not done within {_RUN_SECONDS} s") from None
+    told = done.stdout.split()
+    if done.returncode or not told:
+        raise SkippedError(f"exit code {done.returncode}: {done.stderr.strip()[-200:]}")
+    return steps / float(told[-1])
+
+
+def _make_rate(folder: Path, steps: int) -> float:
+    folder.mkdir(exist_ok=True)
+    names = " ".join(f"s{number}" for number in range(steps))
+    # The semicolon keeps make from starting the command without a shell.
+    (folder / "Makefile").write_text(f".PHONY: all {names}\nall: {names}\n{names}:\n\t@{_COMMAND};\n")
+    begin = time.perf_counter()
+    subprocess.run(["make", "-s", "-r", "-j2"], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+    return steps / (time.perf_counter() - begin)

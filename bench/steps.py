@@ -1,0 +1,120 @@
+"""Steps a second of the local engine, and what the database takes for a run. The engine runs in this process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from functools import partial
+from pathlib import Path
+
+from bench.figure import Bench, Goal, Row
+from bench.measure import in_turns
+from jobctl.core.model import Job, Step, encode
+from jobctl.engines.local import LocalEngine
+from jobctl.executor import Executor
+from jobctl.process import environment
+from jobctl.process.attempt import AttemptFiles
+from jobctl.process.launch import launch
+from jobctl.store.store import NewRun, Store
+
+IN_FLIGHT = 8
+STEPS = 10
+
+
+def parallel(bench: Bench) -> list[Row]:
+    """Runs of 10 steps, 8 in flight, against the same keepers started by a bare loop."""
+    runs = bench.size.of(80, 20, 2)
+    ours, bare = in_turns(
+        bench.size.of(5, 3, 1),
+        partial(engine_rate, bench.folder / "ours", runs, STEPS, IN_FLIGHT),
+        partial(bare_rate, bench.folder / "bare", runs * STEPS, IN_FLIGHT),
+    )
+    what = f"{runs} runs x {STEPS} steps, {IN_FLIGHT} runs in flight"
+    return [Row("parallel", what, "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.85))]
+
+
+def chain(bench: Bench) -> list[Row]:
+    """One run, each step after the one before, against the same loop, one keeper at a time."""
+    steps = bench.size.of(1000, 200, 5)
+    ours, bare = in_turns(
+        bench.size.of(5, 3, 1),
+        partial(engine_rate, bench.folder / "ours", 1, steps, 1),
+        partial(bare_rate, bench.folder / "bare", steps, 1),
+    )
+    return [Row("chain", f"one run of {steps} steps", "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.65))]
+
+
+def database(bench: Bench) -> list[Row]:
+    """By how much the database grows for a run of 10 steps, once it holds some."""
+    folder = _fresh(bench.folder / "database")
+    runs = bench.size.of(500, 100, 10)
+    with Store(str(folder)) as store:
+        _carry_out(store, max(runs // 5, 1), STEPS, IN_FLIGHT, "true", "before")
+        before = _bytes(store, folder)
+        _carry_out(store, runs, STEPS, IN_FLIGHT, "true", "after")
+        grown = (_bytes(store, folder) - before) / runs
+    return [Row("database", f"a run of {STEPS} steps", "bytes", [grown], goal=Goal("value", "<=", 3 * 1024))]
+
+
+def engine_rate(folder: Path, runs: int, steps: int, in_flight: int, command: str = "true") -> float:
+    """Steps a second, from handing in the first run to the end of the last. The store exists before the clock runs."""
+    with Store(str(_fresh(folder))) as store:
+        return runs * steps / _carry_out(store, runs, steps, in_flight, command, "run")
+
+
+def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
+    """Keepers a second when nothing is recorded or decided: what is left when jobctl costs nothing."""
+    cwd = str(_fresh(folder))
+    variables = environment.build(os.environ)
+    started, living = 0, 0
+    begin = time.perf_counter()
+    while started < steps or living:
+        while living < in_flight and started < steps:
+            launch(AttemptFiles(cwd, "step", started), ["/bin/sh", "-c", "true"], variables, cwd=cwd)
+            started += 1
+            living += 1
+        os.waitpid(-1, 0)
+        living -= 1
+    return steps / (time.perf_counter() - begin)
+
+
+def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str, name: str) -> float:
+    """Seconds for so many runs. RuntimeError unless all of them succeeded: a fast failure is no figure."""
+    chain = tuple(Step(f"s{i}", needs=(f"s{i - 1}",) if i else (), command=command) for i in range(steps))
+    job = Job("bench", store.state_dir, chain)
+    kept = encode(job)
+    engine = LocalEngine(store, Executor(store.state_dir, "foreground"))
+    submitted = 0
+    begin = time.perf_counter()
+    while submitted < runs or engine.busy:
+        for _ in range(min(in_flight - len(engine.runs), runs - submitted)):
+            engine.submit(NewRun(f"{name}-{submitted:06d}", job.name, kept), job, {}, env_file={})
+            submitted += 1
+        engine.turn()
+        if engine.trouble is not None:
+            raise engine.trouble
+    seconds = time.perf_counter() - begin
+    engine.close()
+    with sqlite3.connect(os.path.join(store.state_dir, "jobctl.db")) as db:
+        done = db.execute(
+            "SELECT count(*) FROM runs JOIN attempts ON run = id"
+            " WHERE runs.status = 'succeeded' AND attempts.status = 'succeeded' AND name LIKE ? || '-%'",
+            (name,),
+        ).fetchone()[0]
+    db.close()
+    if done != runs * steps:
+        raise RuntimeError(f"{done} of {runs * steps} steps succeeded")
+    return seconds
+
+
+def _bytes(store: Store, folder: Path) -> int:
+    store.checkpoint()
+    return sum(path.stat().st_size for path in folder.glob("jobctl.db*") if not path.name.endswith("-shm"))
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    return folder

@@ -1,0 +1,68 @@
+"""`jobctl daemon`: run schedules, queued runs, retries and recovery until told to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.cli.load import existing
+from jobctl.core import durations
+from jobctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+
+
+def main(
+    settings: Settings,
+    *,
+    once: bool,
+    drain: str | None,
+    max_concurrent_runs: int | None,
+    log_format: str | None,
+    print_unit: bool,
+    user: bool,
+) -> int:
+    """0 when it was told to stop (143 by SIGTERM, 130 by Ctrl-C), or with `once` when all that was due is done."""
+    from jobctl.daemon.systemd import Notifier, unit
+
+    if print_unit:
+        import os
+
+        state_dir = settings.state_dir if user or os.environ.get("JOBCTL_STATE_DIR") else None
+        print(unit(user=user, files=settings.files, state_dir=state_dir), end="")
+        return 0
+    drain_ms = _duration("--drain", drain) if drain is not None else 0
+    if max_concurrent_runs is not None and max_concurrent_runs < 1:
+        raise UsageError("--max-concurrent-runs is below 1", hint="leave it out for a default that fits the machine")
+    import sys
+
+    from jobctl.daemon.journal import Journal
+    from jobctl.daemon.loop import Daemon, default_concurrency
+    from jobctl.settings import state_dir_ready
+    from jobctl.store.store import Store
+
+    style = log_format or ("json" if settings.json else "text")
+    if style not in ("text", "json"):
+        raise UsageError(f"--log-format is {style!r}", hint="one of: text, json")
+    files = existing(settings)
+    with Store(state_dir_ready(settings.state_dir, True)) as store:
+        daemon = Daemon(
+            store,
+            files,
+            max_concurrent_runs=max_concurrent_runs or default_concurrency(),
+            journal=Journal(style, sys.stderr),
+            notifier=Notifier(),
+        )
+        daemon.start()
+        if once:
+            daemon.run_once()
+            return 0
+        number = daemon.run(drain_ms=drain_ms)
+    return 0 if number == 0 else 128 + number
+
+
+def _duration(option: str, text: str) -> int:
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}", hint=f"for example: {option} 30s") from error

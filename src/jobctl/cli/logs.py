@@ -1,0 +1,358 @@
+"""`jobctl logs RUN [STEP]`: what attempts have written. Reading a log of any size is process/logs.py's.
+
+Without --attempt the last attempt of each step is meant, compensations included (as STEP!undo). --tail counts in each
+log for itself. --raw gives the bytes and nothing else; without it secrets are masked as far as they are known here, and
+on a terminal control sequences are spelled out. --json: {"step", "attempt", "line"} for every line, one list of them,
+or with --follow one a line and the run as the last.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from jobctl import clock, views
+from jobctl.cli import output
+from jobctl.cli.status import find
+from jobctl.core.errors import JobctlError, NotFoundError, UsageError
+from jobctl.process import logs
+from jobctl.process.logs import CHUNK, LINE_LIMIT, Follower, LineBuffer, tail_offset
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+from jobctl.text import Cleaner, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.core.history import RunState
+    from jobctl.masking import Masker
+    from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
+
+LOOK_EVERY_MS = 100  # for new output and, by one pragma, for new events
+ALIVE_EVERY_MS = 1_000  # whether the run's executor lives
+
+UNDO = "!undo"
+
+
+class Log:
+    """One attempt's log."""
+
+    __slots__ = ("key", "number", "over", "path")
+
+    def __init__(self, key: str, number: int, path: str, *, over: bool) -> None:
+        self.key = key  # the step, or STEP!undo
+        self.number = number
+        self.path = path
+        self.over = over  # the attempt has ended: nothing follows
+
+    @property
+    def name(self) -> str:
+        """The step, as people are told of it."""
+        step = self.key.removesuffix(UNDO)
+        return step if step == self.key else f"{step} (compensation)"
+
+
+def main(
+    settings: Settings,
+    *,
+    run: str,
+    step: str | None,
+    follow: bool,
+    attempt: int | None,
+    tail: int | None,
+    raw: bool,
+) -> int:
+    """0, whatever the run's status. NotFoundError for a run, step or attempt that there is not."""
+    if raw and settings.json:
+        raise UsageError("--raw is bytes and --json is text", hint="leave one of them out")
+    if tail is not None and tail < 0:
+        raise UsageError("--tail is below 0", hint="give a number of lines: --tail 20")
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+        row = find(settings, store, run, now=clock.now())
+        state = views.history_of(store, row)
+        names = _names(store, row, state)
+        if step is not None and step not in names:
+            from jobctl.core.suggest import did_you_mean
+
+            raise NotFoundError(f"run {row.name} has no step {step!r}", hint=did_you_mean(step, names))
+        wanted = _Wanted(step, attempt)
+        found = wanted.last(wanted.all(store, row, state))
+        if attempt is not None and not found and not (follow and row.finished_at is None):
+            about = f"step {step}" if step else "no step"
+            raise NotFoundError(
+                f"{about} of run {row.name} has {'no' if step else 'an'} attempt {attempt}",
+                hint=f"`jobctl status {row.name}` shows the attempts",
+            )
+        out = _Out(settings, None if raw else _masker(store, row), raw=raw)
+        if follow:
+            _Following(store, row, state, wanted, out, several=step is None and len(names) > 1).run(found, tail)
+            if settings.json:
+                output.print_json_line(views.run_document(store, views.current(store, store.run(row.id))))
+            return 0
+        if not found:
+            output.note(f"{f'step {step}' if step else f'run {row.name}'} has written nothing yet")
+        if settings.json:
+            out.write(b"[")
+        for log in found:
+            if len(found) > 1 and not settings.json:
+                out.title(log)
+            stream = out.json_items(log) if settings.json else _Pieces(out)
+            for chunk in logs.read(log.path) if tail is None else logs.tail(log.path, tail):
+                stream.feed(chunk)
+            stream.feed(b"", final=True)
+        if settings.json:
+            out.write(b"\n]\n")
+    return 0
+
+
+def _names(store: Store, row: RunRow, state: RunState) -> list[str]:
+    steps = json.loads(store.definition(row.definition))["steps"]
+    return [*(step["name"] for step in steps), *(name + UNDO for name in state.undo)]
+
+
+def _masker(store: Store, row: RunRow) -> Masker | None:
+    """What hides the run's secrets; None when it has none, or nobody knows them any more."""
+    from jobctl import masking
+
+    kept = store.definition(row.definition)
+    if masking.MASK not in kept and '"env_file"' not in kept:
+        return None
+    from jobctl.engines.kept import job_of
+
+    try:
+        known = job_of(store, row, strict=False)
+    except JobctlError as error:
+        output.note(f"secrets are not masked here: {error.message}")
+        return None
+    for remark in known.remarks:
+        output.note(f"not all secrets are masked here: {remark}")
+    return masking.masker(known.job, known.env_file)
+
+
+class _Wanted:
+    """Which attempts were asked for."""
+
+    def __init__(self, step: str | None, attempt: int | None) -> None:
+        self._step = step
+        self._attempt = attempt
+
+    def all(self, store: Store, row: RunRow, state: RunState) -> list[Log]:
+        """Every attempt of the step that was named, or of all, that has started so far, in that order."""
+        return [
+            Log(key, number, files.log, over=attempt.finished_at is not None)
+            for key, number, attempt, files in views.attempt_files(store, row, state)
+            if self._step in (None, key) and self._attempt in (None, number)
+        ]
+
+    def last(self, found: list[Log]) -> list[Log]:
+        """The last one of each step."""
+        newest = {log.key: log for log in found}
+        return [log for log in found if newest[log.key] is log]
+
+
+class _Out:
+    """stdout for output of attempts: what all of it has in common."""
+
+    def __init__(self, settings: Settings, masker: Masker | None, *, raw: bool) -> None:
+        self.json = settings.json
+        self.raw = raw
+        self.terminal = sys.stdout.isatty() and not raw
+        self.masker = masker
+        self._line_open = False
+        self._items = 0
+        sys.stdout.flush()
+
+    def write(self, data: bytes) -> None:
+        if data:
+            sys.stdout.buffer.write(data)
+            self._line_open = not data.endswith(b"\n")
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
+
+    def title(self, log: Log) -> None:
+        """A line that says whose output follows. The bytes of --raw stay alone: then it goes to stderr."""
+        title = f"== {log.name}, attempt {log.number} =="
+        if self.raw:
+            output.note(title)
+        else:
+            self.write((b"\n" if self._line_open else b"") + f"{title}\n".encode())
+
+    def masked(self, data: bytes) -> bytes:
+        return self.masker.data(data) if self.masker is not None else data
+
+    def prefixed(self, log: Log) -> _Lines:
+        """Each line behind the name of its step."""
+
+        def emit(line: bytes) -> None:
+            line = self.masked(line)
+            shown = clean(line).encode("utf-8", "backslashreplace") if self.terminal else line
+            self.write(f"{log.name} | ".encode() + shown + b"\n")
+
+        return _Lines(self, emit)
+
+    def json_lines(self, log: Log) -> _Lines:
+        """Each line as a document of its own."""
+        return _Lines(self, lambda line: self.write(self._document(log, line) + b"\n"))
+
+    def json_items(self, log: Log) -> _Lines:
+        """Each line as an item of one list, which may be longer than memory."""
+
+        def emit(line: bytes) -> None:
+            self.write((b",\n" if self._items else b"\n") + self._document(log, line))
+            self._items += 1
+
+        return _Lines(self, emit)
+
+    def _document(self, log: Log, line: bytes) -> bytes:
+        text = self.masked(line).decode("utf-8", "backslashreplace")
+        document = {"step": log.key, "attempt": log.number, "line": text}
+        return json.dumps(document, ensure_ascii=self.terminal).encode()
+
+
+class _Lines:
+    """One attempt's output, line by line. A line of more than 64 KiB counts as several."""
+
+    def __init__(self, out: _Out, emit: Callable[[bytes], None]) -> None:
+        self._out = out
+        self._emit = emit
+        self._buffer = LineBuffer()
+
+    def feed(self, data: bytes, *, final: bool = False) -> None:
+        for line in self._buffer.feed(data):
+            self._emit(line)
+        if final:
+            for line in self._buffer.flush():
+                self._emit(line)
+        self._out.flush()
+
+
+class _Pieces:
+    """One attempt's output as it comes; where secrets have to be found in it, in whole lines."""
+
+    def __init__(self, out: _Out) -> None:
+        self._out = out
+        self._cleaner = Cleaner() if out.terminal else None
+        self._rest = b""
+
+    def feed(self, data: bytes, *, final: bool = False) -> None:
+        if self._out.masker is not None:
+            data = self._rest + data
+            # A line without an end is not held for ever.
+            cut = len(data) if final or len(data) > CHUNK + LINE_LIMIT else data.rfind(b"\n") + 1
+            data, self._rest = self._out.masked(data[:cut]), data[cut:]
+        if self._cleaner is not None:
+            data = self._cleaner.feed(data, final=final).encode("utf-8", "backslashreplace")
+        self._out.write(data)
+        self._out.flush()
+
+
+class _Followed:
+    """A log that is read as it grows."""
+
+    def __init__(self, log: Log, start: int, stream: _Lines | _Pieces) -> None:
+        self.log = log
+        self._stream = stream
+        self._follower = Follower(log.path, start)
+
+    def read(self) -> bool:
+        """Pass on what is new. False when there was nothing."""
+        data = self._follower.read()
+        if data:
+            self._stream.feed(data)
+        return bool(data)
+
+    def finish(self) -> None:
+        """Pass on all there is: nothing follows."""
+        while self.read() and not self._follower.at_end:
+            pass
+        self._stream.feed(b"", final=True)
+
+
+class _Following:
+    """A run's output until the run ends, that of attempts which start meanwhile too."""
+
+    def __init__(
+        self, store: Store, row: RunRow, state: RunState, wanted: _Wanted, out: _Out, *, several: bool
+    ) -> None:
+        self._store = store
+        self._row = row
+        self._state = state
+        self._wanted = wanted
+        self._out = out
+        self._prefixed = several and not out.raw
+        self._known = {(log.key, log.number) for log in wanted.all(store, row, state)}
+        self._titled: set[str] = set()  # steps that some output was shown of
+        self._open: list[_Followed] = []
+
+    def run(self, found: list[Log], tail: int | None) -> None:
+        """Until the run is over, or nobody is at it: then it says so."""
+        for log in found:
+            self._begin(log, tail_offset(log.path, tail) if tail is not None else 0)
+        changes = look_at_alive = -1
+        while True:
+            changed = self._store.changes()
+            if changed != changes:
+                self._learn()
+                changes = changed
+            if sum(followed.read() for followed in self._open):  # every one of them is read
+                continue
+            if self._row.finished_at is not None:
+                break
+            if (mono := clock.monotonic()) >= look_at_alive:
+                look_at_alive = mono + ALIVE_EVERY_MS
+                if reason := self._nobody_at_it():
+                    self._finish_all()
+                    output.note(reason)
+                    return
+            time.sleep(LOOK_EVERY_MS / 1000)
+        self._finish_all()
+
+    def _learn(self) -> None:
+        """Take in what has happened: attempts that started or ended, the end of the run."""
+        row = self._store.run(self._row.id)
+        for event in self._store.events(row.id, after=self._row.seq, upto=row.seq):
+            self._state.apply(event)
+        self._row = row
+        logs = self._wanted.all(self._store, row, self._state)
+        over = {(log.key, log.number) for log in logs if log.over}
+        # What an attempt wrote comes before what the next one of its step writes.
+        for followed in self._open:
+            if (followed.log.key, followed.log.number) in over:
+                followed.finish()
+        self._open = [f for f in self._open if (f.log.key, f.log.number) not in over]
+        for log in logs:
+            if (log.key, log.number) not in self._known:
+                self._known.add((log.key, log.number))
+                self._begin(log, 0)
+
+    def _begin(self, log: Log, start: int) -> None:
+        stream: _Lines | _Pieces
+        if self._out.json:
+            stream = self._out.json_lines(log)
+        else:
+            # Prefixed lines say whose they are; only that a step is tried again has to be said.
+            if log.key in self._titled if self._prefixed else self._titled:
+                self._out.title(log)
+            stream = self._out.prefixed(log) if self._prefixed else _Pieces(self._out)
+        self._titled.add(log.key)
+        followed = _Followed(log, start, stream)
+        if log.over:
+            followed.finish()
+        else:
+            self._open.append(followed)
+
+    def _nobody_at_it(self) -> str:
+        """Why nothing will follow though the run is not over; "" where something may."""
+        row = views.current(self._store, self._row)
+        if row.seq != self._row.seq or row.status == "queued" or views.summary(self._store, row)["executor"]:
+            return ""
+        what = "is paused, and no process has it" if row.status == "paused" else "is interrupted"
+        return f"{row.name} {what}; take it up again with: jobctl resume {row.name}"
+
+    def _finish_all(self) -> None:
+        for followed in self._open:
+            followed.finish()

@@ -1,0 +1,49 @@
+"""How many runs may be under way: in all on this daemon, and in each queue on this store. Starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jobctl.core.model import Queue
+from jobctl.store.store import Store
+
+
+class Capacity:
+    """Counted from the store once a turn (`refresh`), then by what was begun since."""
+
+    def __init__(self, store: Store, executor_id: str, maximum: int) -> None:
+        self._store = store
+        self._executor_id = executor_id
+        self._maximum = maximum
+        self._queues: Mapping[str, Queue] = {}
+        self._here = 0
+        self._in_queue: dict[str, int] = {}
+
+    def set_queues(self, queues: Mapping[str, Queue]) -> None:
+        self._queues = queues
+
+    def refresh(self) -> None:
+        rows = self._store.rows("SELECT queue, executor FROM runs WHERE finished_at IS NULL AND status != 'queued'")
+        self._here = sum(1 for _, executor in rows if executor == self._executor_id)
+        self._in_queue = {}
+        for queue, _ in rows:
+            if queue is not None:
+                self._in_queue[queue] = self._in_queue.get(queue, 0) + 1
+
+    def take_place(self, queue: str | None) -> bool:
+        """Whether one more run may begin; if so it is counted."""
+        if self._here >= self._maximum:
+            return False
+        if queue is not None:
+            limit = self._queues[queue].concurrency if queue in self._queues else None
+            if limit is not None and self._in_queue.get(queue, 0) >= limit:
+                return False
+            self._in_queue[queue] = self._in_queue.get(queue, 0) + 1
+        self._here += 1
+        return True
+
+    def give_back(self, queue: str | None) -> None:
+        """The place was not used after all."""
+        self._here -= 1
+        if queue is not None:
+            self._in_queue[queue] -= 1

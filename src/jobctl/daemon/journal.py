@@ -1,0 +1,42 @@
+"""What the daemon says of itself, on stderr: lines for people, or one JSON object a line. What it did is in the store."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TextIO
+
+from jobctl import clock, text
+
+
+class Journal:
+    def __init__(self, style: str = "text", stream: TextIO | None = None) -> None:
+        """`style`: text | json."""
+        self._json = style == "json"
+        self._stream = stream if stream is not None else sys.stderr
+        self._last: dict[str, str] = {}
+
+    def say(self, message: str, *, level: str = "info", **about: object) -> None:
+        """One thing that happened. `about`: what it concerns (run, job, …)."""
+        now = clock.now()
+        if self._json:
+            line = json.dumps({"at": text.rfc3339(now), "level": level, "message": message, **about}, default=str)
+        else:
+            what = " ".join(f"{key}={value}" for key, value in about.items())
+            line = " ".join(
+                part for part in (text.local_time(now), level.upper() if level != "info" else "", what, message) if part
+            )
+            if self._stream.isatty():
+                line = text.clean(line)
+        try:
+            print(line, file=self._stream, flush=True)
+        except OSError:
+            pass  # nobody reads it; the work goes on
+
+    def say_once(self, key: str, message: str, **about: object) -> None:
+        """A trouble that stays: said when it begins and when its words change, not at every look. "" ends it."""
+        if self._last.get(key, "") == message:
+            return
+        self._last[key] = message
+        if message:
+            self.say(message, level="error", **about)

@@ -1,0 +1,139 @@
+"""Schedules and their fire times in the store: how far each has been dealt with, and what became of what.
+
+A fire time that starts a run is written with that run (store.py, NewRun.schedule), in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from jobctl.store.store import Store
+
+
+class Entry(NamedTuple):
+    """A schedule as the store knows it. `progress`: the newest fire time that has been dealt with."""
+
+    id: int
+    job: str
+    key: str
+    progress: int
+
+
+class Dropped(NamedTuple):
+    """Fire times that got no run, from `first` to `last`, `times` of them. `outcome`: skipped | missed."""
+
+    schedule: int
+    outcome: str
+    first: int
+    last: int
+    times: int
+    reason: str
+
+
+class Pause(NamedTuple):
+    at: int
+    reason: str | None
+    who: str | None
+
+
+def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[str], now: int) -> list[Entry]:
+    """Make the store know the schedules (job, key, file) of `files`. A new one, and one that comes back, starts from
+    now: it never fires for the past. Those of these files that are no longer wanted fire no more."""
+    with store.transaction() as db:
+        marks = ", ".join("?" * len(files))
+        known = {
+            (job, key): (number, active, progress)
+            for number, job, key, active, progress in db.execute("SELECT id, job, key, active, progress FROM schedules")
+        }
+        entries = []
+        for job, key, file in wanted:
+            found = known.get((job, key))
+            if found is None:
+                cursor = db.execute(
+                    "INSERT INTO schedules (job, key, file, active, progress) VALUES (?, ?, ?, 1, ?)",
+                    (job, key, file, now),
+                )
+                assert cursor.lastrowid is not None
+                entries.append(Entry(cursor.lastrowid, job, key, now))
+                continue
+            number, active, progress = found
+            if not active:
+                progress = max(progress, now)
+                db.execute(
+                    "UPDATE schedules SET active = 1, file = ?, progress = ? WHERE id = ?", (file, progress, number)
+                )
+            entries.append(Entry(number, job, key, progress))
+        current = {entry.id for entry in entries}
+        gone = [
+            row[0]
+            for row in db.execute(f"SELECT id FROM schedules WHERE active = 1 AND file IN ({marks})", tuple(files))
+            if row[0] not in current
+        ]
+        db.executemany("UPDATE schedules SET active = 0 WHERE id = ?", [(number,) for number in gone])
+    return entries
+
+
+def drop(store: Store, dropped: Sequence[Dropped]) -> None:
+    """Record fire times that get no run, and that they have been dealt with."""
+    with store.transaction() as db:
+        db.executemany(
+            "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [(d.schedule, d.first, d.outcome, d.times, d.last, d.reason) for d in dropped],
+        )
+        db.executemany(
+            "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
+            [(d.last, d.schedule, d.last) for d in dropped],
+        )
+
+
+def advance(store: Store, progress: Iterable[tuple[int, int]]) -> None:
+    """(schedule, instant): nothing up to then is due any more, and nothing is said of it. For paused schedules."""
+    with store.transaction() as db:
+        db.executemany(
+            "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
+            [(instant, number, instant) for number, instant in progress],
+        )
+
+
+def progress(store: Store) -> dict[int, int]:
+    """schedule -> the newest fire time dealt with, by whichever daemon."""
+    return dict(store.rows("SELECT id, progress FROM schedules WHERE active = 1"))
+
+
+def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Runs of a job that are not over: (begun, queued), each (id, status), oldest first."""
+    rows = store.rows("SELECT id, status FROM runs WHERE finished_at IS NULL AND job = ? ORDER BY id", job)
+    return [row for row in rows if row[1] != "queued"], [row for row in rows if row[1] == "queued"]
+
+
+def pause(store: Store, job: str, *, at: int, reason: str | None, who: str | None) -> None:
+    with store.transaction() as db:
+        db.execute(
+            "INSERT INTO paused_jobs (job, at, reason, who) VALUES (?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
+            (job, at, reason, who),
+        )
+
+
+def unpause(store: Store, job: str, *, now: int) -> bool:
+    """Let the job's schedules fire again, from now on. False when they were not paused."""
+    with store.transaction() as db:
+        was = db.execute("DELETE FROM paused_jobs WHERE job = ?", (job,)).rowcount == 1
+        if was:
+            db.execute("UPDATE schedules SET progress = max(progress, ?) WHERE job = ?", (now, job))
+    return was
+
+
+def paused(store: Store) -> dict[str, Pause]:
+    return {job: Pause(*rest) for job, *rest in store.rows("SELECT job, at, reason, who FROM paused_jobs")}
+
+
+def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, str | None]]:
+    """(job, outcome, how many fire times, the last of them, why) of what got no run since then, newest first."""
+    return store.rows(
+        "SELECT s.job, f.outcome, sum(f.count), max(coalesce(f.last, f.fire_time)), max(f.reason)"
+        " FROM firings f JOIN schedules s ON s.id = f.schedule"
+        " WHERE f.outcome IN ('missed', 'skipped') AND f.fire_time >= ? GROUP BY s.job, f.outcome ORDER BY 4 DESC",
+        since,
+    )

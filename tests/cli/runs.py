@@ -1,0 +1,20 @@
+"""Runs as an engine has them, made of a history: for what is shown of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from jobctl.core.decide import restore
+from jobctl.core.history import Event
+from jobctl.core.model import Job
+from jobctl.engines.commands import RunContext
+from jobctl.engines.local import LiveRun
+
+
+def run_of(job: Job, events: Iterable[Event], folder: Path) -> LiveRun:
+    """The run x-1, recorded as far as its events go. Its attempts' files are expected in `folder`."""
+    state, decider = restore(job, list(events))
+    run = LiveRun(1, "x-1", job, state.events, state, decider)
+    run.context = RunContext(job, run.name, str(folder), "store", str(folder), {}, state)
+    return run
