@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
 
 
 def main() -> int:
-    """0 when every goal that was measured is reached, 1 when one is missed, 2 for a figure that does not exist."""
+    """0 when every goal that was measured is reached, 1 when one is missed or broken, 2 for an unknown figure."""
     asked = _arguments()
     names = asked.figures or list(FIGURES)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobctl-bench"
@@ -41,31 +42,36 @@ def main() -> int:
     machine = report.machine(place)
     print(report.heading(machine, size), file=sys.stderr)
     rows: list[Row] = []
+    broken = False
     try:
         for name in names:
             print(f"measuring {name} …", file=sys.stderr)
             folder = place / name
             folder.mkdir(mode=0o700)
-            found = _measure(name, Bench(folder, size, cache, not asked.no_install))
-            rows += found
+            try:
+                rows += FIGURES[name](Bench(folder, size, cache, not asked.no_install))
+            except SkippedError as reason:
+                rows.append(Row(name, _about(name), skipped=str(reason)))
+            except Exception as error:
+                # A figure that breaks must not cost the others their minutes.
+                traceback.print_exc()
+                rows.append(Row(name, _about(name), skipped=f"broken: {error!r}"))
+                broken = True
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     print(report.table(rows))
     report.write(Path(asked.output), rows, machine, size)
     print(f"written: {asked.output}", file=sys.stderr)
-    return 1 if any(row.ok is False for row in rows) else 0
+    return 1 if broken or any(row.ok is False for row in rows) else 0
 
 
-def _measure(name: str, bench: Bench) -> list[Row]:
-    try:
-        return FIGURES[name](bench)
-    except SkippedError as reason:
-        return [Row(name, (FIGURES[name].__doc__ or "").strip(), skipped=str(reason))]
+def _about(name: str) -> str:
+    return (FIGURES[name].__doc__ or "").strip()
 
 
 def _arguments() -> argparse.Namespace:
-    about = "\n".join(f"  {name:11} {(function.__doc__ or '').strip()}" for name, function in FIGURES.items())
+    about = "\n".join(f"  {name:11} {_about(name)}" for name in FIGURES)
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure jobctl's figures, each beside its reference.",

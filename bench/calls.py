@@ -64,9 +64,7 @@ def logs(bench: Bench) -> list[Row]:
     """`logs --tail 20` of a large log against a small one."""
     folder = bench.folder
     large = bench.size.of(1_000_000_000, 200_000_000, 1_000_000)
-    (folder / "jobs.toml").write_text(
-        "".join(_writer(name, size) for name, size in (("small", 1000), ("large", large)))
-    )
+    (folder / "jobs.toml").write_text(_writer("small", 1000) + _writer("large", large))
     jobctl(folder, "run", "small")
     jobctl(folder, "run", "large", "--quiet")
     of_large, of_small = processes(

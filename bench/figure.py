@@ -1,4 +1,4 @@
-"""What a figure is: numbers measured in turns with those of a reference, a goal, a verdict. Nothing is measured here."""
+"""What a figure is: numbers, those of a reference measured in turns with them, a goal, a verdict. No measuring here."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class Row:
     @property
     def ratios(self) -> list[float]:
         """Of each pair: what disturbs a machine for a second or two disturbs both."""
-        return (
-            [ours / theirs for ours, theirs in zip(self.measured, self.compared, strict=True)] if self.compared else []
-        )
+        if not self.compared:
+            return []
+        return [ours / theirs for ours, theirs in zip(self.measured, self.compared, strict=True)]
 
     @property
     def ratio(self) -> float | None:

@@ -93,7 +93,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _verdict(row: Row) -> str:
     if row.skipped:
-        return f"skipped: {row.skipped}"
+        return f"not measured: {row.skipped}"
     return {True: "ok", False: "MISSED", None: ""}[row.ok]
 
 

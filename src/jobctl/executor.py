@@ -9,14 +9,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 
 
 class Executor:
     """This process as an executor: alive for as long as the object is open and the process lives."""
 
     def __init__(self, state_dir: str, kind: str) -> None:
-        self.id = secrets.token_hex(4)
+        self.id = os.urandom(4).hex()
         self.kind = kind
         self.pid = os.getpid()
         self._base = _base(state_dir, self.id)

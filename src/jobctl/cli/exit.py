@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from jobctl.core.errors import JobctlError, Problem
 
+# A run's end as the exit code of whatever waited for it.
+EXIT_CODES = {"succeeded": 0, "failed": 1, "timed_out": 124, "canceled": 130, "terminated": 137}
+STILL_RUNNING = 75
+
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what the shell would see of a program that SIGPIPE ended
 

@@ -11,6 +11,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jobctl.cli.exit import EXIT_CODES
 from jobctl.core.errors import JobctlError
 from jobctl.core.history import Event, EventType
 from jobctl.engines.local import LiveRun, LocalEngine
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from jobctl.settings import Settings
 
-EXIT_CODES = {"succeeded": 0, "failed": 1, "timed_out": 124, "canceled": 130, "terminated": 137}
-STILL_RUNNING = 75
 TICK_MS = 100
 
 

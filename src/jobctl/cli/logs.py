@@ -163,6 +163,7 @@ class _Out:
         self.masker = masker
         self._line_open = False
         self._items = 0
+        self._encode = json.JSONEncoder(ensure_ascii=self.terminal).encode
         sys.stdout.flush()
 
     def write(self, data: bytes) -> None:
@@ -210,7 +211,7 @@ class _Out:
     def _document(self, log: Log, line: bytes) -> bytes:
         text = self.masked(line).decode("utf-8", "backslashreplace")
         document = {"step": log.key, "attempt": log.number, "line": text}
-        return json.dumps(document, ensure_ascii=self.terminal).encode()
+        return self._encode(document).encode()
 
 
 class _Lines:

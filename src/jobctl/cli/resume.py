@@ -12,6 +12,7 @@ from jobctl.definitions import env_file_of
 from jobctl.engines import requests
 from jobctl.engines.kept import job_of
 from jobctl.engines.local import check_supported
+from jobctl.engines.submit import need_daemon, poke_daemons
 from jobctl.masking import redact
 from jobctl.store.store import Store
 
@@ -25,10 +26,7 @@ def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, 
     with Store(settings.state_dir, create=False) as store:
         row = store.find(run)
         if detach:
-            raise JobctlError(
-                "there is no daemon here that could go on with the run",
-                hint=f"resume it in the foreground: jobctl resume {row.name}",
-            )
+            need_daemon(store, f"resume it in the foreground: jobctl resume {row.name}")
         held = requests.is_held(store, row)
         if row.finished_at is None and (from_step is not None or updated):
             raise UsageError(
@@ -45,12 +43,17 @@ def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, 
         check_supported(job)
         if row.finished_at is not None:
             text = encode(redact(job)) if updated else None
-            requests.reopen(store, row, job, definition=text, from_step=from_step, by=user())
+            requests.reopen(store, row, job, definition=text, from_step=from_step, by=user(), queued=detach)
         elif row.status == "paused":
             requests.unpause(store, row, by=user())
             if held:
                 output.note(f"{row.name} goes on where it runs")
                 return 0
+
+        if detach:
+            poke_daemons(store)
+            output.say(row.name)
+            return 0
 
         def begin(engine: LocalEngine) -> LiveRun:
             live = engine.take(row.id, job, env_file=env_file)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock
 from jobctl.cli import load
-from jobctl.core.errors import JobctlError, UsageError
+from jobctl.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from jobctl.core.model import Job
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.settings import Settings
 
@@ -25,10 +26,7 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
     definition = load.find_job(load.load(settings), job)
     given = _given(params)
     if wait is not None or detach:
-        raise JobctlError(
-            "there is no daemon here that could go on with the run",
-            hint=f"run it in the foreground: jobctl run {job}",
-        )
+        return _hand_over(settings, definition, given, wait if not detach else None)
     check_supported(definition)
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import NewRun, Store, new_name
@@ -46,6 +44,27 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
 
     with Store(state_dir_ready(settings.state_dir, True)) as store:
         return drive(settings, store, begin)
+
+
+def _hand_over(settings: Settings, job: Job, given: dict[str, str], wait: str | None) -> int:
+    """Queue the run for the daemon and print its id; with `wait` not before it is over, or that long has passed."""
+    from jobctl.cli import output
+    from jobctl.cli.wait import until
+    from jobctl.engines.submit import enqueue, need_daemon
+    from jobctl.settings import state_dir_ready
+    from jobctl.store.store import Store
+    from jobctl.views import run_document
+
+    with Store(state_dir_ready(settings.state_dir, True)) as store:
+        need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
+        row = store.find(enqueue(store, job, given, trigger="manual"))
+        if wait is not None:
+            return until(settings, store, [row], wait)
+        if settings.json:
+            output.print_json(run_document(store, row))
+        else:
+            output.say(row.name)
+    return 0
 
 
 def _given(params: list[str]) -> dict[str, str]:

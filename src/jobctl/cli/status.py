@@ -63,7 +63,7 @@ def find(settings: Settings, store: Store, target: str, *, now: int) -> RunRow:
 
 def exit_code(status: str) -> int:
     """A run's status as the exit code that `run`, `wait` and `status --exit-status` end with."""
-    from jobctl.cli.foreground import EXIT_CODES, STILL_RUNNING
+    from jobctl.cli.exit import EXIT_CODES, STILL_RUNNING
 
     return EXIT_CODES.get(status, STILL_RUNNING)
 

@@ -23,17 +23,27 @@ ALIVE_EVERY_MS = 1_000  # whether the runs' executors live: a lock each
 
 def main(settings: Settings, *, runs: list[str], timeout: str | None) -> int:
     """The exit code of the runs: the first, in the order given, that is not 0; 75 when `timeout` passed before."""
-    deadline = clock.monotonic() + span(timeout, "--timeout") if timeout is not None else None
+    if timeout is not None:
+        span(timeout, "--timeout")
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
-        found = [find(settings, store, name, now=clock.now()) for name in runs]
-        rows = {row.id: row for row in found}
-        in_time = _wait(settings, store, rows, deadline)
-        if settings.json:
-            documents = [views.run_document(store, row) for row in rows.values()]
-            output.print_json(documents[0] if len(documents) == 1 else documents)
+        return until(settings, store, [find(settings, store, name, now=clock.now()) for name in runs], timeout)
+
+
+def until(settings: Settings, store: Store, found: list[RunRow], timeout: str | None) -> int:
+    """Wait for these runs and tell of each end; the exit code as above. What is not over by then is named on stdout."""
+    deadline = clock.monotonic() + span(timeout, "--wait") if timeout is not None else None
+    rows = {row.id: row for row in found}
+    in_time = _wait(settings, store, rows, deadline)
+    if settings.json:
+        documents = [views.run_document(store, row) for row in rows.values()]
+        output.print_json(documents[0] if len(documents) == 1 else documents)
     if not in_time:
         waiting = ", ".join(row.name for row in rows.values() if row.finished_at is None)
         output.note(f"{timeout} have passed, not over: {waiting}")
+        if not settings.json:
+            for row in rows.values():
+                if row.finished_at is None:
+                    output.say(row.name)
         return exit_code("running")
     codes = [exit_code(row.status) for row in rows.values()]
     return next((code for code in codes if code), 0)

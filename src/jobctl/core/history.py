@@ -27,7 +27,7 @@ class EventType(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"  # reason, by
     TERMINATE_REQUESTED = "terminate_requested"  # reason, by
     RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
-    RUN_REOPENED = "run_reopened"  # redo: the steps that start again; definition when it changed; by
+    RUN_REOPENED = "run_reopened"  # redo: the steps that start again; by; updated: another definition; queued
     RUN_ENDED = "run_ended"  # status, reason
 
 
@@ -272,6 +272,8 @@ class RunState:
         elif kind is EventType.RUN_REOPENED:
             self.finished_at = self.reason = self.stopped = None
             self.try_started_at = event.at
+            if event.data.get("queued"):
+                self.status = _Q
             for name in event.data["redo"]:
                 if name in self.steps:
                     self.steps[name].reset()

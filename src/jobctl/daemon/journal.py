@@ -1,4 +1,4 @@
-"""What the daemon says of itself, on stderr: lines for people, or one JSON object a line. What it did is in the store."""
+"""What the daemon says of itself on stderr: lines for people, or one JSON object a line."""
 
 from __future__ import annotations
 

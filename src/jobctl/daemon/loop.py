@@ -143,7 +143,7 @@ class Daemon:
             self._housekeeping()
         if self._rescue:
             self._rescue = False
-            for name, what in rescuer.once(self._store, self._engine):
+            for name, what in rescuer.once(self._store, self._engine, now):
                 self._journal.say_once(f"rescue {name}", what, run=name)
         if self._dispatch and not self._engine.draining:
             self._dispatch = False

@@ -16,11 +16,20 @@ from jobctl.views import attempt_files, history_of
 POISON = 10
 
 
-def once(store: Store, engine: LocalEngine) -> list[tuple[str, str]]:
+# A run that was reopened or unpaused has no executor until whoever did that takes it, in milliseconds.
+_LEFT_ALONE_MS = 3_000
+
+
+def once(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
     """Take over what has lost its executor. Returns (run, what became of it), for the daemon's log."""
     found = []
     for row in store.alive():
-        if row.id in engine.runs or row.executor is None or executor.alive(store.state_dir, row.executor):
+        if row.id in engine.runs or row.status == "queued":
+            continue
+        if row.executor is None:
+            if store.events(row.id, after=row.seq - 1)[0].at > now - _LEFT_ALONE_MS:
+                continue
+        elif executor.alive(store.state_dir, row.executor):
             continue
         try:
             if _is_poison(store, row):

@@ -8,14 +8,15 @@ from typing import Any
 from jobctl import clock
 from jobctl.core import parameters
 from jobctl.core.errors import JobctlError
-from jobctl.core.history import Event, EventType, RunState
+from jobctl.core.history import Event, EventType
 from jobctl.core.model import Job, encode
 from jobctl.daemon.capacity import Capacity
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LocalEngine, check_supported, created
+from jobctl.engines.submit import record
 from jobctl.masking import redact
-from jobctl.store.store import Batch, NewRun, Store, new_name
+from jobctl.store.store import NewRun, Store, new_name
 
 
 class Starter:
@@ -54,19 +55,13 @@ class Starter:
             env_file = env_file_of(job)
         except JobctlError as error:
             failed = Event(EventType.RUN_ENDED, now, data={"status": "failed", "reason": error.message})
-            self._record(new, [created(new, given or {}, now), failed])
+            record(self._store, new, [created(new, given or {}, now), failed])
             return True
         if hold or not self._capacity.take_place(job.queue):
-            self._record(new, [created(new, params, now)])
+            record(self._store, new, [created(new, params, now)])
             return False
         self._engine.submit(new, job, params, env_file=env_file)
         return True
-
-    def _record(self, new: NewRun, events: list[Event]) -> None:
-        state = RunState()
-        for event in events:
-            state.apply(event)
-        self._store.append([Batch(0, 0, events, state, executor=None, new=new)])
 
     def _text(self, job: Job) -> str:
         found = self._texts.get(id(job))

@@ -31,6 +31,8 @@ from jobctl.store.store import Batch, NewRun, Store
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
 LOG_CHECK_MS = 1_000  # log_limit holds within about this time
 RETRY_STORE_MS = 1_000  # between two tries to write what could not be written
+YOUNG_MS = 1_000  # an attempt that is stopped younger than this is asked twice
+ASK_AGAIN_MS = 200
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
 
 UNDO = "!undo"  # no step's name has a `!`
@@ -639,8 +641,15 @@ class LocalEngine:
             _signal(attempt, number)
             launch.signal_members(attempt.token, number, outside=attempt.pid)
         attempt.kind_of_stop = kind
+        if clock.now() - attempt.started_at < YOUNG_MS:
+            # Between the keeper's last look and the command's first instruction nobody heard it.
+            self._at(clock.monotonic() + ASK_AGAIN_MS, self._ask_again, attempt)
         attempt.kill_at = clock.monotonic() + attempt.run.job.kill_grace
         self._at(attempt.kill_at, self._grace_over, attempt)
+
+    def _ask_again(self, attempt: LiveAttempt) -> None:
+        if attempt.run.attempts.get(attempt.key) is attempt:
+            _signal(attempt, signal.SIGTERM)
 
     def _grace_over(self, attempt: LiveAttempt) -> None:
         if attempt.run.attempts.get(attempt.key) is attempt:

@@ -6,6 +6,7 @@ Other processes never talk to an executor directly: they append an event and pok
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from jobctl import clock, executor
 from jobctl.core.decide import to_redo
@@ -47,11 +48,21 @@ def unpause(store: Store, row: RunRow, *, by: str) -> RunRow:
     return _append(store, row, make)
 
 
-def reopen(store: Store, row: RunRow, job: Job, *, definition: str | None, from_step: str | None, by: str) -> RunRow:
+def reopen(
+    store: Store,
+    row: RunRow,
+    job: Job,
+    *,
+    definition: str | None,
+    from_step: str | None,
+    by: str,
+    queued: bool = False,
+) -> RunRow:
     """Start a new try of a run that is over. Finished steps keep their results, `from_step` and what needs it do not.
 
     `job` is the definition it goes on with; `definition` its canonical text where it is another than before.
-    NotFoundError for an unknown step; JobctlError when there is nothing to resume or only `from_step` makes sense.
+    `queued`: for a daemon, not for the caller. NotFoundError for an unknown step; JobctlError when there is nothing to
+    resume, or only `from_step` makes sense.
     """
     names = [step.name for step in job.steps]
     if from_step is not None and from_step not in names:
@@ -72,7 +83,11 @@ def reopen(store: Store, row: RunRow, job: Job, *, definition: str | None, from_
                 hint=f"jobctl resume {now.name} --from {names[0]}, or a new run: jobctl run {now.job}",
             )
         redo = to_redo(job, state, from_step)
-        data = {"redo": redo, "by": by} if definition is None else {"redo": redo, "by": by, "updated": True}
+        data: dict[str, Any] = {"redo": redo, "by": by}
+        if definition is not None:
+            data["updated"] = True
+        if queued:
+            data["queued"] = True
         return Event(EventType.RUN_REOPENED, clock.now(), data=data), definition
 
     return _append(store, row, make)

@@ -18,9 +18,10 @@ from jobctl.process.attempt import AttemptFiles, read_state
 # The state file is the keeper's stderr: made exclusively (`set -C`), so that of two keepers for one attempt the second
 # goes away; and where the shell itself says by which signal the command died, which an exit status alone does not
 # tell (in a subshell, or dash says it into the command's stderr). `exec`, or `echo` would be the shell's own. The
-# traps do nothing but keep the keeper alive when its group is asked to end; the command gets the defaults back.
+# traps keep the keeper alive when its group is asked to end - before there is a command, too, which then is not
+# started; the command gets the defaults back.
 #
-# A keeper that cannot write its pid (no room on the disk) starts nothing. It has no variables of its own, which might
+# A keeper that cannot write its pid (no room on the disk) starts nothing. It has no variables of its own that might
 # be the command's, and does not tell it where jobctl was started.
 #
 # What it cannot tell: dash has no words for SIGINT and SIGPIPE, they stay exit codes 130 and 141.
@@ -28,7 +29,8 @@ KEEPER = """\
 set -C
 command exec 2>"$1" || exit 75
 set +C
-trap : HUP INT QUIT TERM USR1 USR2 ALRM
+trap JOBCTL_ASKED=1 HUP INT QUIT TERM
+trap : USR1 USR2 ALRM
 echo $$ >&2 || { rm -f -- "$1"; exit 75; }
 umask "$5"
 cd -- "$2" 2>&1 || { echo nofolder >&2; exit; }
@@ -38,6 +40,7 @@ if [ -n "$3" ]; then
   echo run >&2
 fi
 shift 5
+[ -z "$JOBCTL_ASKED" ] || { echo "exit 143" >&2; exit; }
 (exec "$@") 2>&1
 echo "exit $?" >&2
 """

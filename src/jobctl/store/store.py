@@ -510,7 +510,12 @@ class Store:
 
     def quick_check(self) -> list[str]:
         """What SQLite finds wrong with the file: nothing, for a sound one."""
-        found = [str(row[0]) for row in self.rows("PRAGMA quick_check(10)")]
+        try:
+            found = [str(row[0]) for row in self.rows("PRAGMA quick_check(10)")]
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:  # so damaged that the check gives up
+            return [error.message]
         return [] if found == ["ok"] else found
 
     def row(self, sql: str, *values: Any) -> Any:

@@ -1,0 +1,72 @@
+"""Events as rows and back, and rows that no jobctl of today has written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobctl.core.history import Event, EventType
+from jobctl.store import codec
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_every_type_of_event_can_be_stored(kind: EventType) -> None:
+    event = Event(kind, 17, "dump", 3, {"a": [1, {"b": None}], "ü": "é"})
+    assert codec.from_row(codec.to_row(event)) == event
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(EventType.RUN_UNPAUSED, 0),
+        Event(EventType.STEP_ENDED, 1, "dump", 0, {"status": "skipped"}),
+        Event(EventType.RUN_CREATED, 1, data={"params": {"bytes of the command line": "\udcff\udc80"}}),
+        Event(EventType.RUN_CREATED, 1, data={"params": {"quote": "a\n\"'\\ \u2028"}}),
+    ],
+)
+def test_an_event_comes_back_as_it_went(event: Event) -> None:
+    row = codec.to_row(event)
+    for value in row:
+        if isinstance(value, str):
+            value.encode()
+    assert codec.from_row(row) == event
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (1, 99, None, None, None),
+        (1, None, None, None, None),
+        (1, "run", None, None, None),
+        ("noon", 1, None, None, None),
+        (1, 3, 5, 1, None),
+        (1, 3, "dump", "one", None),
+        (1, 1, None, None, "{"),
+        (1, 1, None, None, "[1]"),
+        (1, 1, None, None, "5"),
+        (1, 1, None, None, b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_row_is_a_value_error_and_nothing_else(row: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        codec.from_row(row)
+
+
+def test_a_number_that_has_stood_in_a_database_keeps_its_meaning() -> None:
+    assert {code: str(kind) for kind, code in codec._CODES.items()} == {
+        1: "run_created",
+        2: "run_taken",
+        3: "attempt_started",
+        4: "attempt_ended",
+        5: "step_ended",
+        6: "undo_started",
+        7: "undo_ended",
+        8: "run_paused",
+        9: "run_unpaused",
+        10: "cancel_requested",
+        11: "terminate_requested",
+        12: "run_timed_out",
+        13: "run_reopened",
+        14: "run_ended",
+    }

@@ -1,0 +1,170 @@
+"""The benchmarks: each figure's code runs, in a tiny size, and gives numbers that can be. Speed is not asked for."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each row must hold: its beginning, its unit, and the least and the most that its value can be anywhere.
+EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
+    "parallel": [("2 runs x 10 steps", "steps/s", 1, 50_000)],
+    "chain": [("one run of 5 steps", "steps/s", 1, 20_000)],
+    "startup": [
+        ("jobctl --version", "ms", 1, 60_000),
+        ("jobctl --help", "ms", 1, 60_000),
+        ("jobctl status", "ms", 1, 60_000),
+        ("jobctl status, with a cron schedule", "ms", 1, 60_000),
+        ("jobctl run, one step", "ms", 1, 60_000),
+    ],
+    "memory": [("jobctl run", "MiB", 5, 500)],
+    "heartbeats": [("500 of a shell loop", "ms", 0.1, 60_000), ("events that 500 add", "rows", 0, 0)],
+    "logs": [("logs --tail 20 of 1 MB", "ms", 1, 60_000), ("logs --tail 20 of 1 MB, peak RSS", "MiB", 5, 500)],
+    "validate": [("100 jobs", "s", 0.001, 60), ("each of 100 jobs", "ms", 0.0001, 1000)],
+    "database": [("a run of 10 steps", "bytes", 500, 20_000)],
+}
+
+
+def measured(tmp_path: Path, *args: str, **variables: str) -> tuple[subprocess.CompletedProcess[str], list[Any]]:
+    """A call of the command, and the rows it wrote."""
+    output = tmp_path / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--size", "tiny", "--dir", str(tmp_path), "--output", str(output), *args],
+        cwd=ROOT,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done, json.loads(output.read_text())["rows"] if output.exists() else []
+
+
+@pytest.mark.parametrize("figure", EXPECTED)
+def test_each_figure_gives_plausible_numbers(figure: str, tmp_path: Path) -> None:
+    done, rows = measured(tmp_path, figure)
+    assert done.returncode in (0, 1), done.stderr
+    assert [row["skipped"] for row in rows] == [None] * len(rows)
+    assert [row["figure"] for row in rows] == [figure] * len(EXPECTED[figure])
+    for row, (what, unit, least, most) in zip(rows, EXPECTED[figure], strict=True):
+        assert row["what"].startswith(what)
+        assert row["unit"] == unit
+        assert least <= row["value"] <= most, row
+        if row["reference"]:
+            assert row["ratio"] == pytest.approx(row["value"] / row["reference_value"])  # of one pair
+        assert row["what"] in done.stdout, "the table shows what the JSON holds"
+    assert list(tmp_path.glob("work-*")) == [], "nothing is left behind"
+
+
+def test_other_tools_that_are_not_there_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    make = tmp_path / "make"
+    # Without the real one the figure must work too: this one does its work in no time.
+    make.write_text("#!/bin/sh\nexit 0\n")
+    make.chmod(0o755)
+    done, rows = measured(tmp_path, "others", "--no-install", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode in (0, 1), done.stderr
+    by_name = {row["reference"]: row for row in rows}
+    assert by_name.pop("make -j2, through sh")["value"] > 0
+    assert {name: row["skipped"] for name, row in by_name.items()} == {
+        "DBOS on SQLite": "not installed",
+        "Huey, fsync": "not installed",
+        "APScheduler": "not installed",
+        "doit -n 2": "not installed",
+    }
+
+
+def test_a_figure_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path) -> None:
+    done, rows = measured(tmp_path, "chian")
+    assert done.returncode == 2
+    assert rows == []
+    assert re.search("no figure 'chian'; there are: parallel, chain, others", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("measured", "compared", "goal", "ratio", "ok"),
+    [
+        # A pair in which a disturbance hit one of the two does not decide.
+        ([90, 95, 20], [100, 100, 100], ("ratio", ">=", 0.85), 0.9, True),
+        # One that hit both of a pair is none.
+        ([90, 9, 90], [100, 10, 100], ("ratio", ">=", 0.85), 0.9, True),
+        ([80, 80, 90], [100, 100, 100], ("ratio", ">=", 0.85), 0.8, False),
+        ([20, 30, 22], [10, 10, 10], ("ratio", "<=", 2), 2.2, False),
+        ([20, 30, 20], [10, 10, 10], ("ratio", "<=", 2), 2.0, True),
+        ([4.9], [], ("value", "<=", 5), None, True),
+        ([5.1], [], ("value", "<=", 5), None, False),
+        ([5.1], [1], None, 5.1, None),
+        ([], [], ("value", "<=", 5), None, None),
+    ],
+)
+def test_the_verdict_is_that_of_the_median_pair(
+    measured: list[float],
+    compared: list[float],
+    goal: tuple[str, str, float] | None,
+    ratio: float | None,
+    ok: bool | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    figure = importlib.import_module("bench.figure")
+    row = figure.Row("x", "y", "ms", measured, "z", compared, figure.Goal(*goal) if goal else None)
+    assert row.ratio == (None if ratio is None else pytest.approx(ratio))
+    assert row.ok is ok
+
+
+def test_candidates_take_turns_and_every_other_round_goes_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    measure = importlib.import_module("bench.measure")
+    order: list[str] = []
+
+    def candidate(name: str) -> Any:
+        def measure_it() -> float:
+            order.append(name)
+            return len(order)
+
+        return measure_it
+
+    found = measure.in_turns(3, candidate("a"), candidate("b"))
+    assert "".join(order) == "abbaab"
+    assert found == [[1, 4, 5], [2, 3, 6]]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["/bin/sh", "-c", "echo that is wrong >&2; exit 3"], "exit code 3: that is wrong"),
+        (["/bin/sh", "-c", "kill -9 $$"], "exit code -9"),
+    ],
+)
+def test_a_process_that_fails_is_no_measurement(
+    command: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    measure = importlib.import_module("bench.measure")
+    figure = importlib.import_module("bench.figure")
+    with pytest.raises(figure.SkippedError, match=says):
+        measure.processes([["/bin/true"], command], 1, folder=tmp_path, environment={})
+
+
+def test_what_is_measured_keeps_its_bytecode_and_sees_nobodys_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    measure = importlib.import_module("bench.measure")
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "JOBCTL_DEBUG", "JOBCTL_FILE", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, "1")
+    found = measure.measured_environment(tmp_path)
+    ours = {key: value for key, value in found.items() if key.startswith(("PYTHON", "JOBCTL_", "XDG_"))}
+    assert ours == {
+        "JOBCTL_STATE_DIR": f"{tmp_path}/state",
+        "JOBCTL_FILE": f"{tmp_path}/jobs.toml",
+        "XDG_CONFIG_HOME": f"{tmp_path}/config",
+    }
+    assert found["PATH"] == os.environ["PATH"]
