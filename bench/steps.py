@@ -60,7 +60,7 @@ def database(bench: Bench) -> list[Row]:
     return [Row("database", f"a run of {STEPS} steps", "bytes", [grown], goal=Goal("value", "<=", 3 * 1024))]
 
 
-def engine_rate(folder: Path, runs: int, steps: int, in_flight: int, command: str = "true") -> float:
+def engine_rate(folder: Path, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...] = "true") -> float:
     """Steps a second, from handing in the first run to the end of the last. The store exists before the clock runs."""
     with Store(str(_fresh(folder))) as store:
         return runs * steps / _carry_out(store, runs, steps, in_flight, command, "run")
@@ -82,7 +82,7 @@ def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
     return steps / (time.perf_counter() - begin)
 
 
-def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str, name: str) -> float:
+def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...], name: str) -> float:
     """Seconds for so many runs. RuntimeError unless all of them succeeded: a fast failure is no figure."""
     chain = tuple(Step(f"s{i}", needs=(f"s{i - 1}",) if i else (), command=command) for i in range(steps))
     job = Job("bench", store.state_dir, chain)

@@ -25,7 +25,8 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
     StoreError when its history cannot be read.
     """
     state = history_of(store, row)
-    steps = json.loads(store.definition(row.definition))["steps"]
+    definition = json.loads(store.definition(row.definition))
+    steps = definition["steps"]
     folder = run_folder(store, row.name)
     holder = _holder(store, row, executors)
     documents = [_step(step["name"], state, folder) for step in steps]
@@ -41,7 +42,9 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
         "finished_at": _time(row.finished_at),
         "params": state.params,
         "reason": row.reason,
-        "waiting_for": _waiting_for(row, state, holder),
+        "waiting_for": _queued_for(store, row, definition)
+        if row.status == "queued"
+        else _waiting_for(row, state, holder),
         "executor": holder,
         "steps": documents,
     }
@@ -185,6 +188,51 @@ def _holder(store: Store, row: RunRow, known: Mapping[str, tuple[int, str, int]]
         return None
     found = (known if known is not None else store.executors()).get(row.executor)
     return {"id": row.executor, "pid": found[0], "kind": found[1]} if found else None
+
+
+def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:
+    """What a run that nobody has begun waits for: the runs before it, a place, or a daemon."""
+    if row.trigger in ("schedule", "backfill") and definition.get("overlap") != "allow_all":
+        other = store.row(
+            "SELECT name FROM runs WHERE finished_at IS NULL AND job = ? AND id < ? ORDER BY id LIMIT 1",
+            row.job,
+            row.id,
+        )
+        if other is not None:
+            return {"kind": "overlap", "name": other[0], "until": None}
+    if any(kind == "daemon" for _, kind, _ in executors(store).values()):
+        return {"kind": "queue", "name": row.queue, "until": None}
+    return {"kind": "executor", "name": None, "until": None}
+
+
+def daemons(store: Store) -> list[Document]:
+    """The daemons that live on this store, oldest first."""
+    living = sorted(executors(store).items(), key=lambda item: item[1][2])
+    return [
+        {"id": name, "pid": pid, "started_at": rfc3339(started)}
+        for name, (pid, kind, started) in living
+        if kind == "daemon"
+    ]
+
+
+def paused(store: Store) -> list[Document]:
+    """Jobs whose schedules are paused."""
+    from jobctl.store import firings
+
+    return [
+        {"job": job, "at": rfc3339(pause.at), "reason": pause.reason, "by": pause.who}
+        for job, pause in firings.paused(store).items()
+    ]
+
+
+def dropped(store: Store, since: int) -> list[Document]:
+    """What schedules fired without a run since then: by job and outcome, newest first."""
+    from jobctl.store.firings import lately_dropped
+
+    return [
+        {"job": job, "outcome": outcome, "count": count, "last": rfc3339(last), "reason": reason}
+        for job, outcome, count, last, reason in lately_dropped(store, since)
+    ]
 
 
 def _waiting_for(row: RunRow, state: RunState, holder: Document | None) -> Document | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from jobctl.store.store import RunRow
     from jobctl.views import Document
 
+_DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
+
 _LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
 
 
@@ -86,6 +88,8 @@ def _overview(settings: Settings, *, now: int) -> int:
         return 0
     with store:
         living = store.executors()
+        daemons = views.daemons(store)
+        dropped = views.dropped(store, now - _DROPPED_SINCE)
         alive = [row for row in (views.current(store, row) for row in store.alive()) if row.finished_at is None]
         names = {**defined, **dict.fromkeys(store.jobs())}
         last = {name: views.current(store, row) for name in names if (row := store.latest(name)) is not None}
@@ -94,10 +98,16 @@ def _overview(settings: Settings, *, now: int) -> int:
                 _job(name, views.summary(store, last[name], living) if name in last else None, defined)
                 for name in {**defined, **last}
             ]
-            output.print_json(_document([views.summary(store, row, living) for row in alive], jobs, problems))
+            runs = [views.summary(store, row, living) for row in alive]
+            output.print_json(
+                _document(runs, jobs, problems, daemons=daemons, dropped=dropped, paused=views.paused(store))
+            )
             return 0
         fires = any(job.next_fire is not None for job in defined.values())
-        output.say("no daemon runs here" + (": schedules do not start runs by themselves" if fires else ""))
+        if not daemons:
+            output.say("no daemon runs here" + (": schedules do not start runs by themselves" if fires else ""))
+        for daemon in daemons:
+            output.say(f"a daemon runs (pid {daemon['pid']}), started {past(_ms(daemon['started_at']), now)}")
         rows = []
         for row in alive:
             try:
@@ -111,13 +121,35 @@ def _overview(settings: Settings, *, now: int) -> int:
             print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
         standings = {name: _standing_of(store, row, living) for name, row in last.items()}
         _say_jobs(settings, defined, {name: (row, standings[name]) for name, row in last.items()}, now)
+        for gone in dropped:
+            times = "fire time was" if gone["count"] == 1 else "fire times were"
+            when = past(_ms(gone["last"]), now)
+            output.say(f"{gone['job']}: {gone['count']} {times} {gone['outcome']}, the last {when}: {gone['reason']}")
+        for pause in views.paused(store):
+            why = f": {pause['reason']}" if pause["reason"] else ""
+            output.say(f"{pause['job']}: its schedules are paused{why}; jobctl schedule resume {pause['job']}")
         _say_problems(problems)
     return 0
 
 
-def _document(runs: list[Document], jobs: list[Document], problems: list[Problem]) -> Document:
-    found = [output.problem_document(problem) for problem in problems]
-    return {"daemon": None, "runs": runs, "jobs": jobs, "problems": found}
+def _document(
+    runs: list[Document],
+    jobs: list[Document],
+    problems: list[Problem],
+    *,
+    daemons: Sequence[Document] = (),
+    dropped: Sequence[Document] = (),
+    paused: Sequence[Document] = (),
+) -> Document:
+    return {
+        "daemon": daemons[0] if daemons else None,
+        "daemons": daemons,
+        "runs": runs,
+        "jobs": jobs,
+        "dropped": dropped,
+        "paused": paused,
+        "problems": [output.problem_document(problem) for problem in problems],
+    }
 
 
 def _job(name: str, last: Document | None, defined: Mapping[str, Outline]) -> Document:
@@ -187,6 +219,10 @@ def waits_for(document: Document, now: int) -> str:
         if document["interrupted"]:
             return f"somebody to take it up: the process that ran it is gone. {resume}"
         return f"a process to take it up, and no daemon runs here: {resume}"
+    if waiting["kind"] == "overlap":
+        return f"{waiting['name']} to end, which is another run of its job"
+    if waiting["kind"] == "queue":
+        return f"a place in the queue {waiting['name']}" if waiting["name"] else "a place among the daemon's runs"
     step = next(step for step in document["steps"] if step["name"] == waiting["name"])
     return f"attempt {step['attempt'] + 1} of step {step['name']}, {text.in_(_ms(waiting['until']), now)}"
 

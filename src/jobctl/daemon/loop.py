@@ -144,7 +144,10 @@ class Daemon:
         if self._rescue:
             self._rescue = False
             for name, what in rescuer.once(self._store, self._engine, now):
-                self._journal.say_once(f"rescue {name}", what, run=name)
+                if what == rescuer.TAKEN_OVER:
+                    self._journal.say(what, run=name)
+                else:
+                    self._journal.say_once(f"rescue {name}", what, run=name)
         if self._dispatch and not self._engine.draining:
             self._dispatch = False
             dispatcher.once(self._store, self._engine, self._capacity)

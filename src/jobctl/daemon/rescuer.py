@@ -16,6 +16,8 @@ from jobctl.views import attempt_files, history_of
 POISON = 10
 
 
+TAKEN_OVER = "taken over"
+
 # A run that was reopened or unpaused has no executor until whoever did that takes it, in milliseconds.
 _LEFT_ALONE_MS = 3_000
 
@@ -36,7 +38,7 @@ def once(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
                 _end(store, row)
                 found.append((row.name, f"ended: it was recovered {POISON} times without progress"))
             elif take(store, engine, row.id):
-                found.append((row.name, "taken over"))
+                found.append((row.name, TAKEN_OVER))
         except JobctlError as error:
             found.append((row.name, f"cannot go on: {error.message}"))
     return found

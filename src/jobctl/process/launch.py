@@ -61,11 +61,20 @@ _umask: int | None = None  # what this process was started with, once it has mad
 
 
 def private_files() -> None:
-    """From here on this process makes files that only their owner reads. Commands keep the umask it had before."""
+    """From here on this process makes files that only their owner reads. Commands keep the umask it had before.
+
+    Nor do they get descriptors that it was started with: they outlive it, and somebody may wait for the other end.
+    """
     global _umask
     before = os.umask(0o077)
     if _umask is None:
         _umask = before
+        for name in os.listdir("/dev/fd"):
+            try:
+                if int(name) > 2:
+                    os.set_inheritable(int(name), False)
+            except OSError:
+                continue  # the one that listed them
 
 
 def _commands_umask() -> str:
