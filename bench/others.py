@@ -36,40 +36,43 @@ PEERS = (
     Peer("APScheduler", "apscheduler_steps.py", ("apscheduler==3.11.3", "sqlalchemy==2.1.9"), None),
     Peer("doit -n 2", "doit_steps.py", ("doit==0.37.0",), None),
 )
-MAKE = "make -j2, through sh"
-MAKE_GOAL = Goal("ratio", ">=", 0.5)
 
 
 def others(bench: Bench) -> list[Row]:
     """jobctl, 8 runs of 10 steps in flight, against each of the others, as well configured as we know how."""
     runs = bench.size.of(40, 10, 1)
     steps = runs * STEPS
-    rates: dict[str, tuple[Callable[[], float], Goal | None]] = {}
-    rows: list[Row] = []
     what = f"{steps} steps of {_COMMAND}, {IN_FLIGHT} in flight"
-    for peer in PEERS:
+    # As a list, without a shell: Huey, APScheduler and DBOS start it without one too.
+    ours = partial(engine_rate, bench.folder / "ours", runs, STEPS, IN_FLIGHT, (_COMMAND,))
+
+    def beside(name: str, goal: Goal | None, find: Callable[[], Callable[[], float]]) -> Row:
         try:
-            python = _installed(bench, peer)
-            script = str(Path(__file__).parent / "peers" / peer.script)
-            rate = partial(_peer_rate, bench.folder / "peer", [python, script, str(steps)], steps)
-            rate()  # compiles its bytecode, and shows whether it works here
+            theirs = find()
+            # Each has its own turns with jobctl: some take seconds to start, and the machine's mood changes meanwhile.
+            measured, compared = in_turns(bench.size.of(5, 2, 1), ours, theirs)
         except SkippedError as reason:
-            rows.append(Row("others", what, reference=peer.name, goal=peer.goal, skipped=str(reason)))
-        else:
-            rates[peer.name] = (rate, peer.goal)
-    if shutil.which("make"):
-        rates[MAKE] = (partial(_make_rate, bench.folder / "make", steps), MAKE_GOAL)
-    else:
-        rows.append(Row("others", what, reference=MAKE, goal=MAKE_GOAL, skipped="there is no make here"))
-    ours, *theirs = in_turns(
-        bench.size.of(3, 2, 1),
-        # As a list, without a shell: Huey, APScheduler and DBOS start it without one too.
-        partial(engine_rate, bench.folder / "ours", runs, STEPS, IN_FLIGHT, (_COMMAND,)),
-        *(rate for rate, _ in rates.values()),
-    )
-    for (name, (_, goal)), found in zip(rates.items(), theirs, strict=True):
-        rows.append(Row("others", what, "steps/s", ours, name, found, goal))
-    return rows
+            return Row("others", what, reference=name, goal=goal, skipped=str(reason))
+        return Row("others", what, "steps/s", measured, name, compared, goal)
+
+    return [
+        *(beside(peer.name, peer.goal, partial(_peer, bench, peer, steps)) for peer in PEERS),
+        beside("make -j2, through sh", Goal("ratio", ">=", 0.5), partial(_make, bench, steps)),
+    ]
+
+
+def _peer(bench: Bench, peer: Peer, steps: int) -> Callable[[], float]:
+    """What measures the peer. SkippedError when it is not there, or does not work here."""
+    script = str(Path(__file__).parent / "peers" / peer.script)
+    rate = partial(_peer_rate, bench.folder / "peer", [_installed(bench, peer), script, str(steps)], steps)
+    rate()  # compiles its bytecode, and shows whether it works
+    return rate
+
+
+def _make(bench: Bench, steps: int) -> Callable[[], float]:
+    if not shutil.which("make"):
+        raise SkippedError("there is no make here")
+    return partial(_make_rate, bench.folder / "make", steps)
 
 
 def _installed(bench: Bench, peer: Peer) -> str:

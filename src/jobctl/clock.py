@@ -22,3 +22,14 @@ def boot_id() -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def boot() -> tuple[str, int] | None:
+    """The boot's id, and when it began by the wall clock of now; None where the system does not tell."""
+    name = boot_id()
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            began = next((int(line.split()[1]) for line in file if line.startswith("btime ")), None)
+    except OSError:
+        began = None
+    return (name, began * 1000) if name and began is not None else None

@@ -200,7 +200,7 @@ def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:
         )
         if other is not None:
             return {"kind": "overlap", "name": other[0], "until": None}
-    if any(kind == "daemon" for _, kind, _ in executors(store).values()):
+    if row.queue is not None or any(kind == "daemon" for _, kind, _ in executors(store).values()):
         return {"kind": "queue", "name": row.queue, "until": None}
     return {"kind": "executor", "name": None, "until": None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -32,7 +33,8 @@ class Example:
     """A copy of one example's folder, a state folder of its own, and `jobctl` called there."""
 
     def __init__(self, name: str, scratch: Path) -> None:
-        shutil.copytree(EXAMPLES, scratch / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+        written = [line.strip("/") for line in (EXAMPLES / ".gitignore").read_text().splitlines()[1:]]
+        shutil.copytree(EXAMPLES, scratch / "examples", ignore=shutil.ignore_patterns(*written))
         self.scratch = scratch
         self.folder = scratch / "examples" / name
         self.state = scratch / "state"
@@ -220,18 +222,14 @@ def test_a_source_that_is_wrong_is_not_tried_again(example: Example) -> None:
 
 
 def contents(database: Path) -> list[str]:
-    db = sqlite3.connect(database)
-    try:
+    with contextlib.closing(sqlite3.connect(database)) as db:
         return [*db.iterdump(), str(db.execute("PRAGMA user_version").fetchone())]
-    finally:
-        db.close()
 
 
 def database_at_version_1(folder: Path) -> Path:
     path = folder / "app.db"
-    db = sqlite3.connect(path)
-    db.executescript((folder / "migrations/001-people.sql").read_text() + "PRAGMA user_version = 1;")
-    db.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript((folder / "migrations/001-people.sql").read_text() + "PRAGMA user_version = 1;")
     return path
 
 
@@ -361,7 +359,10 @@ def test_a_backfill_goes_on_from_its_cursor(
     kill(run, example)
     cursor = int(found["steps"][1]["cursor"])
 
-    with sqlite3.connect(example.folder / "data/target.db") as target:
+    left = example.document("backfill")
+    assert left is not None
+    assert left["interrupted"]
+    with contextlib.closing(sqlite3.connect(example.folder / "data/target.db")) as target:
         copied = target.execute("SELECT count(*) FROM items").fetchone()[0]
     assert 0 < copied < 200_000, "it was not killed mid-way"
 
@@ -373,7 +374,7 @@ def test_a_backfill_goes_on_from_its_cursor(
     if len(tries) > 1:
         assert copy["attempts"][0]["error"].startswith("lost")
         assert int(begun.split()[-1]) >= cursor
-    with sqlite3.connect(example.folder / "data/target.db") as db:
+    with contextlib.closing(sqlite3.connect(example.folder / "data/target.db")) as db:
         db.execute("ATTACH ? AS old", (str(example.folder / "data/source.db"),))
         same = db.execute("SELECT count(*) FROM items JOIN old.items o USING (id, name, price)").fetchone()[0]
         assert same == db.execute("SELECT count(*) FROM items").fetchone()[0] == 200_000

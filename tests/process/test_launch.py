@@ -367,21 +367,23 @@ def test_nobody_is_taken_for_dead_for_want_of_a_descriptor(attempt: Attempt, mon
         return real(path, *how)
 
     monkeypatch.setattr(os, "open", full)
-    for look in (lambda: launch.find(attempt.files, attempt.token), lambda: launch.sweep(attempt.token)):
-        with pytest.raises(OSError, match="Too many"):
-            look()
+    with pytest.raises(OSError, match="Too many"):
+        launch.find(attempt.files, attempt.token)
+    with pytest.raises(OSError, match="Too many"):
+        launch.sweep(attempt.token)
     monkeypatch.undo()
 
 
 # -- stopped for certain ---------------------------------------------------------------------------------------------
 
+DAEMON = "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); os.read(os.pipe()[0], 1)"
 ESCAPES = [
     "sleep 60 &",
     "(sleep 60 &) &",
     "setsid sleep 60 &",
     "setsid sh -c 'setsid sleep 60 & exit' &",
     "nohup sh -c 'trap \"\" TERM HUP INT; sleep 60' &",
-    f"{sys.executable} -c 'import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); os.read(os.pipe()[0], 1)' &",
+    f"{sys.executable} -c '{DAEMON}' &",
 ]
 
 

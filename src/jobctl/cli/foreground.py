@@ -19,8 +19,9 @@ from jobctl.executor import Executor
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from jobctl.core.model import Queue
     from jobctl.settings import Settings
 
 TICK_MS = 100
@@ -47,14 +48,22 @@ class View(Protocol):
         """The run is over, or this process is about to stop advancing it. The terminal is as it was before."""
 
 
-def drive(settings: Settings, store: Store, begin: Callable[[LocalEngine], LiveRun]) -> int:
+def drive(
+    settings: Settings,
+    store: Store,
+    begin: Callable[[LocalEngine], LiveRun],
+    *,
+    queues: Mapping[str, Queue] | None = None,
+) -> int:
     """Advance one run until it ends; its exit code. `begin` submits or takes it with the engine it is given.
 
-    The first SIGINT, SIGTERM or SIGHUP cancels it gracefully, a second one kills.
+    `queues` limit how many attempts of theirs run at once, here and elsewhere. The first SIGINT, SIGTERM or SIGHUP
+    cancels the run gracefully, a second one kills.
     """
     executor = Executor(store.state_dir, "foreground")
     view = _view(settings, store)
     engine = LocalEngine(store, executor, observer=view)
+    engine.queues = queues or {}
     asked = _Signals(executor.wake_fd)
     try:
         run = begin(engine)

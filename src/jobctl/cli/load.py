@@ -10,14 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job
+    from jobctl.definitions import Catalog
     from jobctl.settings import Settings
 
 
 def load(settings: Settings) -> dict[str, Job]:
     """All jobs by name, in the files' order. DefinitionError with the problems of all the files."""
+    return catalog(settings).jobs
+
+
+def catalog(settings: Settings) -> Catalog:
+    """All jobs and queues of the files. DefinitionError as above."""
     from jobctl.definitions import read_files
 
-    return read_files(existing(settings)).jobs
+    return read_files(existing(settings))
 
 
 def existing(settings: Settings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from jobctl.cli import load, output
 from jobctl.cli.foreground import drive, user
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode
-from jobctl.definitions import env_file_of
+from jobctl.definitions import check_file, env_file_of
 from jobctl.engines import requests
 from jobctl.engines.kept import job_of
 from jobctl.engines.local import check_supported
@@ -17,8 +17,17 @@ from jobctl.masking import redact
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobctl.core.model import Job, Queue
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.settings import Settings
+
+
+def _queues(job: Job) -> Mapping[str, Queue]:
+    """The queues of the run's file as it is now; none when it is gone or broken: that does not stop a run."""
+    found = check_file(job.file)[0] if any(step.queue for step in job.steps) else None
+    return found.queues if found is not None else {}
 
 
 def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool) -> int:
@@ -63,4 +72,4 @@ def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, 
                 )
             return live
 
-        return drive(settings, store, begin)
+        return drive(settings, store, begin, queues=_queues(job))

@@ -23,7 +23,8 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
     from jobctl.engines.commands import run_values
     from jobctl.engines.local import check_supported
 
-    definition = load.find_job(load.load(settings), job)
+    catalog = load.catalog(settings)
+    definition = load.find_job(catalog.jobs, job)
     given = _given(params)
     if wait is not None or detach:
         return _hand_over(settings, definition, given, wait if not detach else None)
@@ -34,16 +35,21 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
     name = new_name(job)
     values = parameters.values(definition, given, run_values(definition, name, clock.now()))
     env_file = env_file_of(definition)
+    kept = encode(masking.redact(definition))
+    new = NewRun(name, job, kept, queue=definition.queue, priority=definition.priority)
     from jobctl.cli.foreground import drive
 
-    def begin(engine: LocalEngine) -> LiveRun:
-        new = NewRun(
-            name, job, encode(masking.redact(definition)), queue=definition.queue, priority=definition.priority
-        )
-        return engine.submit(new, definition, values, env_file=env_file)
-
     with Store(state_dir_ready(settings.state_dir, True)) as store:
-        return drive(settings, store, begin)
+        queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
+        if queue is not None and queue.concurrency is not None:
+            from jobctl.cli.queued import drive_in_turn
+
+            return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues)
+
+        def begin(engine: LocalEngine) -> LiveRun:
+            return engine.submit(new, definition, values, env_file=env_file)
+
+        return drive(settings, store, begin, queues=catalog.queues)
 
 
 def _hand_over(settings: Settings, job: Job, given: dict[str, str], wait: str | None) -> int:

@@ -19,6 +19,8 @@ def schedule(schedule: Schedule, job: Job) -> str:
     elif schedule.every is not None:
         text = f"every {duration(schedule.every)}"
         text += f", offset {duration(schedule.offset)}" if schedule.offset else ""
+    elif schedule.boot:
+        text = "at each start of the machine"
     else:
         text = f"once at {instant(schedule.at or 0)}"
     if schedule.jitter:

@@ -190,7 +190,7 @@ def _macro(text: str) -> str:
     if name == "@every":
         hint = f'write schedule = {{ every = "{rest[0] if rest else "15m"}" }}'
     elif name == "@reboot":
-        hint = "let the system's init start it: jobctl run JOB, for example from a systemd unit"
+        hint = 'write schedule = "@reboot", alone: it names no time that could be excluded or moved'
     elif name.lower() in _MACROS:
         hint = f"write {name.lower()}, alone"
     else:

@@ -163,7 +163,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a job fires. Exactly one of cron, every, at is set."""
+    """When a job fires. Exactly one of cron, every, at, boot is set."""
 
     cron: str | None = None
     every: Millis | None = None
@@ -177,6 +177,7 @@ class Schedule:
     exclude_dates: tuple[str, ...] = ()  # YYYY-MM-DD in the schedule's zone
     dst_gap: str = "after"  # after | skip
     dst_fold: str = "first"  # first | second | both
+    boot: bool = False  # once for each start of the machine: `@reboot`
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ _LARGEST_GAP = 3 * 3600
 def next_fire(schedule: Schedule, after: int, *, zone: str) -> int | None:
     """The first nominal fire time after the instant `after`, or None when there is none (for cron: in 50 years).
 
+    A boot schedule has none: when the machine starts is not known before.
+
     `zone` counts where the schedule has no timezone of its own. CronError, ZoneError for what validation refuses.
     """
     return next(_fires(schedule, after, LAST_INSTANT, zone), None)
@@ -149,8 +151,10 @@ def _fires(schedule: Schedule, after: int, until: int, zone_name: str) -> Iterat
         return (second * 1000 for second in seconds)
     if schedule.every is not None:
         return _every_fires(schedule.every, schedule.offset, exclusions, zone, after, until)
+    if schedule.boot:
+        return iter(())
     at = schedule.at
-    assert at is not None, "a schedule has cron, every or at"
+    assert at is not None, "a schedule has cron, every, at or boot"
     excluded = exclusions.next_free(zone, at // 1000) > at // 1000
     return iter([at] if after < at <= until and not excluded else [])
 

@@ -26,6 +26,7 @@ from jobctl.core.shapes import (
     NotATable,
     Number,
     OneOrMany,
+    ScheduleText,
     Short,
     Size,
     Table,
@@ -190,7 +191,7 @@ PARAMS = MapOf(
 
 SCHEDULE = OneOrMany(
     Either(
-        Short(CronText(), "cron"),
+        ScheduleText(),
         Table(
             "schedule",
             {

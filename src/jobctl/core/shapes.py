@@ -347,6 +347,20 @@ class CronText(Shape):
         return {"type": "string", "minLength": 1, "examples": ["30 2 * * *", "0 9 * * mon-fri", "@hourly"]}
 
 
+class ScheduleText(CronText):
+    """A schedule as one text, read as the table that it stands for: a cron expression, or `@reboot`."""
+
+    def convert(self, value: str, path: Path, report: Report) -> Any:
+        if value.strip() == "@reboot":
+            return {"boot": True}
+        read = super().convert(value, path, report)
+        return INVALID if read is INVALID else {"cron": read}
+
+    def schema(self, defs: Defs) -> dict[str, Any]:
+        schema = super().schema(defs)
+        return {**schema, "examples": [*schema["examples"], "@reboot"]}
+
+
 class Zone(Shape):
     what = "the name of a time zone"
 

@@ -30,9 +30,18 @@ class Capacity:
             if queue is not None:
                 self._in_queue[queue] = self._in_queue.get(queue, 0) + 1
 
+    def priorities(self) -> dict[str, int]:
+        """The priorities of the queues that have one."""
+        return {name: queue.priority for name, queue in self._queues.items() if queue.priority}
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing may begin here, in whichever queue."""
+        return self._here >= self._maximum
+
     def take_place(self, queue: str | None) -> bool:
         """Whether one more run may begin; if so it is counted."""
-        if self._here >= self._maximum:
+        if self.full:
             return False
         if queue is not None:
             limit = self._queues[queue].concurrency if queue in self._queues else None

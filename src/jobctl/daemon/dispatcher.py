@@ -10,24 +10,19 @@ from jobctl.daemon.take import take
 from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
-_AT_A_TIME = 200
-
 
 def once(store: Store, engine: LocalEngine, capacity: Capacity) -> int:
     """Begin what may begin. Returns how many runs that were."""
     capacity.refresh()
-    queued = store.rows(
-        "SELECT id, job, queue, trigger, definition FROM runs WHERE finished_at IS NULL AND status = 'queued'"
-        " ORDER BY priority DESC, id LIMIT ?",
-        _AT_A_TIME,
-    )
-    if not queued:
+    if capacity.full:
         return 0
     begun: dict[str, int] = dict(
         store.rows("SELECT job, count(*) FROM runs WHERE finished_at IS NULL AND status != 'queued' GROUP BY job")
     )
     started = 0
-    for number, job, queue, trigger, definition in queued:
+    for number, job, queue, trigger, definition in _queued(store, capacity):
+        if capacity.full:
+            break
         if trigger == "schedule" and not may_leave_buffer(_policy(store, definition), running=begun.get(job, 0)):
             continue
         if not capacity.take_place(queue):
@@ -38,6 +33,19 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity) -> int:
         else:
             capacity.give_back(queue)
     return started
+
+
+def _queued(store: Store, capacity: Capacity) -> list[tuple[int, str, str | None, str, int]]:
+    """Queued runs in the order of their turn: by their queue's priority, then their own, then age."""
+    priorities = capacity.priorities()
+    cases = " ".join("WHEN ? THEN ?" for _ in priorities)
+    values = [value for item in priorities.items() for value in item]
+    order = f"CASE queue {cases} ELSE 0 END DESC, " if priorities else ""
+    return store.rows(
+        "SELECT id, job, queue, trigger, definition FROM runs WHERE finished_at IS NULL AND status = 'queued'"
+        f" ORDER BY {order} priority DESC, id",
+        *values,
+    )
 
 
 def _policy(store: Store, definition: int) -> OverlapPolicy:

@@ -45,7 +45,7 @@ class Daemon:
         self._engine = LocalEngine(store, self._executor, observer=self)
         self._capacity = Capacity(store, self._executor.id, max_concurrent_runs)
         self._starter = Starter(store, self._engine, self._capacity)
-        self._scheduler = Scheduler(store, self._starter)
+        self._scheduler = Scheduler(store, self._starter, clock.boot())
         self._others: set[str] = set()
         self._look_at = 0  # monotonic
         self._prune_at = clock.monotonic() + PRUNE_MS // 60
@@ -58,7 +58,7 @@ class Daemon:
     def start(self) -> None:
         """Arm the schedules and take over what is there. From here on the daemon is ready."""
         self._store.record_executor()
-        self._capacity.set_queues(self._reloader.catalog.queues)
+        self._set_queues()
         self._arm()
         self._housekeeping()
         jobs = self._reloader.catalog.jobs
@@ -185,13 +185,17 @@ class Daemon:
         if force:
             self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic() * 1000}")
         if self._reloader.once(force=force):
-            self._capacity.set_queues(self._reloader.catalog.queues)
+            self._set_queues()
             self._arm()
             self._journal.say(f"definitions reloaded: {len(self._reloader.catalog.jobs)} jobs")
         problem = self._reloader.problem
         self._journal.say_once("definitions", f"{problem.message}; the old definitions stay in use" if problem else "")
         if force:
             self._notifier.tell("READY=1")
+
+    def _set_queues(self) -> None:
+        self._engine.queues = self._reloader.catalog.queues
+        self._capacity.set_queues(self._reloader.catalog.queues)
 
     def _arm(self) -> None:
         self._scheduler.arm(self._reloader.catalog.jobs, self._reloader.files, clock.now())

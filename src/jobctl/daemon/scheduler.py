@@ -35,9 +35,12 @@ class _Armed(NamedTuple):
 class Scheduler:
     """Fires the schedules of a catalog of jobs. One object for a daemon's life; `arm` gives it other definitions."""
 
-    def __init__(self, store: Store, starter: Starter) -> None:
+    def __init__(self, store: Store, starter: Starter, boot: tuple[str, int] | None = None) -> None:
+        """`boot`: the machine's boot, as clock.boot tells it; without it boot schedules never fire."""
         self._store = store
         self._starter = starter
+        # Before any schedule of this boot is made: a new one starts from now, and this boot is not new to it.
+        self._boot = firings.boot_time(store, *boot) if boot is not None else None
         self._zone = machine.zone()
         self._armed: dict[int, _Armed] = {}
         self._progress: dict[int, int] = {}
@@ -96,7 +99,7 @@ class Scheduler:
                 self._progress[number] = max(self._progress[number], reached)
         self._due = []
         for number in self._armed:
-            if self._progress[number] > now + 86_400_000:
+            if self._progress[number] > now + 86_400_000 and not self._armed[number].schedule.boot:
                 # Dealt with by a clock that was more than a day ahead: it would sleep until then.
                 self._progress[number] = now
             self._push(number)
@@ -107,15 +110,25 @@ class Scheduler:
         if again_at is not None:
             heapq.heappush(self._due, (again_at, number))
             return
+        if armed.schedule.boot:
+            if self._boot_due(armed):
+                heapq.heappush(self._due, (0, number))  # at once, wherever the clock stood when the machine started
+            return
         nominal = next_fire(armed.schedule, self._progress[number], zone=self._zone_of(armed))
         if nominal is not None:
             heapq.heappush(self._due, (self._starts_at(armed, nominal), number))
 
     def _due_times(self, armed: _Armed, now: int) -> tuple[list[int], bool]:
         """Fire times after the progress whose start has come, oldest first; whether there are more of them."""
+        if armed.schedule.boot:
+            return self._boot_due(armed), False
         found = fires(armed.schedule, self._progress[armed.id], now, self._zone_of(armed), _MOST_AT_ONCE)
         due = [nominal for nominal in found if self._starts_at(armed, nominal) <= now]
         return due, len(found) == _MOST_AT_ONCE
+
+    def _boot_due(self, armed: _Armed) -> list[int]:
+        """The fire time of a boot schedule, unless it has been dealt with."""
+        return [self._boot] if self._boot is not None and self._progress[armed.id] < self._boot else []
 
     def _zone_of(self, armed: _Armed) -> str:
         return armed.schedule.timezone or armed.job.timezone or self._zone
@@ -130,7 +143,8 @@ class Scheduler:
         job = armed.job
         window = job.catchup_window if job.catchup_window is not None else _A_YEAR
         dropped: list[Dropped] = []
-        late = [nominal for nominal in due if nominal < now - window]
+        # Jitter is not lateness. Nor is what was between the machine's start and the daemon's.
+        late = [n for n in due if self._starts_at(armed, n) < now - window and not armed.schedule.boot]
         if late:
             dropped.append(
                 Dropped(armed.id, "missed", late[0], late[-1], len(late), "no daemon ran within the catch-up window")

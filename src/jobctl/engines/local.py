@@ -10,7 +10,7 @@ import heapq
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from jobctl import clock
@@ -19,7 +19,7 @@ from jobctl.core.attempts import Outcome
 from jobctl.core.decide import Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.model import Job, RetryPolicy, RunStatus, StepKind, StepStatus, Timeouts
+from jobctl.core.model import Job, Queue, RetryPolicy, RunStatus, StepKind, StepStatus, Timeouts
 from jobctl.engines.commands import Command, RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
 from jobctl.process import attempt as files_of
@@ -31,6 +31,7 @@ from jobctl.store.store import Batch, NewRun, Store
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
 LOG_CHECK_MS = 1_000  # log_limit holds within about this time
 RETRY_STORE_MS = 1_000  # between two tries to write what could not be written
+QUEUE_CHECK_MS = 200  # while attempts wait for a place that another process may give back
 YOUNG_MS = 1_000  # an attempt that is stopped younger than this is asked twice
 ASK_AGAIN_MS = 200
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
@@ -44,8 +45,6 @@ def check_supported(job: Job) -> None:
         uses = [key for key, used in (("poll", step.poll), ("foreach", step.foreach)) if used is not None]
         if step.kind is not StepKind.COMMAND:
             uses.append(str(step.kind))
-        if step.queue:
-            uses.append("queue")
         if uses:
             raise JobctlError(
                 f"job {job.name}, step {step.name}: {', '.join(uses)} cannot be run yet by this version",
@@ -152,9 +151,12 @@ class LiveRun:
 class Effects:
     """What is to be done once the events it follows from are committed."""
 
-    __slots__ = ("launches", "stops", "timers")
+    __slots__ = ("launches", "limits", "places", "queued", "stops", "timers")
 
     def __init__(self) -> None:
+        self.places: dict[str, int] = {}  # places of queues that attempts are about to take
+        self.limits: dict[str, int] = {}  # of these queues
+        self.queued: list[tuple[str, str]] = []  # queue, key: no place was free
         self.launches: list[tuple[str, int, Command]] = []  # key, number, command
         self.stops: list[tuple[str, str]] = []  # key, kind
         self.timers: list[tuple[int, str]] = []  # retry_at, step
@@ -179,6 +181,8 @@ class LocalEngine:
         self._looked_at = clock.monotonic()
         self._log_checks = False
         self._store_id = ""
+        self.queues: Mapping[str, Queue] = {}  # their limits; a queue that is not here has none
+        self._waiting: dict[str, list[tuple[LiveRun, str]]] = {}  # queue -> attempts that wait for a place of it
         self.draining = False  # no attempt starts any more: what runs ends, and somebody else goes on
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
         launch.private_files()
@@ -293,7 +297,8 @@ class LocalEngine:
 
     def _at_wall(self, wall: int, act: Callable[..., Any], *values: Any) -> None:
         """A recorded instant, as a moment of the clock that does not step."""
-        self._at(clock.monotonic() + wall - clock.now(), act, *values)
+        # Both clocks are read in whole milliseconds: one more, and nothing happens before its time.
+        self._at(clock.monotonic() + wall - clock.now() + 1, act, *values)
 
     def _do(self, act: Callable[..., Any], *values: Any) -> None:
         """Act; again in a second when the system has no descriptor or memory for it just now."""
@@ -348,7 +353,9 @@ class LocalEngine:
                     continue
                 events, effects = self._plan(run, facts, foreign)
                 seq = run.seq + len(foreign)
-                batch = Batch(run.id, seq, events, run.state, executor=self.executor.id, new=run.new)
+                batch = Batch(
+                    run.id, seq, events, run.state, executor=self.executor.id, new=run.new, limits=effects.limits
+                )
                 planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
             work = []
@@ -424,6 +431,10 @@ class LocalEngine:
             status = run.step_state(fact.key).status
             if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
+            queue = run.steps[fact.key].queue if fact.key in run.steps else None
+            if queue is not None and not self._has_place(queue, effects):
+                effects.queued.append((queue, fact.key))
+                return None
             return self._start(run, fact.key, effects)
         if isinstance(fact, StopStep):
             return self._stop_event(run, fact, effects)
@@ -447,7 +458,36 @@ class LocalEngine:
             effects.launches.append((key, number, self._command(run, key, number)))
         except UnresolvedError as error:
             return _ended_outside(key, "failed", str(error))
-        return Event(EventType.ATTEMPT_STARTED if key == name else EventType.UNDO_STARTED, now, name, number)
+        if key != name:
+            return Event(EventType.UNDO_STARTED, now, name, number)
+        queue = run.steps[name].queue
+        return Event(EventType.ATTEMPT_STARTED, now, name, number, {"queue": queue} if queue is not None else {})
+
+    def _has_place(self, queue: str, effects: Effects) -> bool:
+        """Whether an attempt may start in a queue now. The store has the last word, when it is recorded."""
+        limit = self.queues[queue].concurrency if queue in self.queues else None
+        if limit is None:
+            return True
+        taken = effects.places.get(queue, 0)
+        if self.store.in_queue(queue) + taken >= limit:
+            return False
+        effects.places[queue] = taken + 1
+        effects.limits[queue] = limit
+        return True
+
+    def _look_at_queues(self) -> None:
+        """Let as many waiting attempts try again as there are places now; the longest waiting first."""
+        for queue, waiting in list(self._waiting.items()):
+            limit = self.queues[queue].concurrency if queue in self.queues else None
+            free = len(waiting) if limit is None else max(0, limit - self.store.in_queue(queue))
+            for run, key in waiting[:free]:
+                if run.id in self.runs:
+                    self._add_fact(run, Start(key))
+            del waiting[:free]
+            if not waiting:
+                del self._waiting[queue]
+        if self._waiting:
+            self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
 
     def _command(self, run: LiveRun, key: str, number: int) -> Command:
         name = key.removesuffix(UNDO)
@@ -515,6 +555,10 @@ class LocalEngine:
             attempt = run.attempts.get(key)
             if attempt is not None:
                 self._do(self._stop, attempt, kind)
+        for queue, key in effects.queued:
+            if not self._waiting:
+                self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
+            self._waiting.setdefault(queue, []).append((run, key))
         for retry_at, name in effects.timers:
             self._at_wall(retry_at, self._retry_due, run, name, retry_at)
         if run.state.status is not None and run.state.status.final:

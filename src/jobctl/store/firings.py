@@ -74,6 +74,19 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
     return entries
 
 
+def boot_time(store: Store, boot: str, began: int) -> int:
+    """When the boot of that id began, for all daemons alike: as the first of them saw it, whatever the clock is set to
+    later. It is later than every fire time that was dealt with before the boot, also where the clock had lost time."""
+    with store.transaction() as db:
+        db.execute(
+            "INSERT OR IGNORE INTO boots (id, at)"
+            " SELECT ?, max(?, coalesce((SELECT max(progress) + 1 FROM schedules), 0))",
+            (boot, began),
+        )
+        at: int = db.execute("SELECT at FROM boots WHERE id = ?", (boot,)).fetchone()[0]
+    return at
+
+
 def drop(store: Store, dropped: Sequence[Dropped]) -> None:
     """Record fire times that get no run, and that they have been dealt with."""
     with store.transaction() as db:

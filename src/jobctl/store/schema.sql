@@ -66,8 +66,12 @@ CREATE TABLE attempts (
     exit_code INTEGER,
     started_at INTEGER NOT NULL,
     finished_at INTEGER,
+    queue TEXT,  -- whose place it occupies while it runs
     PRIMARY KEY (run, step, number)
 ) WITHOUT ROWID;
+
+-- How full a queue is, without a look at what has ended.
+CREATE INDEX attempts_in_queue ON attempts (queue) WHERE queue IS NOT NULL AND status = 'running';
 
 -- Processes that advance runs. Whether one lives is what the kernel says of its lock, never what stands here.
 CREATE TABLE executors (
@@ -101,6 +105,12 @@ CREATE TABLE firings (
     last INTEGER,
     reason TEXT,
     PRIMARY KEY (schedule, fire_time)
+) WITHOUT ROWID;
+
+-- Boots of the machine that a daemon has seen. What fires at a boot fires once for each, whatever the clock is set to.
+CREATE TABLE boots (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- Jobs whose schedules are paused: passed over, not caught up.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ class NewRun(NamedTuple):
 class Batch:
     """What one turn learned about one run: events to append after number `seq`, and the state they lead to."""
 
-    __slots__ = ("definition", "events", "executor", "new", "run_id", "seq", "state")
+    __slots__ = ("definition", "events", "executor", "limits", "new", "run_id", "seq", "state")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Batch:
         executor: str | None,
         new: NewRun | None = None,
         definition: str | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         self.run_id = run_id
         self.seq = seq
@@ -84,6 +85,7 @@ class Batch:
         self.executor = executor
         self.new = new
         self.definition = definition  # when the run goes on with another one
+        self.limits = limits  # of the queues that attempts in `events` take a place of
 
 
 # Events after which more than a run's `seq` has changed.
@@ -231,7 +233,8 @@ class Store:
 
     def append(self, batches: Sequence[Batch]) -> list[Batch]:
         """Append what was learned, in one commit. Returns the batches that were not written, because somebody else
-        has appended to their run since it was read: read it again and decide again. A new run's `run_id` is set."""
+        has appended to their run since it was read, or taken the last place of a queue: read again and decide again.
+        A new run's `run_id` is set."""
         refused: list[Batch] = []
         attempts_started: list[tuple[Any, ...]] = []
         attempts_ended: list[tuple[Any, ...]] = []
@@ -242,6 +245,9 @@ class Store:
                     "INSERT INTO executors (id, pid, kind, started_at) VALUES (?, ?, ?, ?)", self._new_executors
                 )
             for batch in batches:
+                if batch.limits and not self._have_places(db, batch, attempts_started):
+                    refused.append(batch)
+                    continue
                 if not (self._update(db, batch) if batch.new is None else self._insert(db, batch)):
                     refused.append(batch)
                     continue
@@ -252,11 +258,11 @@ class Store:
                     rows.append((run_id, seq, *to_row(event)))
                     kind = event.type
                     if kind is EventType.ATTEMPT_STARTED:
-                        attempts_started.append((run_id, event.step, event.number, event.at))
+                        attempts_started.append((run_id, event.step, event.number, event.at, event.data.get("queue")))
                     elif kind is EventType.ATTEMPT_ENDED:
                         attempts_ended.append(_ended(run_id, event.step, event))
                     elif kind is EventType.UNDO_STARTED:
-                        attempts_started.append((run_id, event.step + "!undo", event.number, event.at))
+                        attempts_started.append((run_id, event.step + "!undo", event.number, event.at, None))
                     elif kind is EventType.UNDO_ENDED:
                         attempts_ended.append(_ended(run_id, event.step + "!undo", event))
             db.executemany(
@@ -265,7 +271,8 @@ class Store:
             # Started first: an attempt may start and end in one turn, when it is found to have been lost.
             if attempts_started:
                 db.executemany(
-                    "INSERT INTO attempts (run, step, number, status, started_at) VALUES (?, ?, ?, 'running', ?)",
+                    "INSERT INTO attempts (run, step, number, status, started_at, queue)"
+                    " VALUES (?, ?, ?, 'running', ?, ?)",
                     attempts_started,
                 )
             if attempts_ended:
@@ -276,6 +283,21 @@ class Store:
                 )
         self._new_executors.clear()
         return refused
+
+    def _have_places(self, db: sqlite3.Connection, batch: Batch, starting: list[tuple[Any, ...]]) -> bool:
+        """Whether the attempts that the batch starts find a place in their queues; `starting` are those before them."""
+        assert batch.limits is not None
+        for queue, limit in batch.limits.items():
+            wanted = sum(1 for event in batch.events if event.data.get("queue") == queue)
+            taken = sum(1 for row in starting if row[-1] == queue)
+            if self._in_queue(db, queue) + taken + wanted > limit:
+                return False
+        return True
+
+    @staticmethod
+    def _in_queue(db: sqlite3.Connection, queue: str) -> int:
+        row = db.execute("SELECT count(*) FROM attempts WHERE queue = ? AND status = 'running'", (queue,)).fetchone()
+        return int(row[0])
 
     def _insert(self, db: sqlite3.Connection, batch: Batch) -> bool:
         new, state = batch.new, batch.state
@@ -373,6 +395,11 @@ class Store:
                 return row
 
     # -- read ------------------------------------------------------------------------------------------------------
+
+    def in_queue(self, queue: str) -> int:
+        """How many attempts occupy places of a queue, whoever runs them."""
+        with _explained(self.path):
+            return self._in_queue(self._db, queue)
 
     def identity(self) -> str:
         return str(self.row("SELECT id FROM store")[0])
