@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import HELD, Runs
+from live_runs import HELD, Runs
 
 from jobctl import views
 from jobctl.cli.main import main

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import HELD, Runs
+from live_runs import HELD, Runs
 
 from jobctl import views
 from jobctl.cli.logs import _Out, _Pieces

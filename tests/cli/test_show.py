@@ -95,6 +95,7 @@ def test_retry_in_words(policy: RetryPolicy, expected: str) -> None:
         (Schedule(cron="@daily"), "@daily (Europe/Berlin)"),
         (Schedule(every=900_000, offset=300_000), "every 15m, offset 5m"),
         (Schedule(at=1_000), "once at 1970-01-01T00:00:01+00:00"),
+        (Schedule(boot=True), "at each start of the machine"),
         (
             Schedule(cron="0 3 * * *", timezone="UTC", jitter=60_000, end_at=0, exclude_dates=("2027-01-01",)),
             "0 3 * * * (UTC), jitter up to 1m, until 1970-01-01T00:00:00+00:00, except 2027-01-01",

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import HELD, Runs
+from live_runs import HELD, Runs
 
 from jobctl import views
 from jobctl.cli.main import main

@@ -247,6 +247,8 @@ def test_every_step_key() -> None:
         ('{ every = "15m", offset = "5m" }', [Schedule(every=15 * MINUTE, offset=5 * MINUTE)]),
         ('{ at = "1970-01-01T01:00:00+01:00" }', [Schedule(at=0)]),
         ("{ at = 1970-01-01T00:00:01Z }", [Schedule(at=SECOND)]),
+        ('"@reboot"', [Schedule(boot=True)]),
+        ('[" @reboot ", "@daily"]', [Schedule(boot=True), Schedule(cron="@daily")]),
         ('["@daily", { every = "1h" }]', [Schedule(cron="@daily"), Schedule(every=HOUR)]),
         (
             '{ cron = "30 2 * * *", timezone = "UTC", jitter = "5m", start_at = 1970-01-01T00:00:00Z, '
@@ -531,6 +533,8 @@ def test_files_that_define_nothing_or_something_else(text: str, expected: str) -
         # schedules
         ('schedule = "61 * * * *"', 'schedule: minute "61"'),
         ('schedule = ["@daily", "0 0 31 2 *"]', "schedule[1]: day-of-month"),
+        ('schedule = { cron = "@reboot" }', 'schedule.cron: "@reboot" is not a schedule'),
+        ('schedule = ["@reboot", "@reboot"]', "schedule[1]: is in the list twice"),
         ("schedule = 5", "schedule: must be a cron expression or a table"),
         ("schedule = []", "schedule: is empty"),
         ("schedule = {}", "needs one of `cron`, `every`, `at`"),

@@ -52,6 +52,7 @@ EVERYTHING = Job(
         ),
         Schedule(every=900_000, offset=5),
         Schedule(at=0),
+        Schedule(boot=True),
     ),
     timezone="Europe/Berlin",
     overlap=OverlapPolicy.BUFFER_ONE,

@@ -220,6 +220,11 @@ def test_at_fires_once(after: int, expected: int | None) -> None:
     assert next_fire(Schedule(at=1000), after, zone="UTC") == expected
 
 
+def test_nobody_knows_beforehand_when_the_machine_starts() -> None:
+    assert next_fire(Schedule(boot=True), 0, zone="UTC") is None
+    assert fires(Schedule(boot=True), 0, 2**50, "UTC", 10) == []
+
+
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 

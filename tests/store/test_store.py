@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_written(open_folder: Path, made: bool) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="Not a directory|File exists"):
+    with pytest.raises(StoreError, match=r"Not a directory|File exists"):
         Store(str(tmp_path / "file" / "state"))
     with pytest.raises(NotFoundError) as caught:
         Store(str(tmp_path / "nowhere"), create=False)

@@ -7,54 +7,44 @@ if TYPE_CHECKING:
     from jobctl.cli.argv import Table
 
 COMMANDS: Table = {
-    "": {
-        "summary": "Durable jobs from one TOML file: runs that finish, whatever is killed.",
-        "group": True,
-        "options": {
-            "--file": (
-                "file",
-                "list",
+    '': {
+        'summary': 'Durable jobs from one TOML file: runs that finish, whatever is killed.',
+        'group': True,
+        'options': {'--file': ('file',
+                    'list',
+                    (),
+                    'FILE',
+                    "A definitions file; may be given several times. Without it: ./jobs.toml, then the user's "
+                    'config folder, then /etc/jobctl.'),
+         '-f': ('file',
+                'list',
                 (),
-                "FILE",
-                "A definitions file; may be given several times. Without it: ./jobs.toml, then the user's "
-                "config folder, then /etc/jobctl.",
-            ),
-            "-f": (
-                "file",
-                "list",
-                (),
-                "FILE",
+                'FILE',
                 "A definitions file; may be given several times. Without it: ./jobs.toml, then the user's config "
-                "folder, then /etc/jobctl.",
-            ),
-            "--state-dir": ("state_dir", "text", (), "DIR", "Where runs are recorded."),
-            "--json": ("json", "flag", (), "", "Print one JSON document instead of text."),
-            "--quiet": ("quiet", "flag", (), "", "Say only what went wrong."),
-            "-q": ("quiet", "flag", (), "", "Say only what went wrong."),
-            "--verbose": ("verbose", "flag", (), "", "Say more."),
-            "-v": ("verbose", "flag", (), "", "Say more."),
-            "--color": (
-                "color",
-                "text",
-                ("auto", "always", "never"),
-                "auto|always|never",
-                "Colour in the output. Without it: on a terminal, unless NO_COLOR is set.",
-            ),
-            "--no-input": ("no_input", "flag", (), "", "Never ask anything."),
-            "--version": ("version", "version", (), "", "Print the version and end."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (),
-        "defaults": {
-            "file": [],
-            "state_dir": None,
-            "json": False,
-            "quiet": False,
-            "verbose": False,
-            "color": None,
-            "no_input": False,
-        },
+                'folder, then /etc/jobctl.'),
+         '--state-dir': ('state_dir', 'text', (), 'DIR', 'Where runs are recorded.'),
+         '--json': ('json', 'flag', (), '', 'Print one JSON document instead of text.'),
+         '--quiet': ('quiet', 'flag', (), '', 'Say only what went wrong.'),
+         '-q': ('quiet', 'flag', (), '', 'Say only what went wrong.'),
+         '--verbose': ('verbose', 'flag', (), '', 'Say more.'),
+         '-v': ('verbose', 'flag', (), '', 'Say more.'),
+         '--color': ('color',
+                     'text',
+                     ('auto', 'always', 'never'),
+                     'auto|always|never',
+                     'Colour in the output. Without it: on a terminal, unless NO_COLOR is set.'),
+         '--no-input': ('no_input', 'flag', (), '', 'Never ask anything.'),
+         '--version': ('version', 'version', (), '', 'Print the version and end.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {'file': [],
+         'state_dir': None,
+         'json': False,
+         'quiet': False,
+         'verbose': False,
+         'color': None,
+         'no_input': False},
         "page": """\
 Usage: jobctl [OPTIONS] COMMAND [ARGS]...
 
@@ -95,16 +85,14 @@ Commands:
 
   Start here: `jobctl init` writes a jobs.toml, `jobctl run hello` runs it.""",
     },
-    "init": {
-        "summary": "Write a small commented jobs.toml to start from.",
-        "group": False,
-        "options": {
-            "--force": ("force", "flag", (), "", "Overwrite the file if there is one."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("path", "optional", (), "PATH"),),
-        "defaults": {"path": "jobs.toml", "force": False},
+    'init': {
+        'summary': 'Write a small commented jobs.toml to start from.',
+        'group': False,
+        'options': {'--force': ('force', 'flag', (), '', 'Overwrite the file if there is one.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('path', 'optional', (), 'PATH'),),
+        'defaults': {'path': 'jobs.toml', 'force': False},
         "page": """\
 Usage: jobctl init [OPTIONS] [PATH]
 
@@ -119,19 +107,21 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "run": {
-        "summary": "Run a job here, in the foreground.",
-        "group": False,
-        "options": {
-            "--param": ("params", "list", (), "K=V", "A parameter of the run; may be given several times."),
-            "-p": ("params", "list", (), "K=V", "A parameter of the run; may be given several times."),
-            "--wait": ("wait", "text", (), "DURATION", "Wait that long (20s, 5m), then leave the run to the daemon."),
-            "--detach": ("detach", "flag", (), "", "Hand the run to the daemon, print its id and end."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("job", "one", (), "JOB"),),
-        "defaults": {"job": None, "params": [], "wait": None, "detach": False},
+    'run': {
+        'summary': 'Run a job here, in the foreground.',
+        'group': False,
+        'options': {'--param': ('params', 'list', (), 'K=V', 'A parameter of the run; may be given several times.'),
+         '-p': ('params', 'list', (), 'K=V', 'A parameter of the run; may be given several times.'),
+         '--wait': ('wait',
+                    'text',
+                    (),
+                    'DURATION',
+                    'Wait that long (20s, 5m), then leave the run to the daemon.'),
+         '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('job', 'one', (), 'JOB'),),
+        'defaults': {'job': None, 'params': [], 'wait': None, 'detach': False},
         "page": """\
 Usage: jobctl run [OPTIONS] JOB
 
@@ -152,16 +142,14 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "status": {
-        "summary": "Show what runs, or one run in detail.",
-        "group": False,
-        "options": {
-            "--exit-status": ("exit_status", "flag", (), "", "End with the run's exit code, as `run` would."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("target", "optional", (), "RUN|JOB"),),
-        "defaults": {"target": None, "exit_status": False},
+    'status': {
+        'summary': 'Show what runs, or one run in detail.',
+        'group': False,
+        'options': {'--exit-status': ('exit_status', 'flag', (), '', "End with the run's exit code, as `run` would."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('target', 'optional', (), 'RUN|JOB'),),
+        'defaults': {'target': None, 'exit_status': False},
         "page": """\
 Usage: jobctl status [OPTIONS] [RUN|JOB]
 
@@ -176,27 +164,30 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "history": {
-        "summary": "List past runs, newest first, or the events of one run.",
-        "group": False,
-        "options": {
-            "--limit": ("limit", "integer", (), "N", "At most so many."),
-            "--since": ("since", "text", (), "TIME", "Only from then on: a time, or how long ago (2h, 7d)."),
-            "--until": ("until", "text", (), "TIME", "Only before then: a time, or how long ago."),
-            "--status": (
-                "status",
-                "list",
-                ("queued", "running", "paused", "succeeded", "failed", "canceled", "timed_out", "terminated"),
-                "STATUS",
-                "Only runs with this status: queued, running, paused, succeeded, failed, canceled, "
-                "timed_out, terminated. May be given several times.",
-            ),
-            "--tag": ("tag", "text", (), "TAG", "Only jobs with this tag."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("target", "optional", (), "JOB|RUN"),),
-        "defaults": {"target": None, "limit": 20, "since": None, "until": None, "status": [], "tag": None},
+    'history': {
+        'summary': 'List past runs, newest first, or the events of one run.',
+        'group': False,
+        'options': {'--limit': ('limit', 'integer', (), 'N', 'At most so many.'),
+         '--since': ('since', 'text', (), 'TIME', 'Only from then on: a time, or how long ago (2h, 7d).'),
+         '--until': ('until', 'text', (), 'TIME', 'Only before then: a time, or how long ago.'),
+         '--status': ('status',
+                      'list',
+                      ('queued',
+                       'running',
+                       'paused',
+                       'succeeded',
+                       'failed',
+                       'canceled',
+                       'timed_out',
+                       'terminated'),
+                      'STATUS',
+                      'Only runs with this status: queued, running, paused, succeeded, failed, canceled, '
+                      'timed_out, terminated. May be given several times.'),
+         '--tag': ('tag', 'text', (), 'TAG', 'Only jobs with this tag.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('target', 'optional', (), 'JOB|RUN'),),
+        'defaults': {'target': None, 'limit': 20, 'since': None, 'until': None, 'status': [], 'tag': None},
         "page": """\
 Usage: jobctl history [OPTIONS] [JOB|RUN]
 
@@ -217,20 +208,18 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "logs": {
-        "summary": "Print a run's output.",
-        "group": False,
-        "options": {
-            "--follow": ("follow", "flag", (), "", "Go on until the run ends."),
-            "-f": ("follow", "flag", (), "", "Go on until the run ends."),
-            "--attempt": ("attempt", "integer", (), "N", "This attempt instead of the last one."),
-            "--tail": ("tail", "integer", (), "N", "Only the last N lines."),
-            "--raw": ("raw", "flag", (), "", "The bytes as they were written, control sequences included."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("run", "one", (), "RUN"), ("step", "optional", (), "STEP")),
-        "defaults": {"run": None, "step": None, "follow": False, "attempt": None, "tail": None, "raw": False},
+    'logs': {
+        'summary': "Print a run's output.",
+        'group': False,
+        'options': {'--follow': ('follow', 'flag', (), '', 'Go on until the run ends.'),
+         '-f': ('follow', 'flag', (), '', 'Go on until the run ends.'),
+         '--attempt': ('attempt', 'integer', (), 'N', 'This attempt instead of the last one.'),
+         '--tail': ('tail', 'integer', (), 'N', 'Only the last N lines.'),
+         '--raw': ('raw', 'flag', (), '', 'The bytes as they were written, control sequences included.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'), ('step', 'optional', (), 'STEP')),
+        'defaults': {'run': None, 'step': None, 'follow': False, 'attempt': None, 'tail': None, 'raw': False},
         "page": """\
 Usage: jobctl logs [OPTIONS] RUN [STEP]
 
@@ -253,18 +242,16 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "resume": {
-        "summary": "Take up a paused, interrupted or unsuccessful run. Finished steps keep their results.",
-        "group": False,
-        "options": {
-            "--from": ("from_step", "text", (), "STEP", "Also redo this step and what needs it."),
-            "--updated": ("updated", "flag", (), "", "Take the definition as the file has it now."),
-            "--detach": ("detach", "flag", (), "", "Hand the run to the daemon, print its id and end."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("run", "one", (), "RUN"),),
-        "defaults": {"run": None, "from_step": None, "updated": False, "detach": False},
+    'resume': {
+        'summary': 'Take up a paused, interrupted or unsuccessful run. Finished steps keep their results.',
+        'group': False,
+        'options': {'--from': ('from_step', 'text', (), 'STEP', 'Also redo this step and what needs it.'),
+         '--updated': ('updated', 'flag', (), '', 'Take the definition as the file has it now.'),
+         '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'),),
+        'defaults': {'run': None, 'from_step': None, 'updated': False, 'detach': False},
         "page": """\
 Usage: jobctl resume [OPTIONS] RUN
 
@@ -283,16 +270,14 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "pause": {
-        "summary": "Start no new attempt of these runs until `resume`.",
-        "group": False,
-        "options": {
-            "--reason": ("reason", "text", (), "TEXT", "Kept in the run's history."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("runs", "many", (), "RUN..."),),
-        "defaults": {"runs": None, "reason": None},
+    'pause': {
+        'summary': 'Start no new attempt of these runs until `resume`.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'reason': None},
         "page": """\
 Usage: jobctl pause [OPTIONS] RUN...
 
@@ -308,16 +293,14 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "cancel": {
-        "summary": "Stop runs gracefully: ask, compensate, clean up.",
-        "group": False,
-        "options": {
-            "--reason": ("reason", "text", (), "TEXT", "Kept in the run's history."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("runs", "many", (), "RUN..."),),
-        "defaults": {"runs": None, "reason": None},
+    'cancel': {
+        'summary': 'Stop runs gracefully: ask, compensate, clean up.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'reason': None},
         "page": """\
 Usage: jobctl cancel [OPTIONS] RUN...
 
@@ -333,16 +316,14 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "terminate": {
-        "summary": "Kill runs: nothing else of them runs, no compensation either.",
-        "group": False,
-        "options": {
-            "--reason": ("reason", "text", (), "TEXT", "Kept in the run's history."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("runs", "many", (), "RUN..."),),
-        "defaults": {"runs": None, "reason": None},
+    'terminate': {
+        'summary': 'Kill runs: nothing else of them runs, no compensation either.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'reason': None},
         "page": """\
 Usage: jobctl terminate [OPTIONS] RUN...
 
@@ -358,16 +339,14 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "wait": {
-        "summary": "Wait until runs end, whatever their end.",
-        "group": False,
-        "options": {
-            "--timeout": ("timeout", "text", (), "DURATION", "Wait at most that long (20s, 5m)."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("runs", "many", (), "RUN..."),),
-        "defaults": {"runs": None, "timeout": None},
+    'wait': {
+        'summary': 'Wait until runs end, whatever their end.',
+        'group': False,
+        'options': {'--timeout': ('timeout', 'text', (), 'DURATION', 'Wait at most that long (20s, 5m).'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('runs', 'many', (), 'RUN...'),),
+        'defaults': {'runs': None, 'timeout': None},
         "page": """\
 Usage: jobctl wait [OPTIONS] RUN...
 
@@ -383,52 +362,41 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "daemon": {
-        "summary": "Run schedules, queued runs, retries and recovery until told to stop.",
-        "group": False,
-        "options": {
-            "--once": (
-                "once",
-                "flag",
-                (),
-                "",
-                "Do what is due, see it through, and end: for those who keep their cron.",
-            ),
-            "--drain": (
-                "drain",
-                "text",
-                (),
-                "DURATION",
-                "When stopped: wait so long for running commands to end. Without it they run on, for the next daemon.",
-            ),
-            "--max-concurrent-runs": (
-                "max_concurrent_runs",
-                "integer",
-                (),
-                "N",
-                "At most so many runs under way at once.",
-            ),
-            "--log-format": (
-                "log_format",
-                "text",
-                ("text", "json"),
-                "text|json",
-                "How the daemon tells what it does: lines, or one JSON object a line.",
-            ),
-            "--print-unit": ("print_unit", "flag", (), "", "Print a systemd unit for this installation."),
-            "--user": ("user", "flag", (), "", "With --print-unit: for the user's own systemd."),
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (),
-        "defaults": {
-            "once": False,
-            "drain": None,
-            "max_concurrent_runs": None,
-            "log_format": None,
-            "print_unit": False,
-            "user": False,
-        },
+    'daemon': {
+        'summary': 'Run schedules, queued runs, retries and recovery until told to stop.',
+        'group': False,
+        'options': {'--once': ('once',
+                    'flag',
+                    (),
+                    '',
+                    'Do what is due, see it through, and end: for those who keep their cron.'),
+         '--drain': ('drain',
+                     'text',
+                     (),
+                     'DURATION',
+                     'When stopped: wait so long for running commands to end. Without it they run on, for the '
+                     'next daemon.'),
+         '--max-concurrent-runs': ('max_concurrent_runs',
+                                   'integer',
+                                   (),
+                                   'N',
+                                   'At most so many runs under way at once.'),
+         '--log-format': ('log_format',
+                          'text',
+                          ('text', 'json'),
+                          'text|json',
+                          'How the daemon tells what it does: lines, or one JSON object a line.'),
+         '--print-unit': ('print_unit', 'flag', (), '', 'Print a systemd unit for this installation.'),
+         '--user': ('user', 'flag', (), '', "With --print-unit: for the user's own systemd."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {'once': False,
+         'drain': None,
+         'max_concurrent_runs': None,
+         'log_format': None,
+         'print_unit': False,
+         'user': False},
         "page": """\
 Usage: jobctl daemon [OPTIONS]
 
@@ -448,15 +416,13 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "list": {
-        "summary": "List the jobs that are defined.",
-        "group": False,
-        "options": {
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (),
-        "defaults": {},
+    'list': {
+        'summary': 'List the jobs that are defined.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
         "page": """\
 Usage: jobctl list [OPTIONS]
 
@@ -467,15 +433,13 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "show": {
-        "summary": "Show a job as jobctl understands it, defaults included.",
-        "group": False,
-        "options": {
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("job", "one", (), "JOB"),),
-        "defaults": {"job": None},
+    'show': {
+        'summary': 'Show a job as jobctl understands it, defaults included.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('job', 'one', (), 'JOB'),),
+        'defaults': {'job': None},
         "page": """\
 Usage: jobctl show [OPTIONS] JOB
 
@@ -489,15 +453,13 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "validate": {
-        "summary": "Check definitions files and print every problem.",
-        "group": False,
-        "options": {
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("files", "any", (), "FILE..."),),
-        "defaults": {"files": []},
+    'validate': {
+        'summary': 'Check definitions files and print every problem.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('files', 'any', (), 'FILE...'),),
+        'defaults': {'files': []},
         "page": """\
 Usage: jobctl validate [OPTIONS] [FILE...]
 
@@ -512,15 +474,13 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "doctor": {
-        "summary": "Check this installation: versions, folders, database, leftovers.",
-        "group": False,
-        "options": {
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (),
-        "defaults": {},
+    'doctor': {
+        'summary': 'Check this installation: versions, folders, database, leftovers.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
         "page": """\
 Usage: jobctl doctor [OPTIONS]
 
@@ -531,15 +491,13 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "completion": {
-        "summary": "Print the completion script for a shell.",
-        "group": False,
-        "options": {
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (("shell", "one", ("bash", "zsh", "fish"), "bash|zsh|fish"),),
-        "defaults": {"shell": None},
+    'completion': {
+        'summary': 'Print the completion script for a shell.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('shell', 'one', ('bash', 'zsh', 'fish'), 'bash|zsh|fish'),),
+        'defaults': {'shell': None},
         "page": """\
 Usage: jobctl completion [OPTIONS] bash|zsh|fish
 
@@ -553,15 +511,13 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
-    "schema": {
-        "summary": "Print the JSON schema of jobs.toml, for editors.",
-        "group": False,
-        "options": {
-            "--help": ("help", "help", (), "", "Show this message and exit."),
-            "-h": ("help", "help", (), "", "Show this message and exit."),
-        },
-        "arguments": (),
-        "defaults": {},
+    'schema': {
+        'summary': 'Print the JSON schema of jobs.toml, for editors.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
         "page": """\
 Usage: jobctl schema [OPTIONS]
 

@@ -1,4 +1,5 @@
-"""Names and next fire times of the defined jobs, remembered between calls: `status` reads no definitions file twice.
+"""Names, schedules and next fire times of the defined jobs, remembered between calls: `status` and `schedule` read no
+definitions file twice.
 
 What was read is kept in the state folder, under `cache/`, for as long as the file is the same (size, inode, time of its
 last change) and so are jobctl's version and the machine's zone. A cache that cannot be used is not missed.
@@ -15,6 +16,7 @@ from jobctl import machine
 from jobctl.core.errors import DefinitionError, Problem
 
 if TYPE_CHECKING:
+    from jobctl.core.model import Job, Schedule
     from jobctl.settings import Settings
 
 
@@ -29,7 +31,31 @@ class Outline(NamedTuple):
 
 def read(settings: Settings, *, now: int) -> tuple[dict[str, Outline], list[Problem]]:
     """The jobs of all the definitions files, by name, and what is wrong with files that could not be read."""
-    outlines: dict[str, Outline] = {}
+    jobs, problems = _read(settings, now)
+    return {name: Outline(name, file, job["schedule"], job["next"]) for name, (file, job) in jobs.items()}, problems
+
+
+def scheduled(settings: Settings, *, now: int) -> tuple[dict[str, Job], list[Problem]]:
+    """Like `read`, but jobs that hold their name, file, zone and schedules, and of all the rest nothing."""
+    from jobctl.core.model import Job
+
+    jobs, problems = _read(settings, now)
+    return {
+        name: Job(
+            name,
+            os.path.dirname(file),
+            (),
+            file=file,
+            timezone=job["zone"],
+            schedules=tuple(_schedule(schedule) for schedule in job["schedules"]),
+        )
+        for name, (file, job) in jobs.items()
+    }, problems
+
+
+def _read(settings: Settings, now: int) -> tuple[dict[str, tuple[str, dict[str, Any]]], list[Problem]]:
+    """name -> (file, what is kept of the job)."""
+    jobs: dict[str, tuple[str, dict[str, Any]]] = {}
     problems: list[Problem] = []
     for file in dict.fromkeys(settings.files):
         try:
@@ -37,21 +63,21 @@ def read(settings: Settings, *, now: int) -> tuple[dict[str, Outline], list[Prob
         except DefinitionError as error:
             problems += [problem for problem in error.problems if not problem.warning]
             continue
-        for outline in found:
-            known = outlines.setdefault(outline.job, outline)
-            if known is not outline:
+        for job in found:
+            known, _ = jobs.setdefault(job["job"], (file, job))
+            if known != file:
                 problems.append(
                     Problem(
-                        f"a job of this name is also defined in {known.file}",
+                        f"a job of this name is also defined in {known}",
                         hint="rename one of them, or name only one of the files with --file",
                         file=file,
-                        job=outline.job,
+                        job=job["job"],
                     )
                 )
-    return outlines, problems
+    return jobs, problems
 
 
-def _read_file(file: str, state_dir: str, now: int) -> list[Outline]:
+def _read_file(file: str, state_dir: str, now: int) -> list[dict[str, Any]]:
     try:
         info = os.stat(file)
         stamp = [info.st_mtime_ns, info.st_size, info.st_ino]
@@ -68,7 +94,7 @@ def _read_file(file: str, state_dir: str, now: int) -> list[Outline]:
             job["next"] = _next_fire(job, now, zone)
     if stale or kept is None:
         _save(path, {"key": key, "at": now, "jobs": jobs})
-    return [Outline(job["job"], file, job["schedule"], job["next"]) for job in jobs]
+    return jobs
 
 
 def _holds(next_fire: int | None, asked_at: int, now: int) -> bool:
@@ -97,12 +123,18 @@ def _jobs(file: str) -> list[dict[str, Any]]:
 def _next_fire(job: dict[str, Any], now: int, machine_zone: str) -> int | None:
     if not job["schedules"]:
         return None
-    from jobctl.core.model import Schedule
     from jobctl.core.schedule import next_fire
 
     zone = job["zone"] or machine_zone
-    found = [next_fire(Schedule(**schedule), now, zone=zone) for schedule in job["schedules"]]
+    found = [next_fire(_schedule(schedule), now, zone=zone) for schedule in job["schedules"]]
     return min((at for at in found if at is not None), default=None)
+
+
+def _schedule(kept: dict[str, Any]) -> Schedule:
+    from jobctl.core.model import Schedule
+
+    # JSON has lists where the model has tuples, and they would not compare as equal.
+    return Schedule(**{key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()})
 
 
 def _cache_path(state_dir: str, file: str) -> str:

@@ -2,47 +2,57 @@
 
 from __future__ import annotations
 
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.overlap import may_leave_buffer
 from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.take import take
+from jobctl.daemon.take import OnFailed, take
 from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
 
-def once(store: Store, engine: LocalEngine, capacity: Capacity) -> int:
-    """Begin what may begin. Returns how many runs that were."""
+def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed) -> list[tuple[str, str]]:
+    """Begin what may begin. Returns (run, why) of those whose turn it is and that cannot be read."""
     capacity.refresh()
     if capacity.full:
-        return 0
+        return []
     begun: dict[str, int] = dict(
         store.rows("SELECT job, count(*) FROM runs WHERE finished_at IS NULL AND status != 'queued' GROUP BY job")
     )
-    started = 0
-    for number, job, queue, trigger, definition in _queued(store, capacity):
+    policies: dict[int, OverlapPolicy] = {}
+    troubles = []
+    for number, name, job, queue, trigger, definition in _queued(store, capacity):
         if capacity.full:
             break
-        if trigger == "schedule" and not may_leave_buffer(_policy(store, definition), running=begun.get(job, 0)):
-            continue
+        if trigger == "schedule":
+            if definition not in policies:
+                policies[definition] = _policy(store, definition)
+            if not may_leave_buffer(policies[definition], running=begun.get(job, 0)):
+                continue
         if not capacity.take_place(queue):
             continue
-        if take(store, engine, number):
+        try:
+            taken = take(store, engine, number, on_failed)
+        except StoreUnavailableError:
+            raise
+        except JobctlError as error:
+            taken = False
+            troubles.append((name, error.message))
+        if taken:
             begun[job] = begun.get(job, 0) + 1
-            started += 1
         else:
             capacity.give_back(queue)
-    return started
+    return troubles
 
 
-def _queued(store: Store, capacity: Capacity) -> list[tuple[int, str, str | None, str, int]]:
+def _queued(store: Store, capacity: Capacity) -> list[tuple[int, str, str, str | None, str, int]]:
     """Queued runs in the order of their turn: by their queue's priority, then their own, then age."""
     priorities = capacity.priorities()
     cases = " ".join("WHEN ? THEN ?" for _ in priorities)
     values = [value for item in priorities.items() for value in item]
     order = f"CASE queue {cases} ELSE 0 END DESC, " if priorities else ""
     return store.rows(
-        "SELECT id, job, queue, trigger, definition FROM runs WHERE finished_at IS NULL AND status = 'queued'"
+        "SELECT id, name, job, queue, trigger, definition FROM runs WHERE finished_at IS NULL AND status = 'queued'"
         f" ORDER BY {order} priority DESC, id",
         *values,
     )

@@ -26,8 +26,7 @@ class Journal:
             line = " ".join(
                 part for part in (text.local_time(now), level.upper() if level != "info" else "", what, message) if part
             )
-            if self._stream.isatty():
-                line = text.clean(line)
+            line = text.clean(line).replace("\n", "\\n")  # a reason is somebody's text: it makes no lines of its own
         try:
             print(line, file=self._stream, flush=True)
         except OSError:

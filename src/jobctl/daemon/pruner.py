@@ -19,7 +19,8 @@ def once(store: Store, jobs: Mapping[str, Job], now: int) -> int:
     removed = 0
     for job in jobs.values():
         if removed < _AT_A_TIME and job.keep != Keep():
-            removed += _remove(store, _due(store, job, now, _AT_A_TIME - removed))
+            due = _due(store, job, now, _AT_A_TIME - removed)
+            removed += _remove(store, due) if due else 0
     return removed
 
 
@@ -48,15 +49,26 @@ def _due(store: Store, job: Job, now: int, limit: int) -> list[tuple[int, str]]:
 
 
 def _remove(store: Store, runs: list[tuple[int, str]]) -> int:
-    if not runs:
-        return 0
-    # The files first: a folder without a run would never be found again, a run without a folder is only emptier.
-    for _, name in runs:
-        shutil.rmtree(run_folder(store, name), ignore_errors=True)
+    removed = []
+    definitions = set()
     with store.transaction() as db:
-        db.executemany("DELETE FROM runs WHERE id = ?", [(number,) for number, _ in runs])
-        db.execute("DELETE FROM definitions WHERE id NOT IN (SELECT definition FROM runs)")
-    return len(runs)
+        for number, name in runs:
+            # It may have been taken up again since it was found.
+            gone = db.execute(
+                "DELETE FROM runs WHERE id = ? AND finished_at IS NOT NULL RETURNING definition", (number,)
+            ).fetchall()
+            if gone:
+                removed.append(name)
+                definitions.add(gone[0][0])
+        db.executemany(
+            "DELETE FROM definitions WHERE id = ? AND NOT EXISTS"
+            " (SELECT 1 FROM runs WHERE runs.job = definitions.job AND definition = definitions.id)",
+            [(number,) for number in definitions],
+        )
+    # The files last: what lives needs them. Those that a crash leaves behind are found by `leftovers`.
+    for name in removed:
+        shutil.rmtree(run_folder(store, name), ignore_errors=True)
+    return len(removed)
 
 
 def leftovers(store: Store) -> list[str]:

@@ -6,15 +6,16 @@ from __future__ import annotations
 from jobctl import executor
 from jobctl.core.errors import JobctlError
 from jobctl.core.history import EventType
-from jobctl.daemon.take import fail, take
+from jobctl.daemon.take import OnFailed, fail, take
 from jobctl.engines.local import LocalEngine
 from jobctl.process import launch
 from jobctl.store.store import RunRow, Store
 from jobctl.views import attempt_files, history_of
 
-# So often may a run be taken over without anything happening in it in between.
+# So often may a run be taken over without anything happening in it in between, and within this time: an executor that
+# lived with a run for long was not killed by it.
 POISON = 10
-
+_POISON_MS = 600_000
 
 TAKEN_OVER = "taken over"
 
@@ -22,22 +23,24 @@ TAKEN_OVER = "taken over"
 _LEFT_ALONE_MS = 3_000
 
 
-def once(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
+def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed) -> list[tuple[str, str]]:
     """Take over what has lost its executor. Returns (run, what became of it), for the daemon's log."""
     found = []
+    living = {engine.executor.id: False}  # what stands under our own name and is not here was lost on its way here
     for row in store.alive():
         if row.id in engine.runs or row.status == "queued":
             continue
-        if row.executor is None:
-            if store.events(row.id, after=row.seq - 1)[0].at > now - _LEFT_ALONE_MS:
-                continue
-        elif executor.alive(store.state_dir, row.executor):
+        if row.executor is not None and row.executor not in living:
+            living[row.executor] = executor.alive(store.state_dir, row.executor)
+        if row.executor is not None and living[row.executor]:
             continue
         try:
+            if row.executor is None and _is_fresh(store, row, now):
+                continue
             if _is_poison(store, row):
                 _end(store, row)
                 found.append((row.name, f"ended: it was recovered {POISON} times without progress"))
-            elif take(store, engine, row.id):
+            elif take(store, engine, row.id, on_failed):
                 found.append((row.name, TAKEN_OVER))
         except JobctlError as error:
             found.append((row.name, f"cannot go on: {error.message}"))
@@ -53,9 +56,17 @@ def forget_dead(store: Store) -> None:
             executor.forget(store.state_dir, name)
 
 
+def _is_fresh(store: Store, row: RunRow, now: int) -> bool:
+    last = store.events(row.id, after=row.seq - 1)
+    # An event from the future was written before the clock was set back.
+    return bool(last) and 0 <= now - last[-1].at < _LEFT_ALONE_MS
+
+
 def _is_poison(store: Store, row: RunRow) -> bool:
     last = store.events(row.id, after=max(0, row.seq - POISON))
-    return len(last) == POISON and all(event.type is EventType.RUN_TAKEN for event in last)
+    if len(last) < POISON or any(event.type is not EventType.RUN_TAKEN for event in last):
+        return False
+    return last[-1].at - last[0].at < _POISON_MS
 
 
 def _end(store: Store, row: RunRow) -> None:

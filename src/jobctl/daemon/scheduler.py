@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from jobctl import machine
 from jobctl.core import overlap
 from jobctl.core.errors import JobctlError
-from jobctl.core.model import Job, Schedule, encode_schedule
+from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
 from jobctl.core.overlap import Fire
 from jobctl.core.schedule import fires, jitter, next_fire
 from jobctl.daemon.starter import Starter
-from jobctl.engines import requests
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
 from jobctl.store.store import Store
 
-# Fire times dealt with at a time for one schedule: a minutely job that was down for a week has ten thousand.
-_MOST_AT_ONCE = 20_000
+# Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.
+_MOST_AT_ONCE = 5_000
 _A_YEAR = 365 * 86_400_000  # Temporal's default catch-up window
+_ON_TIME_MS = 1_000  # nobody is exactly on time; a shorter catch-up window would let no fire time through
+_WRONG_CLOCK_MS = 86_400_000
+_REPLACES = {OverlapPolicy.CANCEL_OTHER, OverlapPolicy.TERMINATE_OTHER}
 
 
 class _Armed(NamedTuple):
@@ -44,6 +47,8 @@ class Scheduler:
         self._zone = machine.zone()
         self._armed: dict[int, _Armed] = {}
         self._progress: dict[int, int] = {}
+        # What next_fire answered, and for which progress: that a schedule never fires takes it long to find out.
+        self._next: dict[int, tuple[int, int | None]] = {}
         self._due: list[tuple[int, int]] = []  # a heap: (when it starts, schedule)
 
     def arm(self, jobs: Mapping[str, Job], files: Sequence[str], now: int) -> None:
@@ -56,28 +61,48 @@ class Scheduler:
         entries = firings.sync(self._store, [(j, key, jobs[j].file) for j, key in wanted], files, now)
         self._armed = {e.id: _Armed(e.id, e.key, *wanted[e.job, e.key]) for e in entries}
         self._progress = {e.id: e.progress for e in entries}
+        self._next = {e.id: self._next[e.id] for e in entries if e.id in self._next}
+        self._rewind(now)
         self._due = []
         for entry in entries:
             self._push(entry.id)
-        heapq.heapify(self._due)
 
     def next_due(self) -> int | None:
         """When `once` has something to do: an instant, None for never."""
         return self._due[0][0] if self._due else None
 
     def once(self, now: int) -> None:
-        """Deal with every fire time that has come."""
-        if not self._due or self._due[0][0] > now:
+        """Deal with the fire times that have come. A schedule with very many of them goes on at the next call.
+
+        StoreError when that cannot be recorded: then nothing has been dealt with, and the next call tries again.
+        """
+        due = []
+        while self._due and self._due[0][0] <= now:
+            due.append(heapq.heappop(self._due))
+        if not due:
             return
+        try:
+            dealt = self._deal([number for _, number in due], now)
+        except JobctlError:
+            for entry in due:
+                heapq.heappush(self._due, entry)
+            raise
+        for number, more in dealt:
+            self._push(number, again_at=now if more else None)
+
+    def _deal(self, numbers: list[int], now: int) -> list[tuple[int, bool]]:
+        """Fire these schedules. Returns those that go on, and whether more of their fire times have come."""
         # Another daemon on this store may have been faster; its word counts, and what it dealt with is not looked at.
-        for number, reached in firings.progress(self._store).items():
-            if number in self._progress:
-                self._progress[number] = max(self._progress[number], reached)
+        reached = firings.progress(self._store, numbers)
         paused = firings.paused(self._store)
         dropped: list[Dropped] = []
         passed: list[tuple[int, int]] = []
-        while self._due and self._due[0][0] <= now:
-            _, number = heapq.heappop(self._due)
+        dealt: list[tuple[int, bool]] = []
+        progress: dict[int, int] = {}
+        for number in numbers:
+            if number not in reached:
+                continue  # removed, as another daemon has read already
+            self._progress[number] = max(self._progress[number], reached[number])
             armed = self._armed[number]
             due, more = self._due_times(armed, now)
             if due and armed.job.name in paused:
@@ -85,25 +110,36 @@ class Scheduler:
             elif due:
                 dropped += self._fire(armed, due, now)
             if due:
-                self._progress[number] = due[-1]
-            self._push(number, again_at=now if more else None)
+                progress[number] = due[-1]
+            dealt.append((number, more))
+        # First the runs, in order: what is recorded as dropped moves the progress beyond them.
+        self._starter.flush()
         if passed:
             firings.advance(self._store, passed)
         if dropped:
-            firings.drop(self._store, dropped)
+            firings.drop(self._store, dropped, now)
+        self._progress.update(progress)
+        return dealt
 
     def resync(self, now: int) -> None:
-        """Look at all fire times anew: the wall clock was set, or schedules were unpaused."""
-        for number, reached in firings.progress(self._store).items():
-            if number in self._progress:
-                self._progress[number] = max(self._progress[number], reached)
+        """The wall clock was set: what the wrong one dealt with beforehand does not keep schedules from firing."""
+        self._progress.update(firings.progress(self._store, list(self._progress)))
+        self._rewind(now)
         self._due = []
         for number in self._armed:
-            if self._progress[number] > now + 86_400_000 and not self._armed[number].schedule.boot:
-                # Dealt with by a clock that was more than a day ahead: it would sleep until then.
-                self._progress[number] = now
             self._push(number)
-        heapq.heapify(self._due)
+
+    def _rewind(self, now: int) -> None:
+        """Let schedules go on from now that a clock more than a day ahead has dealt with: they would sleep until then.
+        A clock that was less ahead is waited for, so that nothing fires twice."""
+        ahead = [
+            number
+            for number, reached in self._progress.items()
+            if reached > now + _WRONG_CLOCK_MS and not self._armed[number].schedule.boot
+        ]
+        if ahead:
+            firings.rewind(self._store, ahead, now)
+            self._progress.update((number, now) for number in ahead)
 
     def _push(self, number: int, again_at: int | None = None) -> None:
         armed = self._armed[number]
@@ -114,17 +150,22 @@ class Scheduler:
             if self._boot_due(armed):
                 heapq.heappush(self._due, (0, number))  # at once, wherever the clock stood when the machine started
             return
-        nominal = next_fire(armed.schedule, self._progress[number], zone=self._zone_of(armed))
-        if nominal is not None:
-            heapq.heappush(self._due, (self._starts_at(armed, nominal), number))
+        progress = self._progress[number]
+        known = self._next.get(number)
+        if known is None or known[0] != progress:
+            nominal = next_fire(armed.schedule, progress, zone=self._zone_of(armed))
+            known = self._next[number] = (progress, None if nominal is None else self._starts_at(armed, nominal))
+        if known[1] is not None:
+            heapq.heappush(self._due, (known[1], number))
 
     def _due_times(self, armed: _Armed, now: int) -> tuple[list[int], bool]:
         """Fire times after the progress whose start has come, oldest first; whether there are more of them."""
         if armed.schedule.boot:
             return self._boot_due(armed), False
         found = fires(armed.schedule, self._progress[armed.id], now, self._zone_of(armed), _MOST_AT_ONCE)
-        due = [nominal for nominal in found if self._starts_at(armed, nominal) <= now]
-        return due, len(found) == _MOST_AT_ONCE
+        # In their order, also where jitter would turn it round: what lies before the progress is never looked at again.
+        due = list(takewhile(lambda nominal: self._starts_at(armed, nominal) <= now, found))
+        return due, len(due) == _MOST_AT_ONCE
 
     def _boot_due(self, armed: _Armed) -> list[int]:
         """The fire time of a boot schedule, unless it has been dealt with."""
@@ -141,44 +182,39 @@ class Scheduler:
     def _fire(self, armed: _Armed, due: list[int], now: int) -> list[Dropped]:
         """Start, buffer or skip, oldest first; what is older than the catch-up window is missed."""
         job = armed.job
-        window = job.catchup_window if job.catchup_window is not None else _A_YEAR
+        window = _A_YEAR if job.catchup_window is None else max(job.catchup_window, _ON_TIME_MS)
         dropped: list[Dropped] = []
-        # Jitter is not lateness. Nor is what was between the machine's start and the daemon's.
-        late = [n for n in due if self._starts_at(armed, n) < now - window and not armed.schedule.boot]
+        late = list(takewhile(lambda nominal: self._starts_at(armed, nominal) < now - window, due))
         if late:
-            dropped.append(
-                Dropped(armed.id, "missed", late[0], late[-1], len(late), "no daemon ran within the catch-up window")
-            )
+            dropped.append(_dropped(armed, "missed", late, "no daemon ran within the catch-up window"))
+        due = due[len(late) :]
+        if job.overlap in _REPLACES and len(due) > 1:
+            reason = f"a later fire time took its place (overlap = {job.overlap})"
+            dropped.append(_dropped(armed, "skipped", due[:-1], reason))
+            due = due[-1:]
         begun, buffered = firings.alive_runs(self._store, job.name)
-        running, waiting = len(begun), len(buffered)
-        running += self._starter.submitted(job.name)
+        running = len(begun) + self._starter.begun(job.name)
+        waiting = len(buffered) + self._starter.held(job.name)
         skipped: list[int] = []
         reason = ""
-        for nominal in due[len(late) :]:
+        for nominal in due:
             decision = overlap.decide(job.overlap, running=running, buffered=waiting)
             if decision.fire is Fire.SKIP:
                 skipped.append(nominal)
                 reason = decision.reason or ""
                 continue
             if decision.fire is not Fire.START and decision.fire is not Fire.BUFFER:
-                self._end_others(begun, buffered, decision.fire)
-                begun, buffered = [], []
-            started = self._starter.start(
-                job, trigger="schedule", fire_time=nominal, schedule=armed.id, hold=decision.fire is not Fire.START
+                self._starter.end(job.name, [*begun, *buffered], terminate=decision.fire is Fire.TERMINATE_OTHER)
+            hold = decision.fire is not Fire.START
+            status = self._starter.start(
+                job, now, trigger="schedule", fire_time=nominal, schedule=armed.id, hold=hold
             )
-            if started:
-                running += 1
-            else:
-                waiting += 1
+            running += status is RunStatus.RUNNING
+            waiting += status is RunStatus.QUEUED
         if skipped:
-            dropped.append(Dropped(armed.id, "skipped", skipped[0], skipped[-1], len(skipped), reason))
+            dropped.append(_dropped(armed, "skipped", skipped, reason))
         return dropped
 
-    def _end_others(self, begun: list[tuple[int, str]], buffered: list[tuple[int, str]], how: Fire) -> None:
-        """Ask the job's other runs to end: those that run as the policy says, those that only wait at once."""
-        ask = requests.cancel if how is Fire.CANCEL_OTHER else requests.terminate
-        for number, _ in [*begun, *buffered]:
-            try:
-                ask(self._store, self._store.run(number), reason=f"overlap = {how}", by="scheduler")
-            except JobctlError:
-                continue  # it ended in between
+
+def _dropped(armed: _Armed, outcome: str, times: list[int], reason: str) -> Dropped:
+    return Dropped(armed.id, outcome, times[0], times[-1], len(times), reason)

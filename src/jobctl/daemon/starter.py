@@ -5,49 +5,56 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobctl import clock
 from jobctl.core import parameters
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType
-from jobctl.core.model import Job, encode
+from jobctl.core.model import Job, RunStatus, encode
 from jobctl.daemon.capacity import Capacity
+from jobctl.daemon.take import Failed, OnFailed, end
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LocalEngine, check_supported, created
-from jobctl.engines.submit import record
+from jobctl.engines.submit import record_all
 from jobctl.masking import redact
 from jobctl.store.store import NewRun, Store, new_name
 
 
 class Starter:
-    """Makes runs on one engine, within one capacity."""
+    """Makes runs on one engine, within one capacity. What it has made stands in the store after `flush`."""
 
-    def __init__(self, store: Store, engine: LocalEngine, capacity: Capacity) -> None:
+    def __init__(self, store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed) -> None:
         self._store = store
         self._engine = engine
         self._capacity = capacity
-        self._texts: dict[int, tuple[Job, str]] = {}  # id(job) -> its canonical text, made once a definition
+        self._on_failed = on_failed
+        self._made: list[tuple[NewRun, list[Event]]] = []  # runs that are queued or have failed, not recorded yet
+        self._failed: list[Failed] = []  # those of them that have failed
+        self._texts: dict[str, tuple[Job, str]] = {}  # by name: a job, and its canonical text, made once
 
-    def submitted(self, job: str) -> int:
-        """Runs of a job that were begun in this turn and do not stand in the store yet."""
+    def begun(self, job: str) -> int:
+        """Runs of a job that were begun and are not recorded yet."""
         return sum(1 for run in self._engine.unborn() if run.job.name == job)
+
+    def held(self, job: str) -> int:
+        """Runs of a job that were queued and are not recorded yet."""
+        return sum(1 for new, events in self._made if new.job == job and len(events) == 1)
 
     def start(
         self,
         job: Job,
+        now: int,
         *,
         trigger: str,
         fire_time: int | None = None,
         schedule: int | None = None,
         given: dict[str, Any] | None = None,
         hold: bool = False,
-    ) -> bool:
-        """A new run: begun (True), or queued because it is to be held or there is no room. A run that cannot begin at
-        all - a missing parameter, an unreadable env_file - is recorded as failed, with why."""
+    ) -> RunStatus:
+        """A new run: running, or queued because it is to be held or there is no room. A run that cannot begin at all -
+        a missing parameter, an unreadable env_file - is recorded as failed, with why."""
         new = NewRun(
             new_name(job.name), job.name, self._text(job), trigger, fire_time, job.queue, job.priority, schedule
         )
-        now = clock.now()
         try:
             check_supported(job)
             at = fire_time if fire_time is not None else now
@@ -55,16 +62,46 @@ class Starter:
             env_file = env_file_of(job)
         except JobctlError as error:
             failed = Event(EventType.RUN_ENDED, now, data={"status": "failed", "reason": error.message})
-            record(self._store, new, [created(new, given or {}, now), failed])
-            return True
+            self._made.append((new, [created(new, given or {}, now), failed]))
+            self._failed.append(Failed(new.name, job.name, trigger, error.message))
+            return RunStatus.FAILED
         if hold or not self._capacity.take_place(job.queue):
-            record(self._store, new, [created(new, params, now)])
-            return False
+            self._made.append((new, [created(new, params, now)]))
+            return RunStatus.QUEUED
         self._engine.submit(new, job, params, env_file=env_file)
-        return True
+        return RunStatus.RUNNING
+
+    def end(self, job: str, others: list[tuple[int, str]], *, terminate: bool) -> None:
+        """Ask the job's other runs, (id, status), to end: those that run and those that only wait."""
+        reason = "a later fire time took its place"
+        for run in self._engine.unborn():
+            if run.job.name == job:
+                kind = EventType.TERMINATE_REQUESTED if terminate else EventType.CANCEL_REQUESTED
+                self._engine.request(run, kind, reason=reason, by="scheduler")
+        for number, _ in others:
+            try:
+                end(self._store, self._engine, number, terminate=terminate, reason=reason)
+            except StoreUnavailableError:
+                raise
+            except JobctlError:
+                continue  # it ended in between
+
+    def flush(self) -> None:
+        """Record what was made: in one commit what has begun, in another the rest. StoreError when that fails; what
+        has begun is kept then, and recorded when it can be."""
+        made, self._made = self._made, []
+        failed, self._failed = self._failed, []
+        self._engine.flush()
+        if self._engine.trouble is not None:
+            raise self._engine.trouble
+        if made:
+            refused = record_all(self._store, made)
+            for one in failed:
+                if one.run not in refused:
+                    self._on_failed(one)
 
     def _text(self, job: Job) -> str:
-        found = self._texts.get(id(job))
+        found = self._texts.get(job.name)
         if found is None or found[0] is not job:
-            found = self._texts[id(job)] = (job, encode(redact(job)))
+            found = self._texts[job.name] = (job, encode(redact(job)))
         return found[1]

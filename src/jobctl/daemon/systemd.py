@@ -16,8 +16,9 @@ class Notifier:
         self._address = environ.get("NOTIFY_SOCKET", "")
         watchdog = environ.get("WATCHDOG_USEC", "")
         for_us = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        # Half of what it allows, as sd_watchdog_enabled(3) advises. Milliseconds; None when it does not watch.
-        self.watchdog_ms = int(watchdog) // 2000 if watchdog.isdigit() and for_us else None
+        # How often it wants to hear of us: half of what it allows, as sd_watchdog_enabled(3) advises. Milliseconds;
+        # None when it does not watch.
+        self.watchdog_ms = max(1, int(watchdog) // 2000) if watchdog.isdigit() and int(watchdog) and for_us else None
 
     def tell(self, state: str) -> None:
         """`READY=1`, `STOPPING=1`, `RELOADING=1`, `WATCHDOG=1`, `STATUS=…`; several with newlines between."""

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from jobctl import clock
 from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.history import Event, EventType, RunState
+from jobctl.engines import requests
 from jobctl.engines.kept import job_of
 from jobctl.engines.local import LocalEngine, check_supported
 from jobctl.store.store import RunRow, Store
 
 
-def take(store: Store, engine: LocalEngine, run_id: int) -> bool:
+class Failed(NamedTuple):
+    """A run that failed before it could begin."""
+
+    run: str
+    job: str
+    trigger: str
+    reason: str
+
+
+OnFailed = Callable[[Failed], None]
+
+
+def take(store: Store, engine: LocalEngine, run_id: int, on_failed: OnFailed) -> bool:
     """Go on with a run here. False when another executor was faster, or the run is over - also because it could never
     begin: a queued run that lacks a secret or its env_file is recorded as failed, with why.
 
@@ -23,20 +39,38 @@ def take(store: Store, engine: LocalEngine, run_id: int) -> bool:
     except JobctlError as error:
         if row.status != "queued" or isinstance(error, StoreError):
             raise
-        fail(store, row, error.message)
+        if fail(store, row, error.message):
+            on_failed(Failed(row.name, row.job, row.trigger, error.message))
         return False
     return engine.take(run_id, kept.job, env_file=kept.env_file) is not None
 
 
-def fail(store: Store, row: RunRow, reason: str) -> None:
-    """End a run that no executor advances as failed."""
+def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reason: str) -> None:
+    """Ask a run to end, and see it through here when nobody has it: it is queued, or waits for an executor.
+
+    JobctlError when it is over.
+    """
+    ask = requests.terminate if terminate else requests.cancel
+    row = ask(store, store.run(run_id), reason=reason, by="scheduler")
+    if row.executor is None:
+        kept = job_of(store, row, strict=False)
+        engine.take(run_id, kept.job, env_file=kept.env_file)
+
+
+def fail(store: Store, row: RunRow, reason: str) -> bool:
+    """End a run that no executor advances as failed. False when it ended in between."""
 
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         if now.finished_at is not None:
-            raise JobctlError(f"run {now.name} is over")
+            raise _OverError(f"run {now.name} is over")
         return Event(EventType.RUN_ENDED, clock.now(), data={"status": "failed", "reason": reason}), None
 
     try:
         store.request(row.id, make)
-    except JobctlError:
-        return  # it ended in between
+    except _OverError:
+        return False
+    return True
+
+
+class _OverError(JobctlError):
+    pass

@@ -251,11 +251,15 @@ class LocalEngine:
             self.executor.drain()
         if woken or mono - self._looked_at >= LOOK_EVERY_MS:
             self._look(mono)
+        self.flush()
+        return woken
+
+    def flush(self) -> None:
+        """Record what was submitted or learned, and do what follows, without waiting for the next turn."""
         if self._facts:
             work: list[Work] = [(run, facts, []) for run, facts in self._facts.values()]
             self._facts.clear()
             self._advance(work)
-        return woken
 
     def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
         """Call `ended` when a process that is none of our keepers ends."""

@@ -58,7 +58,16 @@ def enqueue(
 
 def record(store: Store, new: NewRun, events: Sequence[Event]) -> bool:
     """Write a run that nobody has begun. False when its fire time was dealt with already."""
-    state = RunState()
-    for event in events:
-        state.apply(event)
-    return not store.append([Batch(0, 0, events, state, executor=None, new=new)])
+    return not record_all(store, [(new, events)])
+
+
+def record_all(store: Store, runs: Sequence[tuple[NewRun, Sequence[Event]]]) -> set[str]:
+    """Write runs that nobody has begun, each with its events, in one commit. Returns the ids of those that are not
+    written, because their fire time was dealt with already."""
+    batches = []
+    for new, events in runs:
+        state = RunState()
+        for event in events:
+            state.apply(event)
+        batches.append(Batch(0, 0, events, state, executor=None, new=new))
+    return {batch.new.name for batch in store.append(batches) if batch.new is not None}

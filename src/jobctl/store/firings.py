@@ -43,8 +43,10 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
     with store.transaction() as db:
         marks = ", ".join("?" * len(files))
         known = {
-            (job, key): (number, active, progress)
-            for number, job, key, active, progress in db.execute("SELECT id, job, key, active, progress FROM schedules")
+            (job, key): (number, active, progress, file)
+            for number, job, key, active, progress, file in db.execute(
+                "SELECT id, job, key, active, progress, file FROM schedules"
+            )
         }
         entries = []
         for job, key, file in wanted:
@@ -57,9 +59,10 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
                 assert cursor.lastrowid is not None
                 entries.append(Entry(cursor.lastrowid, job, key, now))
                 continue
-            number, active, progress = found
+            number, active, progress, before = found
             if not active:
                 progress = max(progress, now)
+            if not active or before != file:
                 db.execute(
                     "UPDATE schedules SET active = 1, file = ?, progress = ? WHERE id = ?", (file, progress, number)
                 )
@@ -87,13 +90,13 @@ def boot_time(store: Store, boot: str, began: int) -> int:
     return at
 
 
-def drop(store: Store, dropped: Sequence[Dropped]) -> None:
+def drop(store: Store, dropped: Sequence[Dropped], now: int) -> None:
     """Record fire times that get no run, and that they have been dealt with."""
     with store.transaction() as db:
         db.executemany(
-            "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            [(d.schedule, d.first, d.outcome, d.times, d.last, d.reason) for d in dropped],
+            "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason, dropped_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(d.schedule, d.first, d.outcome, d.times, d.last, d.reason, now) for d in dropped],
         )
         db.executemany(
             "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
@@ -110,9 +113,16 @@ def advance(store: Store, progress: Iterable[tuple[int, int]]) -> None:
         )
 
 
-def progress(store: Store) -> dict[int, int]:
-    """schedule -> the newest fire time dealt with, by whichever daemon."""
-    return dict(store.rows("SELECT id, progress FROM schedules WHERE active = 1"))
+def rewind(store: Store, schedules: Sequence[int], now: int) -> None:
+    """Have these go on from now, though later fire times have been dealt with: by a clock that was wrong."""
+    with store.transaction() as db:
+        db.executemany("UPDATE schedules SET progress = ? WHERE id = ?", [(now, number) for number in schedules])
+
+
+def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
+    """schedule -> the newest fire time dealt with, by whichever daemon. Without those that no file has any more."""
+    numbers = ", ".join(map(str, schedules))
+    return dict(store.rows(f"SELECT id, progress FROM schedules WHERE active = 1 AND id IN ({numbers})"))
 
 
 def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -143,10 +153,13 @@ def paused(store: Store) -> dict[str, Pause]:
 
 
 def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, str | None]]:
-    """(job, outcome, how many fire times, the last of them, why) of what got no run since then, newest first."""
+    """(job, outcome, how many fire times, the last of them, why) of what was dropped since then, newest first.
+
+    However old the fire times are: those that were missed lie further back than their job's catch-up window.
+    """
     return store.rows(
         "SELECT s.job, f.outcome, sum(f.count), max(coalesce(f.last, f.fire_time)), max(f.reason)"
         " FROM firings f JOIN schedules s ON s.id = f.schedule"
-        " WHERE f.outcome IN ('missed', 'skipped') AND f.fire_time >= ? GROUP BY s.job, f.outcome ORDER BY 4 DESC",
+        " WHERE f.dropped_at >= ? GROUP BY s.job, f.outcome ORDER BY 4 DESC",
         since,
     )

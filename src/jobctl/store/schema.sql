@@ -89,7 +89,7 @@ CREATE TABLE schedules (
     file TEXT NOT NULL,
     -- Whether the file still has it. One that comes back starts from then, not from where it was left.
     active INTEGER NOT NULL,
-    -- The newest fire time that has been dealt with. It never goes back.
+    -- The newest fire time that has been dealt with. It goes back only where a wrong clock had put it.
     progress INTEGER NOT NULL,
     UNIQUE (job, key)
 );
@@ -104,8 +104,12 @@ CREATE TABLE firings (
     count INTEGER NOT NULL DEFAULT 1,
     last INTEGER,
     reason TEXT,
+    dropped_at INTEGER,  -- when that was recorded, for those without a run: they may lie far back
     PRIMARY KEY (schedule, fire_time)
 ) WITHOUT ROWID;
+
+-- What was dropped lately, without a look at what has started.
+CREATE INDEX firings_dropped ON firings (dropped_at) WHERE dropped_at IS NOT NULL;
 
 -- Boots of the machine that a daemon has seen. What fires at a boot fires once for each, whatever the clock is set to.
 CREATE TABLE boots (
