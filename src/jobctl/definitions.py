@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from jobctl.core import definition, document
-from jobctl.core.definition import Definitions
+from jobctl.core.definition import Definitions, Here
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.core.model import Job, Queue
 from jobctl.core.shapes import too_long
@@ -34,8 +34,9 @@ def read_file(path: str) -> Definitions:
     return definitions
 
 
-def check_file(path: str) -> tuple[Definitions | None, list[Problem]]:
-    """What a definitions file defines, None when it is invalid, and all its problems, warnings too."""
+def check_file(path: str, here: Here | None = None) -> tuple[Definitions | None, list[Problem]]:
+    """What a definitions file defines, None when it is invalid, and all its problems, warnings too; with `here`, those
+    of schedules that may surprise."""
     name = "<stdin>" if path == STDIN else path
     data = _read(path, name)
     if isinstance(data, Problem):
@@ -46,7 +47,7 @@ def check_file(path: str) -> tuple[Definitions | None, list[Problem]]:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return definition.parse(data, file=name, folder=folder)
+        return definition.parse(data, file=name, folder=folder, here=here)
     finally:
         if collecting:
             gc.enable()

@@ -1,4 +1,5 @@
-"""What this machine says of itself: the time zone that schedules without one of their own follow."""
+"""What this machine says of itself: the time zone that schedules without one of their own follow, and where the rules
+of all zones come from."""
 
 from __future__ import annotations
 
@@ -39,3 +40,23 @@ def zone_names(environ: Mapping[str, str] = os.environ) -> list[str]:
     except OSError:
         pass
     return names
+
+
+def zone_database() -> tuple[str, str]:
+    """Version (`2026f`; "" where it does not say) and place of the time zone database in use; ("", "") for none."""
+    from zoneinfo import TZPATH
+
+    # As zoneinfo looks: in the system's folders, then in the package tzdata.
+    for folder in TZPATH:
+        if os.path.exists(os.path.join(folder, "Etc", "UTC")):
+            try:
+                with open(os.path.join(folder, "tzdata.zi"), encoding="ascii", errors="replace") as file:
+                    first = file.readline(80).split()
+            except OSError:
+                first = []
+            return first[-1] if first[:2] == ["#", "version"] else "", folder
+    try:
+        import tzdata
+    except ImportError:
+        return "", ""
+    return tzdata.IANA_VERSION, os.path.dirname(tzdata.__file__)

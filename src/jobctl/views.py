@@ -124,6 +124,19 @@ def describe(event: Event) -> str:
         return f"run {_words(data['status'])}" + _after(": ", data.get("reason"))
     if kind is EventType.RUN_REOPENED:
         return "run taken up again" + _after(", doing again: ", ", ".join(data["redo"])) + _by(data)
+    if kind is EventType.WAIT_STARTED:
+        name, until = data.get("name"), _after(" until ", _time(data.get("until")))
+        if data["kind"] == "sleep":
+            return f"{about} sleeps{until}"
+        return f"{about} waits for {'the signal' if data['kind'] == 'signal' else 'an answer to:'} {name}{until}"
+    if kind is EventType.APPROVAL_ANSWERED:
+        return f"{about} {'approved' if data['approved'] else 'rejected'}{_by(data)}" + _after(
+            ": ", data.get("comment")
+        )
+    if kind is EventType.TIMER_FIRED:
+        return f"{about}: the time it waits for has come"
+    if kind is EventType.SIGNAL_RECEIVED:
+        return f"signal {data['name']} received{_by(data)}"
     words = {
         EventType.RUN_CREATED: "run created",
         EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
@@ -245,11 +258,19 @@ def _waiting_for(row: RunRow, state: RunState, holder: Document | None) -> Docum
     everything = [*state.steps.values(), *state.undo.values()]
     if any(step.status == "running" for step in everything):
         return None
-    due = [(step.retry_at, step.name) for step in everything if step.retry_at is not None]
+    # What comes first; what has no time comes last.
+    never = 1 << 62
+    due = [(step.retry_at, "retry", step.name) for step in everything if step.retry_at is not None]
+    for step in everything:
+        if step.waiting is not None:
+            kind = step.waiting["kind"]
+            due.append(
+                (step.waiting.get("until", never), kind, step.waiting["name"] if kind == "signal" else step.name)
+            )
     if not due:
         return None
-    at, name = min(due)
-    return {"kind": "retry", "name": name, "until": rfc3339(at)}
+    at, kind, name = min(due)
+    return {"kind": kind, "name": name, "until": rfc3339(at) if at != never else None}
 
 
 def _step(name: str, state: RunState, folder: str) -> Document:
@@ -286,6 +307,9 @@ def _step_document(step: StepState, status: str, name: str, folder: str) -> Docu
         "outputs": step.outputs,
         "error": step.error,
         "next_attempt_at": _time(step.retry_at),
+        "waiting": None
+        if step.waiting is None
+        else {**step.waiting, "until": _time(step.waiting.get("until")), "name": step.waiting.get("name")},
         "attempts": [_attempt(attempt, AttemptFiles(folder, name, attempt.number)) for attempt in step.attempts],
     }
 

@@ -817,7 +817,7 @@ echo "up ${{JOBCTL_CURSOR-}}" >> order; echo half > $JOBCTL_HEARTBEAT
 [ $JOBCTL_ATTEMPT = 2 ] || {{ {escaped}sleep 60; }}'''
 retry = {{ maximum_attempts = 2, initial_interval = "10ms" }}"""
     )
-    world.until(lambda: len(world.alive(run)) >= 3)
+    world.until(lambda: len(world.alive(run)) >= 3 and world.read("order"))
     keeper = run.attempts["main"].pid
     world.die()
     os.kill(keeper, signal.SIGKILL)
@@ -1029,11 +1029,11 @@ def test_what_cannot_be_carried_out_yet_is_said_before_anything_runs(world: Worl
 PARALLEL = """
 [[jobs.x.steps]]
 name = "long"
-command = "while [ ! -e go ]; do sleep 0.01; done; echo long >> order"
+command = "echo up >> up; while [ ! -e go ]; do sleep 0.01; done; echo long >> order"
 [[jobs.x.steps]]
 name = "first"
 needs = []
-command = "while [ ! -e full ]; do sleep 0.01; done; echo first >> order"
+command = "echo up >> up; while [ ! -e full ]; do sleep 0.01; done; echo first >> order"
 [[jobs.x.steps]]
 name = "second"
 needs = ["first"]
@@ -1047,7 +1047,7 @@ def test_a_full_disk_stops_new_work_and_nothing_else(
     monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
     world = World(tmp_path, small_disk / "state")
     run = world.start(PARALLEL)
-    world.until(lambda: len(world.alive(run)) >= 4)
+    world.until(lambda: world.read("up").split() == ["up", "up"])
     filler = small_disk / "filler"
     _fill(filler)
     (tmp_path / "full").touch()
@@ -1075,7 +1075,7 @@ def test_a_cancel_while_the_disk_is_full_is_carried_out_when_there_is_room(
     monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
     world = World(tmp_path, small_disk / "state")
     run = world.start(PARALLEL)
-    world.until(lambda: len(world.alive(run)) >= 4)
+    world.until(lambda: world.read("up").split() == ["up", "up"])
     _fill(small_disk / "filler")
     world.engine.request(run, EventType.CANCEL_REQUESTED, reason="r" * 20_000, by="me")
     world.until(lambda: world.engine.trouble is not None)
@@ -1121,7 +1121,7 @@ def test_without_a_free_descriptor_nothing_is_lost(world: World, monkeypatch: py
 
     monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
     run = world.start(PARALLEL)
-    world.until(lambda: len(world.alive(run)) >= 4)
+    world.until(lambda: world.read("up").split() == ["up", "up"])
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     held = []

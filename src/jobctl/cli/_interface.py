@@ -74,14 +74,20 @@ Commands:
   pause       Start no new attempt of these runs until `resume`.
   cancel      Stop runs gracefully: ask, compensate, clean up.
   terminate   Kill runs: nothing else of them runs, no compensation either.
+  signal      Send a run the message that one of its steps waits for.
+  approve     Answer yes to the question that a run has for a person.
+  reject      Answer no: the step fails, without retry.
   wait        Wait until runs end, whatever their end.
   daemon      Run schedules, queued runs, retries and recovery until told...
+  prune       Remove old runs, and what crashes left behind.
   list        List the jobs that are defined.
   show        Show a job as jobctl understands it, defaults included.
   validate    Check definitions files and print every problem.
   doctor      Check this installation: versions, folders, database, leftovers.
   completion  Print the completion script for a shell.
   schema      Print the JSON schema of jobs.toml, for editors.
+  schedule    When jobs run by themselves: list, pause, trigger, backfill.
+  import      Take definitions over from other tools.
 
   Start here: `jobctl init` writes a jobs.toml, `jobctl run hello` runs it.""",
     },
@@ -339,6 +345,78 @@ Options:
 
   Global options work here too: jobctl --help lists them.""",
     },
+    'signal': {
+        'summary': 'Send a run the message that one of its steps waits for.',
+        'group': False,
+        'options': {'--data': ('data', 'text', (), 'JSON', "What it carries: an object becomes the step's outputs."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'), ('name', 'one', (), 'NAME')),
+        'defaults': {'run': None, 'name': None, 'data': None},
+        "page": """\
+Usage: jobctl signal [OPTIONS] RUN NAME
+
+  Send a run the message that one of its steps waits for.
+
+Arguments:
+  RUN   A run's id, a unique beginning of one, or a job's name for its latest
+        run.  [required]
+  NAME  The signal's name.  [required]
+
+Options:
+  --data JSON  What it carries: an object becomes the step's outputs.
+  -h, --help   Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'approve': {
+        'summary': 'Answer yes to the question that a run has for a person.',
+        'group': False,
+        'options': {'--comment': ('comment', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'), ('step', 'optional', (), 'STEP')),
+        'defaults': {'run': None, 'step': None, 'comment': None},
+        "page": """\
+Usage: jobctl approve [OPTIONS] RUN [STEP]
+
+  Answer yes to the question that a run has for a person.
+
+Arguments:
+  RUN   A run's id, a unique beginning of one, or a job's name for its latest
+        run.  [required]
+  STEP  Which one, where several wait.
+
+Options:
+  --comment TEXT  Kept in the run's history.
+  -h, --help      Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'reject': {
+        'summary': 'Answer no: the step fails, without retry.',
+        'group': False,
+        'options': {'--comment': ('comment', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'), ('step', 'optional', (), 'STEP')),
+        'defaults': {'run': None, 'step': None, 'comment': None},
+        "page": """\
+Usage: jobctl reject [OPTIONS] RUN [STEP]
+
+  Answer no: the step fails, without retry.
+
+Arguments:
+  RUN   A run's id, a unique beginning of one, or a job's name for its latest
+        run.  [required]
+  STEP  Which one, where several wait.
+
+Options:
+  --comment TEXT  Kept in the run's history.
+  -h, --help      Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
     'wait': {
         'summary': 'Wait until runs end, whatever their end.',
         'group': False,
@@ -413,6 +491,35 @@ Options:
   --print-unit             Print a systemd unit for this installation.
   --user                   With --print-unit: for the user's own systemd.
   -h, --help               Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'prune': {
+        'summary': 'Remove old runs, and what crashes left behind.',
+        'group': False,
+        'options': {'--keep-runs': ('keep_runs', 'integer', (), 'N', 'Keep the newest N runs of each job.'),
+         '--older-than': ('older_than', 'text', (), 'DURATION', 'Remove what ended so long ago (90d).'),
+         '--dry-run': ('dry_run', 'flag', (), '', 'Only say what would be done.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('jobs', 'any', (), 'JOB...'),),
+        'defaults': {'jobs': [], 'keep_runs': None, 'older_than': None, 'dry_run': False},
+        "page": """\
+Usage: jobctl prune [OPTIONS] [JOB...]
+
+  Remove old runs, and what crashes left behind.
+
+  Without --keep-runs and --older-than, each job's `keep` says what is old. A
+  run that is not over is never touched.
+
+Arguments:
+  JOB...  Jobs' names. Default: all.
+
+Options:
+  --keep-runs N          Keep the newest N runs of each job.
+  --older-than DURATION  Remove what ended so long ago (90d).
+  --dry-run              Only say what would be done.
+  -h, --help             Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },
@@ -525,6 +632,257 @@ Usage: jobctl schema [OPTIONS]
 
 Options:
   -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schedule': {
+        'summary': 'When jobs run by themselves: list, pause, trigger, backfill.',
+        'group': True,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
+        "page": """\
+Usage: jobctl schedule [OPTIONS] COMMAND [ARGS]...
+
+  When jobs run by themselves: list, pause, trigger, backfill.
+
+Options:
+  -h, --help  Show this message and exit.
+
+Commands:
+  list      List schedules, their next and last fire times, what is paused.
+  next      Show when schedules fire next, in local time and UTC.
+  pause     Let schedules start no runs until `schedule resume`.
+  resume    Let paused schedules fire again, from now on.
+  trigger   Start a run now, in the daemon, as if the schedule fired.
+  backfill  Queue a run for each fire time of the past, oldest first.""",
+    },
+    'schedule list': {
+        'summary': 'List schedules, their next and last fire times, what is paused.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('jobs', 'any', (), 'JOB...'),),
+        'defaults': {'jobs': []},
+        "page": """\
+Usage: jobctl schedule list [OPTIONS] [JOB...]
+
+  List schedules, their next and last fire times, what is paused.
+
+Arguments:
+  JOB...  Jobs' names. Default: all.
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schedule next': {
+        'summary': 'Show when schedules fire next, in local time and UTC.',
+        'group': False,
+        'options': {'--count': ('count', 'integer', (), 'N', 'So many times of each schedule.'),
+         '-n': ('count', 'integer', (), 'N', 'So many times of each schedule.'),
+         '--from': ('start', 'text', (), 'TIME', 'From then on: a time, a day, or how long ago. Default: now.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('jobs', 'any', (), 'JOB...'),),
+        'defaults': {'jobs': [], 'count': 10, 'start': None},
+        "page": """\
+Usage: jobctl schedule next [OPTIONS] [JOB...]
+
+  Show when schedules fire next, in local time and UTC.
+
+Arguments:
+  JOB...  Jobs' names. Default: all.
+
+Options:
+  -n, --count N  So many times of each schedule.  [default: 10]
+  --from TIME    From then on: a time, a day, or how long ago. Default: now.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schedule pause': {
+        'summary': 'Let schedules start no runs until `schedule resume`.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', 'Shown until they go on.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('jobs', 'many', (), 'JOB...'),),
+        'defaults': {'jobs': None, 'reason': None},
+        "page": """\
+Usage: jobctl schedule pause [OPTIONS] JOB...
+
+  Let schedules start no runs until `schedule resume`.
+
+  Fire times that come meanwhile are passed over, not caught up. Runs go on.
+
+Arguments:
+  JOB...  Jobs' names.  [required]
+
+Options:
+  --reason TEXT  Shown until they go on.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schedule resume': {
+        'summary': 'Let paused schedules fire again, from now on.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('jobs', 'many', (), 'JOB...'),),
+        'defaults': {'jobs': None},
+        "page": """\
+Usage: jobctl schedule resume [OPTIONS] JOB...
+
+  Let paused schedules fire again, from now on.
+
+Arguments:
+  JOB...  Jobs' names.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schedule trigger': {
+        'summary': 'Start a run now, in the daemon, as if the schedule fired.',
+        'group': False,
+        'options': {'--param': ('params', 'list', (), 'K=V', 'A parameter of the runs; may be given several times.'),
+         '-p': ('params', 'list', (), 'K=V', 'A parameter of the runs; may be given several times.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('job', 'one', (), 'JOB'),),
+        'defaults': {'job': None, 'params': []},
+        "page": """\
+Usage: jobctl schedule trigger [OPTIONS] JOB
+
+  Start a run now, in the daemon, as if the schedule fired.
+
+  The job's overlap policy counts: when it says that no run starts, that is said
+  and the exit code is 1.
+
+Arguments:
+  JOB  The job's name.  [required]
+
+Options:
+  -p, --param K=V  A parameter of the runs; may be given several times.
+  -h, --help       Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'schedule backfill': {
+        'summary': 'Queue a run for each fire time of the past, oldest first.',
+        'group': False,
+        'options': {'--param': ('params', 'list', (), 'K=V', 'A parameter of the runs; may be given several times.'),
+         '-p': ('params', 'list', (), 'K=V', 'A parameter of the runs; may be given several times.'),
+         '--from': ('start',
+                    'text',
+                    (),
+                    'TIME',
+                    'The first moment: a time, a day (from its beginning), or how long ago.'),
+         '--to': ('end', 'text', (), 'TIME', 'The last moment, in the same way. Default: now.'),
+         '--overlap': ('overlap',
+                       'text',
+                       ('buffer_all', 'allow_all'),
+                       'buffer_all|allow_all',
+                       'One run after another, or all at once.'),
+         '--limit': ('limit', 'integer', (), 'N', 'Do nothing when it would be more runs.'),
+         '--dry-run': ('dry_run', 'flag', (), '', 'Only say what would be done.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('job', 'one', (), 'JOB'),),
+        'defaults': {'job': None,
+         'params': [],
+         'start': None,
+         'end': None,
+         'overlap': 'buffer_all',
+         'limit': 10000,
+         'dry_run': False},
+        "page": """\
+Usage: jobctl schedule backfill [OPTIONS] JOB
+
+  Queue a run for each fire time of the past, oldest first.
+
+Arguments:
+  JOB  The job's name.  [required]
+
+Options:
+  -p, --param K=V                 A parameter of the runs; may be given several
+                                  times.
+  --from TIME                     The first moment: a time, a day (from its
+                                  beginning), or how long ago.
+  --to TIME                       The last moment, in the same way. Default:
+                                  now.
+  --overlap buffer_all|allow_all  One run after another, or all at once.
+                                  [default: buffer_all]
+  --limit N                       Do nothing when it would be more runs.
+                                  [default: 10000]
+  --dry-run                       Only say what would be done.
+  -h, --help                      Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'import': {
+        'summary': 'Take definitions over from other tools.',
+        'group': True,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {},
+        "page": """\
+Usage: jobctl import [OPTIONS] COMMAND [ARGS]...
+
+  Take definitions over from other tools.
+
+Options:
+  -h, --help  Show this message and exit.
+
+Commands:
+  crontab  Write a jobs.toml that does what a crontab does.""",
+    },
+    'import crontab': {
+        'summary': 'Write a jobs.toml that does what a crontab does.',
+        'group': False,
+        'options': {'--dialect': ('dialect',
+                       'text',
+                       ('debian', 'cronie'),
+                       'debian|cronie',
+                       "Whose cron reads it now: Debian's and Ubuntu's, or cronie (Fedora, RHEL, Arch)."),
+         '--user-field': ('user_field',
+                          'flag',
+                          (),
+                          '',
+                          'A user stands in front of each command, as in /etc/crontab.'),
+         '--output': ('out', 'text', (), 'OUT', 'Write the jobs.toml there, not to stdout.'),
+         '-o': ('out', 'text', (), 'OUT', 'Write the jobs.toml there, not to stdout.'),
+         '--force': ('force', 'flag', (), '', 'Overwrite OUT if it is there.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('source', 'optional', (), 'FILE'),),
+        'defaults': {'source': None, 'dialect': 'debian', 'user_field': False, 'out': None, 'force': False},
+        "page": """\
+Usage: jobctl import crontab [OPTIONS] [FILE]
+
+  Write a jobs.toml that does what a crontab does.
+
+  The report on stderr says of every line what became of it. Each job fires when
+  its line did; nothing is started.
+
+Arguments:
+  FILE  A crontab, - for standard input. Without it: your own, as `crontab -l`
+        lists it.
+
+Options:
+  --dialect debian|cronie  Whose cron reads it now: Debian's and Ubuntu's, or
+                           cronie (Fedora, RHEL, Arch).  [default: debian]
+  --user-field             A user stands in front of each command, as in
+                           /etc/crontab.
+  -o, --output OUT         Write the jobs.toml there, not to stdout.
+  --force                  Overwrite OUT if it is there.
+  -h, --help               Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

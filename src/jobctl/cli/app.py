@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import jobctl
 from jobctl.core.errors import UsageError
-from jobctl.core.model import RunStatus
+from jobctl.core.model import OverlapPolicy, RunStatus
 from jobctl.core.suggest import closest
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ app = typer.Typer(
 
 
 def command(function: Callable[..., None], *, to: typer.Typer = app, group: str = "") -> Callable[..., None]:
-    """Declare a command. `run` is done by cli/run.py; with group "schedule", `next` by cli/schedule_next.py."""
-    name = function.__name__.rstrip("_")
+    """Declare a command. `run` is done by cli/run.py; in the group "schedule", `schedule_next` is its command `next` and
+    done by cli/schedule_next.py."""
+    name = function.__name__.rstrip("_").removeprefix(f"{group}_")
     path = f"{group} {name}".strip()
 
     @wraps(function)
@@ -244,6 +245,31 @@ def terminate(runs: RunsArgument, reason: ReasonOption = None) -> None:
 
 
 @command
+def signal(
+    run: RunArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.")],
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="JSON", help="What it carries: an object becomes the step's outputs.")
+    ] = None,
+) -> None:
+    """Send a run the message that one of its steps waits for."""
+
+
+_ApprovalStep = Annotated[str | None, typer.Argument(metavar="STEP", help="Which one, where several wait.")]
+_Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="Kept in the run's history.")]
+
+
+@command
+def approve(run: RunArgument, step: _ApprovalStep = None, comment: _Comment = None) -> None:
+    """Answer yes to the question that a run has for a person."""
+
+
+@command
+def reject(run: RunArgument, step: _ApprovalStep = None, comment: _Comment = None) -> None:
+    """Answer no: the step fails, without retry."""
+
+
+@command
 def wait(
     runs: RunsArgument,
     timeout: Annotated[
@@ -284,6 +310,115 @@ def daemon(
     user: Annotated[bool, typer.Option("--user", help="With --print-unit: for the user's own systemd.")] = False,
 ) -> None:
     """Run schedules, queued runs, retries and recovery until told to stop."""
+
+
+schedule = typer.Typer(rich_markup_mode=None)
+app.add_typer(schedule, name="schedule", help="When jobs run by themselves: list, pause, trigger, backfill.")
+scheduled = partial(command, to=schedule, group="schedule")
+
+JobsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB...", default_factory=list, show_default=False, help="Jobs' names. Default: all."),
+]
+ScheduledJobsArgument = Annotated[list[str], typer.Argument(metavar="JOB...", help="Jobs' names.")]
+ParamsOption = Annotated[
+    list[str],
+    typer.Option(
+        "-p",
+        "--param",
+        metavar="K=V",
+        default_factory=list,
+        show_default=False,
+        help="A parameter of the runs; may be given several times.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+
+@scheduled
+def schedule_list(jobs: JobsArgument) -> None:
+    """List schedules, their next and last fire times, what is paused."""
+
+
+@scheduled
+def schedule_next(
+    jobs: JobsArgument,
+    count: Annotated[int, typer.Option("-n", "--count", metavar="N", help="So many times of each schedule.")] = 10,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="From then on: a time, a day, or how long ago. Default: now."),
+    ] = None,
+) -> None:
+    """Show when schedules fire next, in local time and UTC."""
+
+
+@scheduled
+def schedule_pause(
+    jobs: ScheduledJobsArgument,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Shown until they go on.")] = None,
+) -> None:
+    """Let schedules start no runs until `schedule resume`.
+
+    Fire times that come meanwhile are passed over, not caught up. Runs go on.
+    """
+
+
+@scheduled
+def schedule_resume(jobs: ScheduledJobsArgument) -> None:
+    """Let paused schedules fire again, from now on."""
+
+
+@scheduled
+def schedule_trigger(job: JobArgument, params: ParamsOption) -> None:
+    """Start a run now, in the daemon, as if the schedule fired.
+
+    The job's overlap policy counts: when it says that no run starts, that is said and the exit code is 1.
+    """
+
+
+@scheduled
+def schedule_backfill(
+    job: JobArgument,
+    params: ParamsOption,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="The first moment: a time, a day (from its beginning), or how long ago."
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="The last moment, in the same way. Default: now.")
+    ] = None,
+    overlap: Annotated[
+        str,
+        typer.Option(
+            "--overlap",
+            click_type=typer.main.TyperChoice([OverlapPolicy.BUFFER_ALL.value, OverlapPolicy.ALLOW_ALL.value]),
+            metavar="buffer_all|allow_all",
+            help="One run after another, or all at once.",
+        ),
+    ] = OverlapPolicy.BUFFER_ALL.value,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Do nothing when it would be more runs.")] = 10_000,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Queue a run for each fire time of the past, oldest first."""
+
+
+@command
+def prune(
+    jobs: JobsArgument,
+    keep_runs: Annotated[
+        int | None, typer.Option("--keep-runs", metavar="N", help="Keep the newest N runs of each job.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="DURATION", help="Remove what ended so long ago (90d).")
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Remove old runs, and what crashes left behind.
+
+    Without --keep-runs and --older-than, each job's `keep` says what is old. A run that is not over is never touched.
+    """
 
 
 @command
@@ -331,6 +466,43 @@ def completion(
 @command
 def schema() -> None:
     """Print the JSON schema of jobs.toml, for editors."""
+
+
+import_app = typer.Typer(help="Take definitions over from other tools.")
+app.add_typer(import_app, name="import")
+
+
+def crontab(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE", help="A crontab, - for standard input. Without it: your own, as `crontab -l` lists it."
+        ),
+    ] = None,
+    dialect: Annotated[
+        str,
+        typer.Option(
+            "--dialect",
+            click_type=typer.main.TyperChoice(["debian", "cronie"]),
+            metavar="debian|cronie",
+            help="Whose cron reads it now: Debian's and Ubuntu's, or cronie (Fedora, RHEL, Arch).",
+        ),
+    ] = "debian",
+    user_field: Annotated[
+        bool, typer.Option("--user-field", help="A user stands in front of each command, as in /etc/crontab.")
+    ] = False,
+    out: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="OUT", help="Write the jobs.toml there, not to stdout.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it is there.")] = False,
+) -> None:
+    """Write a jobs.toml that does what a crontab does.
+
+    The report on stderr says of every line what became of it. Each job fires when its line did; nothing is started.
+    """
+
+
+command(crontab, to=import_app, group="import")
 
 
 def parse(args: list[str], to: typer.Typer = app) -> Call | int:

@@ -54,10 +54,7 @@ def main(
             notifier=Notifier(),
         )
         daemon.start()
-        if once:
-            daemon.run_once()
-            return 0
-        number = daemon.run(drain_ms=drain_ms)
+        number = daemon.run_once() if once else daemon.run(drain_ms=drain_ms)
     return 0 if number == 0 else 128 + number
 
 

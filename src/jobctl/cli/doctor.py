@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import jobctl
@@ -11,6 +11,7 @@ from jobctl.cli import load, output
 from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
+    from jobctl.core.model import Job
     from jobctl.settings import Settings
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -50,7 +51,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _versions()
     yield _shell()
     yield _pidfd()
-    yield _definitions(settings)
+    yield _time_zones()
+    yield from _definitions(settings)
     state = _state_dir(settings)
     yield state
     if state.status != FAIL:
@@ -97,17 +99,56 @@ def _pidfd() -> Check:
     return Check("processes", OK, "pidfd is there")
 
 
-def _definitions(settings: Settings) -> Check:
+def _time_zones() -> Check:
+    from jobctl.machine import zone, zone_database
+
+    version, place = zone_database()
+    if not place:
+        return Check(
+            "time zones",
+            FAIL,
+            "this machine has no time zone database",
+            "install tzdata: the system's package, or pip install tzdata",
+        )
+    return Check("time zones", OK, f"{version or 'an unknown version'} in {place}; this machine is in {zone()}")
+
+
+def _definitions(settings: Settings) -> Iterator[Check]:
     if not settings.files:
-        return Check("definitions", WARN, "there is no definitions file", "`jobctl init` writes one; --file names one")
+        hint = "`jobctl init` writes one; --file names one"
+        yield Check("definitions", WARN, "there is no definitions file", hint)
+        return
     files = ", ".join(settings.files)
     try:
         jobs = load.load(settings)
     except DefinitionError as error:
         problem = error.problems[0]
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        return Check("definitions", FAIL, f"{problem}{more}", "`jobctl validate` lists every problem")
-    return Check("definitions", OK, f"{files}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}")
+        yield Check("definitions", FAIL, f"{problem}{more}", "`jobctl validate` lists every problem")
+        return
+    yield Check("definitions", OK, f"{files}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}")
+    yield from _schedules(jobs.values())
+
+
+def _schedules(jobs: Iterable[Job]) -> Iterator[Check]:
+    from jobctl import clock
+    from jobctl.cli.schedules import zone_of
+    from jobctl.cli.second_opinion import difference
+
+    now = clock.now()
+    crons = {(s.cron, zone_of(s, job)) for job in jobs for s in job.schedules if s.cron is not None}
+    if not crons:
+        return
+    differences = [found for cron, zone in sorted(crons) if (found := difference(cron, zone, after=now))]
+    if differences:
+        yield Check(
+            "schedules",
+            WARN,
+            "; ".join(differences),
+            "croniter does not agree with jobctl: one of them has a bug, likely jobctl; please report the expression",
+        )
+    else:
+        yield Check("schedules", OK, f"croniter agrees with the next fire times ({len(crons)} cron)")
 
 
 def _state_dir(settings: Settings) -> Check:

@@ -14,6 +14,7 @@ from jobctl.engines.kept import job_of
 from jobctl.engines.local import check_supported
 from jobctl.engines.submit import need_daemon, poke_daemons
 from jobctl.masking import redact
+from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _queues(job: Job) -> Mapping[str, Queue]:
 
 def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool) -> int:
     """Exit code: the run's, when it goes on here; 0 when the process that has it was told to go on."""
-    with Store(settings.state_dir, create=False) as store:
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
         row = store.find(run)
         if detach:
             need_daemon(store, f"resume it in the foreground: jobctl resume {row.name}")

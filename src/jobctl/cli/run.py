@@ -25,7 +25,7 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
 
     catalog = load.catalog(settings)
     definition = load.find_job(catalog.jobs, job)
-    given = _given(params)
+    given = given_params(params)
     if wait is not None or detach:
         return _hand_over(settings, definition, given, wait if not detach else None)
     check_supported(definition)
@@ -73,7 +73,8 @@ def _hand_over(settings: Settings, job: Job, given: dict[str, str], wait: str | 
     return 0
 
 
-def _given(params: list[str]) -> dict[str, str]:
+def given_params(params: list[str]) -> dict[str, str]:
+    """Name -> value of `-p NAME=VALUE` options. UsageError for one that is none, or is given twice."""
     given: dict[str, str] = {}
     for text in params:
         key, equals, value = text.partition("=")

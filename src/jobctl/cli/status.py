@@ -223,6 +223,14 @@ def waits_for(document: Document, now: int) -> str:
         return f"{waiting['name']} to end, which is another run of its job"
     if waiting["kind"] == "queue":
         return f"a place in the queue {waiting['name']}" if waiting["name"] else "a place among the daemon's runs"
+    until = f", {text.in_(_ms(waiting['until']), now)} at the latest" if waiting["until"] is not None else ""
+    if waiting["kind"] == "signal":
+        return f"the signal {waiting['name']}: jobctl signal {document['id']} {waiting['name']}{until}"
+    if waiting["kind"] == "approval":
+        question = next(s["waiting"]["name"] for s in document["steps"] if s["name"] == waiting["name"])
+        return f"an answer to {question!r}: jobctl approve {document['id']}, or jobctl reject{until}"
+    if waiting["kind"] == "sleep":
+        return f"the end of its sleep, {text.in_(_ms(waiting['until']), now)} (step {waiting['name']})"
     step = next(step for step in document["steps"] if step["name"] == waiting["name"])
     return f"attempt {step['attempt'] + 1} of step {step['name']}, {text.in_(_ms(waiting['until']), now)}"
 

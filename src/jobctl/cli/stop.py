@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from jobctl.cli import output
 from jobctl.cli.exit import show
 from jobctl.core.errors import JobctlError
+from jobctl.settings import Settings, state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from jobctl.settings import Settings
     from jobctl.store.store import RunRow
 
 
@@ -21,7 +21,7 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str
     """Ask of every run; `ask` returns what became of it. The exit code is that of the first that could not be asked."""
     code = 0
     documents: list[dict[str, Any]] = []
-    with Store(settings.state_dir, create=False) as store:
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
         for name in dict.fromkeys(runs):
             try:
                 row = store.find(name)
@@ -29,7 +29,8 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str
             except JobctlError as error:
                 if len(runs) == 1:
                     raise
-                code = code or show(error, json=False)
+                shown = show(error, json=False)
+                code = code or shown
                 documents.append({"id": name, "error": error.message})
                 continue
             documents.append({"id": row.name, "result": became})
@@ -56,5 +57,6 @@ def carry_out(settings: Settings, store: Store, row: RunRow) -> str:
             raise JobctlError(f"run {row.name} was just taken up by another process", hint=f"jobctl status {row.name}")
         return live
 
-    drive(settings, store, begin)
+    # What is printed is the answer to `cancel`: with --json it is one document, and the run's events are not in it.
+    drive(Settings(quiet=True, color=settings.color) if settings.json else settings, store, begin)
     return store.run(row.id).status.replace("_", " ")

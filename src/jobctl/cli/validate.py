@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from jobctl import clock, machine
 from jobctl.cli import output
 from jobctl.cli.exit import two_lines
 from jobctl.cli.load import existing
+from jobctl.core.definition import Here
 from jobctl.definitions import STDIN, check_file, duplicates
 
 TYPE_CHECKING = False
@@ -21,8 +23,9 @@ def main(settings: Settings, *, files: list[str]) -> int:
     named = dict.fromkeys(file if file == STDIN else os.path.abspath(file) for file in files)
     jobs: dict[str, Job] = {}
     problems: list[Problem] = []
+    here = Here(clock.now(), machine.zone())
     for file in named or existing(settings):
-        found, wrong = check_file(file)
+        found, wrong = check_file(file, here)
         problems += wrong
         if found is not None:
             problems += duplicates(jobs, found.jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from jobctl.core.model import Millis, RetryPolicy, Timeouts
+    from jobctl.core.model import Millis, Poll, RetryPolicy, Timeouts
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
@@ -49,10 +49,20 @@ def retry_wait(policy: RetryPolicy, attempt: int) -> Millis:
     limit = policy.maximum_interval
     if limit is None:
         limit = 100 * policy.initial_interval
-    if not policy.initial_interval:
+    return _backoff(policy.initial_interval, policy.backoff_coefficient, limit, attempt)
+
+
+def poll_wait(poll: Poll, probe: int) -> Millis:
+    """The wait after probe n of a poll that said "not yet": as retry_wait, and without a cap unless one is named."""
+    limit = poll.maximum_interval if poll.maximum_interval is not None else _MAXIMUM_WAIT
+    return _backoff(poll.interval, poll.backoff_coefficient, limit, probe)
+
+
+def _backoff(first: Millis, coefficient: float, limit: Millis, n: int) -> Millis:
+    if not first:
         return 0
     try:
-        wait = policy.initial_interval * float(policy.backoff_coefficient) ** (attempt - 1)
+        wait = first * float(coefficient) ** (n - 1)
     except OverflowError:
         wait = _MAXIMUM_WAIT
     return int(min(wait, limit, _MAXIMUM_WAIT))
@@ -64,7 +74,7 @@ def verdict(
     """Whether another attempt follows. `attempt` counts within this try of the run, from 1."""
     if outcome.status in (SUCCEEDED, SKIPPED, CANCELED):
         return Verdict(None)
-    if outcome.timeout in ("schedule_to_close", "run"):
+    if outcome.timeout in ("schedule_to_close", "run", "deadline"):
         return Verdict(None, f"{outcome.timeout} has passed")
     if outcome.non_retryable:
         return Verdict(None, "the failure is marked as not retryable")

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.model import Job, RunStatus, Step, StepKind, StepStatus, When
+from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepKind, StepStatus, When
 
 VERSION = 1
 
@@ -53,6 +53,15 @@ class StopStep(NamedTuple):
     how: str
 
 
+class EndStep(NamedTuple):
+    """Record that what the step waited for has come, or has not come in time."""
+
+    step: str
+    status: StepStatus
+    outputs: Mapping[str, Any]
+    error: str | None
+
+
 class Compensate(NamedTuple):
     """Have the step's compensation carried out."""
 
@@ -64,7 +73,7 @@ class FinishRun(NamedTuple):
     reason: str | None
 
 
-Action = StartStep | StopStep | Compensate | FinishRun
+Action = StartStep | StopStep | EndStep | Compensate | FinishRun
 
 _DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 
@@ -99,6 +108,9 @@ class Decider:
         self._unmet: dict[str, int] = {}
         self._undo: list[str] = []
         self._undoing: str | None = None
+        self._waits: dict[str, list[str]] = {}  # signal -> steps that wait for it, oldest first
+        self._early: dict[str, list[Mapping[str, Any]]] = {}  # signals that came before a step waited for them
+        self._ends: dict[str, EndStep] = {}  # what waits are about to end with: told, and not recorded yet
 
     def feed(self, event: Event) -> list[Action]:
         """What follows from one more event of the run. Events that change nothing here give no actions."""
@@ -107,14 +119,23 @@ class Decider:
         if kind is EventType.ATTEMPT_STARTED:
             self._started.setdefault(event.step)
         elif kind is EventType.ATTEMPT_ENDED:
-            if event.data.get("retry_at") is None:
-                status = event.data.get("step_status") or event.data.get("status") or "succeeded"
-                self._step_ended(event.step, StepStatus(status), event.data.get("error"), out)
+            status = StepStatus(event.data.get("step_status") or event.data.get("status") or "succeeded")
+            # Pending again: only its condition was asked, and what it waits for is still to come.
+            if event.data.get("retry_at") is None and status is not StepStatus.PENDING:
+                self._step_ended(event.step, status, event.data.get("error"), out)
         elif kind is EventType.STEP_ENDED:
             status = StepStatus(event.data["status"])
             if status is StepStatus.SUCCEEDED:
                 self._started.setdefault(event.step)
             self._step_ended(event.step, status, event.data.get("error"), out)
+        elif kind is EventType.WAIT_STARTED:
+            self._wait(event.step, out)
+        elif kind is EventType.SIGNAL_RECEIVED:
+            self._signal(event.data["name"], _payload(event.data.get("payload")), out)
+        elif kind is EventType.APPROVAL_ANSWERED:
+            self._answer(event, out)
+        elif kind is EventType.TIMER_FIRED:
+            self._timer(event.step, out)
         elif kind is EventType.RUN_TAKEN:
             if self.mode is Mode.NEW:
                 self._begin(out)
@@ -145,6 +166,10 @@ class Decider:
     def undoing(self) -> str | None:
         """The step whose compensation is under way."""
         return self._undoing
+
+    def ends(self) -> list[EndStep]:
+        """Waits whose end was decided and is not recorded yet: an engine that goes on with a run records them."""
+        return list(self._ends.values())
 
     def end(self) -> FinishRun:
         """What a run whose mode is ENDED ends as."""
@@ -188,6 +213,9 @@ class Decider:
         if self._active.pop(name, False):
             self._slots -= 1
         step = self._steps[name]
+        self._ends.pop(name, None)
+        if step.signal is not None and name in self._waits.get(step.signal, ()):
+            self._waits[step.signal].remove(name)
         if status not in _DONE_WELL and not step.allow_failure and self.mode is Mode.FORWARD:
             self.mode = Mode.STOPPING
             self.outcome = RunStatus.FAILED
@@ -259,6 +287,51 @@ class Decider:
         self.mode = Mode.ENDED
         out.append(self.end())
 
+    # -- waits -----------------------------------------------------------------------------------------------------
+
+    def _wait(self, name: str, out: list[Action]) -> None:
+        signal = self._steps[name].signal
+        if signal is None:
+            return
+        early = self._early.get(signal)
+        if early:
+            self._end_wait(name, StepStatus.SUCCEEDED, early.pop(0), None, out)
+        else:
+            self._waits.setdefault(signal, []).append(name)
+
+    def _signal(self, signal: str, payload: Mapping[str, Any], out: list[Action]) -> None:
+        """One signal ends one wait: that of the step that has waited longest. Without one it is kept."""
+        for name in self._waits.get(signal, ()):
+            if name not in self._ends:
+                self._end_wait(name, StepStatus.SUCCEEDED, payload, None, out)
+                return
+        self._early.setdefault(signal, []).append(payload)
+
+    def _answer(self, event: Event, out: list[Action]) -> None:
+        by, comment = event.data.get("by"), event.data.get("comment")
+        if event.data["approved"]:
+            outputs = {key: value for key, value in (("by", by), ("comment", comment)) if value}
+            self._end_wait(event.step, StepStatus.SUCCEEDED, outputs, None, out)
+        else:
+            error = "rejected" + (f" by {by}" if by else "") + (f": {comment}" if comment else "")
+            self._end_wait(event.step, StepStatus.FAILED, {}, error, out)
+
+    def _timer(self, name: str, out: list[Action]) -> None:
+        step = self._steps[name]
+        if step.kind is StepKind.SLEEP or step.on_timeout is OnTimeout.CONTINUE:
+            self._end_wait(name, StepStatus.SUCCEEDED, {}, None, out)
+        else:
+            what = "the answer" if step.approval is not None else f"the signal {step.signal}"
+            self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{what} did not come in time", out)
+
+    def _end_wait(
+        self, name: str, status: StepStatus, outputs: Mapping[str, Any], error: str | None, out: list[Action]
+    ) -> None:
+        # The first word counts: an answer and a timer may come in one breath.
+        if name in self._active and name not in self._ends:
+            self._ends[name] = EndStep(name, status, outputs, error)
+            out.append(self._ends[name])
+
     # -- when it does not succeed ----------------------------------------------------------------------------------
 
     def _leave(self, outcome: RunStatus, reason: str, how: str, out: list[Action]) -> None:
@@ -320,6 +393,9 @@ class Decider:
             "unmet": dict(self._unmet),
             "undo": list(self._undo),
             "undoing": self._undoing,
+            "waits": {signal: list(names) for signal, names in self._waits.items()},
+            "early": {signal: list(payloads) for signal, payloads in self._early.items()},
+            "ends": [list(end) for end in self._ends.values()],
         }
 
     @classmethod
@@ -341,7 +417,18 @@ class Decider:
         self._unmet = dict(saved["unmet"])
         self._undo = list(saved["undo"])
         self._undoing = saved["undoing"]
+        self._waits = {signal: list(names) for signal, names in saved["waits"].items()}
+        self._early = {signal: list(payloads) for signal, payloads in saved["early"].items()}
+        for name, status, outputs, error in saved["ends"]:
+            self._ends[name] = EndStep(name, StepStatus(status), outputs, error)
         return self
+
+
+def _payload(payload: Any) -> Mapping[str, Any]:
+    """A signal's payload as outputs: an object gives its keys, anything else is the output `value`."""
+    if payload is None:
+        return {}
+    return payload if isinstance(payload, Mapping) else {"value": payload}
 
 
 # -- resume --------------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobctl.core import document, graph, references
+from jobctl.core.cron import parse_cron
 from jobctl.core.errors import Problem
 from jobctl.core.model import (
     Compensation,
@@ -49,11 +50,21 @@ class Definitions:
     digest: str
 
 
-def parse(data: bytes, *, file: str, folder: str) -> tuple[Definitions | None, list[Problem]]:
+class Here(NamedTuple):
+    """Where and when schedules are looked at."""
+
+    now: Millis
+    zone: str  # the machine's
+
+
+def parse(
+    data: bytes, *, file: str, folder: str, here: Here | None = None
+) -> tuple[Definitions | None, list[Problem]]:
     """The jobs of a file, and everything that is wrong with it, in the order of its lines.
 
     None when one of the problems is an error; warnings (`Problem.warning`) come with the definitions. `file` is how
-    the problems and jobs name it, `folder` the absolute folder that its paths are resolved against.
+    the problems and jobs name it, `folder` the absolute folder that its paths are resolved against. With `here`, there
+    are warnings of schedules that are valid and may surprise, too.
     """
     read = document.read(data)
     if isinstance(read, Problem):
@@ -61,7 +72,7 @@ def parse(data: bytes, *, file: str, folder: str) -> tuple[Definitions | None, l
         return None, [read]
     text, raw = read
     findings = _Findings(raw)
-    reader = _Reader(raw, FILE.read(raw, (), findings.error), findings, file, folder)
+    reader = _Reader(raw, FILE.read(raw, (), findings.error), findings, file, folder, here)
     jobs, queues = reader.jobs(), reader.queues()
     problems = findings.problems(file, text)
     if findings.failed:
@@ -137,7 +148,9 @@ def _look_up(raw: Any, path: Path) -> Any:
 class _Reader:
     """One file. `raw` is what it says, `clean` what of it is valid; what is invalid was reported and is passed over."""
 
-    def __init__(self, raw: Raw, clean: Clean, findings: _Findings, file: str, folder: str) -> None:
+    def __init__(
+        self, raw: Raw, clean: Clean, findings: _Findings, file: str, folder: str, here: Here | None
+    ) -> None:
         self._raw = raw
         self._tables: dict[str, Clean] = clean.get("jobs", {})
         self._queues: dict[str, Clean] = clean.get("queues", {})
@@ -146,6 +159,7 @@ class _Reader:
         self._error = findings.error
         self._file = file
         self._folder = folder
+        self._here = here
         self._params: dict[str, dict[str, Param]] = {}
 
     def queues(self) -> dict[str, Queue]:
@@ -187,7 +201,7 @@ class _Reader:
             folder=self._folder,
             file=self._file,
             steps=tuple(self._steps(name, table)),
-            schedules=self._schedules(name, table.get("schedule", ())),
+            schedules=self._schedules(name, table.get("schedule", ()), table.get("timezone")),
             params=params,
             default_env=self._defaults.get("env", {}),
             env=table.get("env", {}),
@@ -197,7 +211,7 @@ class _Reader:
             **_only(table, *_PLAIN_JOB_KEYS),
         )
 
-    def _schedules(self, job: str, tables: tuple[Clean, ...]) -> tuple[Schedule, ...]:
+    def _schedules(self, job: str, tables: tuple[Clean, ...], timezone: str | None) -> tuple[Schedule, ...]:
         many = isinstance(_look_up(self._raw, ("jobs", job, "schedule")), list)
         schedules: list[Schedule] = []
         for i, table in enumerate(tables):
@@ -210,7 +224,18 @@ class _Reader:
             if schedule in schedules:
                 self._error(path, "is in the list twice", "one schedule fires once: remove one of them")
             schedules.append(schedule)
+            if self._here is not None and schedule.cron is not None:
+                self._warn_of_surprises(schedule, timezone, path, self._here)
         return tuple(schedules)
+
+    def _warn_of_surprises(self, schedule: Schedule, timezone: str | None, path: Path, here: Here) -> None:
+        from jobctl.core.remarks import surprises
+
+        raw = _look_up(self._raw, path)
+        asked = isinstance(raw, dict) and "dst_gap" in raw
+        zone = schedule.timezone or timezone or here.zone
+        for sentence in surprises(parse_cron(schedule.cron or ""), zone, now=here.now, gaps=not asked):
+            self._findings.warning(path, sentence, "")
 
     def _notify(self, job: str, tables: tuple[Clean, ...]) -> tuple[Notify, ...]:
         place = self._place(job, "notify")

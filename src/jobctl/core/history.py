@@ -19,6 +19,10 @@ class EventType(StrEnum):
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_ENDED = "attempt_ended"  # an Outcome's fields; retry_at when another attempt follows, else why
+    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval), name, until
+    SIGNAL_RECEIVED = "signal_received"  # name, payload, by
+    APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
+    TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
     STEP_ENDED = "step_ended"  # status, error; undo for its compensation: ended outside of an attempt
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
     UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
@@ -54,6 +58,9 @@ TRANSITIONS: Mapping[tuple[RunStatus | None, EventType], RunStatus] = {
     (_R, EventType.RUN_PAUSED): _P,
     (_P, EventType.RUN_PAUSED): _P,
     (_P, EventType.RUN_UNPAUSED): _R,
+    (_Q, EventType.SIGNAL_RECEIVED): _Q,  # kept for the step that will wait for it
+    (_R, EventType.SIGNAL_RECEIVED): _R,
+    (_P, EventType.SIGNAL_RECEIVED): _P,
     # A request is recorded whatever the run is doing; the end it leads to comes as RUN_ENDED.
     (_Q, EventType.CANCEL_REQUESTED): _R,
     (_R, EventType.CANCEL_REQUESTED): _R,
@@ -75,6 +82,9 @@ _STEP_EVENTS = frozenset(
     {
         EventType.ATTEMPT_STARTED,
         EventType.ATTEMPT_ENDED,
+        EventType.WAIT_STARTED,
+        EventType.APPROVAL_ANSWERED,
+        EventType.TIMER_FIRED,
         EventType.STEP_ENDED,
         EventType.UNDO_STARTED,
         EventType.UNDO_ENDED,
@@ -119,6 +129,7 @@ class StepState:
         "started_at",
         "status",
         "stdout",
+        "waiting",
     )
 
     def __init__(self, name: str) -> None:
@@ -137,6 +148,7 @@ class StepState:
         self.stdout: str | None = None
         self.error: str | None = None
         self.checked = False  # only_if has said "run"
+        self.waiting: Mapping[str, Any] | None = None  # what it waits for: as in WAIT_STARTED
 
     @property
     def attempts_in_try(self) -> int:
@@ -171,13 +183,22 @@ class StepState:
             self.outputs = data.get("outputs", {})
             self.stdout = data.get("stdout")
 
+    def wait(self, event: Event) -> None:
+        if self.status is not StepStatus.PENDING:
+            raise HistoryError(f"step {self.name}: it cannot begin to wait when it is {self.status}")
+        self.status = StepStatus.WAITING
+        self.waiting = event.data
+        if self.started_at is None:
+            self.started_at = event.at
+
     def end_outside(self, data: Mapping[str, Any]) -> None:
         """It ended with no attempt running: before the first, between two, or because what it waited for came."""
         if self.status not in _UNFINISHED:
             raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
         self.status = StepStatus(data["status"])
         self.error = data.get("error")
-        self.retry_at = None
+        self.outputs = data.get("outputs", {})
+        self.retry_at = self.waiting = None
 
     def reset(self) -> None:
         # The cursor is for work that was left unfinished. Work that is asked for again begins at its beginning.
@@ -185,7 +206,7 @@ class StepState:
             self.cursor = None
         self.status = StepStatus.PENDING
         self.earlier = len(self.attempts)
-        self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = None
+        self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = self.waiting = None
         self.outputs = {}
         self.checked = False
 
@@ -284,6 +305,8 @@ class RunState:
             self.reason = None
             if self.started_at is None:
                 self.status = _Q
+        elif kind is EventType.SIGNAL_RECEIVED:
+            pass  # which step it ends is decide.py's business; that step's end follows
         else:
             self.reason = event.data.get("reason", self.reason)
             if kind is not EventType.RUN_PAUSED and self.stopped is None:
@@ -311,12 +334,19 @@ class RunState:
             step.start(event.number, event.at)
             if step.began is None:
                 step.began = self.events
+        elif kind is EventType.WAIT_STARTED:
+            step.wait(event)
+            if step.began is None:
+                step.began = self.events
+        elif kind is EventType.APPROVAL_ANSWERED or kind is EventType.TIMER_FIRED:
+            if step.waiting is None:
+                raise HistoryError(f"step {step.name}: {kind}, but it waits for nothing")
         else:
             if kind is EventType.ATTEMPT_ENDED:
                 step.end(event)
             else:
                 step.end_outside(event.data)
-            if step.status is not StepStatus.WAITING:
+            if step.status is not StepStatus.WAITING and step.status is not StepStatus.PENDING:
                 step.ended = self.events
 
 

@@ -52,13 +52,16 @@ def explain(schedule: Schedule, fire_time: int, zone: str) -> str:
     return f"{_time(wall)} comes twice: the {'first' if second + first == wall else 'second'} one"
 
 
-def surprises(cron: Cron, zone: str, *, now: int) -> list[str]:
+def surprises(cron: Cron, zone: str, *, now: int, gaps: bool = True) -> list[str]:
     """What is legal in a cron expression but often not what was meant, one sentence each. ZoneError.
 
-    Clock changes are looked at for two years from the instant `now`.
+    Clock changes are looked at for two years from the instant `now`; times that they skip are left out without `gaps`,
+    for a schedule that says itself what becomes of them.
     """
     found = [*_uneven_steps(cron), _every_minute(cron), _short_months(cron), _two_day_fields(cron)]
-    return [sentence for sentence in [*found, _in_a_gap(cron, zone, now // 1000)] if sentence]
+    if gaps:
+        found.append(_in_a_gap(cron, zone, now // 1000))
+    return [sentence for sentence in found if sentence]
 
 
 def _uneven_steps(cron: Cron) -> list[str]:

@@ -6,12 +6,12 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.overlap import may_leave_buffer
 from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.take import OnFailed, take
+from jobctl.daemon.take import OnFailed, ignore, take
 from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
 
-def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed) -> list[tuple[str, str]]:
+def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed = ignore) -> list[tuple[str, str]]:
     """Begin what may begin. Returns (run, why) of those whose turn it is and that cannot be read."""
     capacity.refresh()
     if capacity.full:
@@ -24,7 +24,7 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
     for number, name, job, queue, trigger, definition in _queued(store, capacity):
         if capacity.full:
             break
-        if trigger == "schedule":
+        if trigger in ("schedule", "backfill"):
             if definition not in policies:
                 policies[definition] = _policy(store, definition)
             if not may_leave_buffer(policies[definition], running=begun.get(job, 0)):

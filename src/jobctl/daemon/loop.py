@@ -11,15 +11,18 @@ from typing import Any
 from jobctl import clock, executor
 from jobctl.core.errors import JobctlError
 from jobctl.core.history import Event, EventType
-from jobctl.core.model import Job
+from jobctl.core.model import RunStatus
 from jobctl.daemon import dispatcher, pruner, rescuer
+from jobctl.daemon.alone import alone
 from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.journal import Journal
 from jobctl.daemon.reloader import Reloader
 from jobctl.daemon.scheduler import Scheduler
 from jobctl.daemon.starter import Starter
 from jobctl.daemon.systemd import Notifier
+from jobctl.daemon.take import Failed
 from jobctl.engines.local import LiveRun, LocalEngine
+from jobctl.engines.submit import poke_daemons
 from jobctl.executor import Executor
 from jobctl.store import firings
 from jobctl.store.store import Store
@@ -27,6 +30,7 @@ from jobctl.store.store import Store
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long
 PRUNE_MS = 3_600_000
+RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
 
 
@@ -44,7 +48,7 @@ class Daemon:
         self._executor = Executor(store.state_dir, "daemon")
         self._engine = LocalEngine(store, self._executor, observer=self)
         self._capacity = Capacity(store, self._executor.id, max_concurrent_runs)
-        self._starter = Starter(store, self._engine, self._capacity)
+        self._starter = Starter(store, self._engine, self._capacity, self._never_began)
         self._scheduler = Scheduler(store, self._starter, clock.boot())
         self._others: set[str] = set()
         self._look_at = 0  # monotonic
@@ -52,15 +56,26 @@ class Daemon:
         self._offset = clock.now() - clock.monotonic()
         self._dispatch = True
         self._rescue = True
-        self._failed: list[Job] = []  # jobs to pause, because they asked for it
-        self._signals: list[int] = []
+        self._failed: list[str] = []  # jobs to pause, because they asked for it
+        self._not_before = 0  # monotonic: the duties rest after an error
+        self._told_at = clock.monotonic()
+        self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else LOOK_MS
+        self._look_at_others = False
+        self._clock_was_set = False
+        self._wakeup = -1
+        self._fires_until: int | None = None
+        self._handlers: dict[int, Any] = {}
+        self._stops: list[int] = []
+        self._reload_asked = False
 
     def start(self) -> None:
         """Arm the schedules and take over what is there. From here on the daemon is ready."""
+        self._catch_signals()
         self._store.record_executor()
         self._set_queues()
         self._arm()
         self._housekeeping()
+        poke_daemons(self._store)  # they are to see when this one dies
         jobs = self._reloader.catalog.jobs
         self._journal.say(f"ready: {len(jobs)} jobs, {sum(len(j.schedules) for j in jobs.values())} schedules")
         self._notifier.tell(f"READY=1\nSTATUS={len(jobs)} jobs")
@@ -68,47 +83,41 @@ class Daemon:
     def run(self, *, drain_ms: int = 0) -> int:
         """Go on until SIGTERM or SIGINT; the number of that signal. What runs then ends within `drain_ms`, or is left
         running for the next daemon; a second signal leaves at once."""
-        before = self._catch_signals()
         try:
-            while not self._stop_signal():
+            while not self._stops:
                 self.turn()
-            number = self._stop_signal()
+            number = self._stops[0]
             self._journal.say(f"{signal.Signals(number).name}: stopping; {self._engine.attempts_running} commands run")
             self._notifier.tell("STOPPING=1")
             self._drain(drain_ms)
         finally:
-            self._restore_signals(before)
             self.close()
         return number
 
-    def run_once(self) -> None:
-        """Do what is due, see it through, and end."""
-        before = self._catch_signals()
+    def run_once(self) -> int:
+        """Do what is due now, see it through, and end; the number of the signal that cut it short, 0 for none."""
+        self._fires_until = clock.now()
         try:
             self.turn(0)
-            while (self._engine.busy or self._dispatch) and not self._stop_signal():
+            while (self._at_work() or self._dispatch or self._next_due() is not None) and not self._stops:
                 self.turn()
         finally:
-            self._restore_signals(before)
             self.close()
+        return self._stops[0] if self._stops else 0
 
     def close(self) -> None:
         if self._engine.runs:
             self._journal.say(f"{len(self._engine.runs)} runs are left for the next daemon; their commands run on")
+        self._restore_signals()
         self._engine.close()
 
     def turn(self, timeout_ms: int | None = None) -> None:
         """One round: wait for the next thing to happen, then every duty whose turn has come."""
         if self._engine.turn(self._wait_ms() if timeout_ms is None else timeout_ms):
-            self._dispatch = True  # poked: a run was queued, or reopened, or schedules were paused or unpaused
-            self._scheduler.resync(clock.now())
-        try:
+            self._dispatch = self._look_at_others = True  # poked: a run was queued or reopened, a daemon has started
+        self._keep_watchdog()
+        if clock.monotonic() >= self._not_before:
             self._duties()
-            self._journal.say_once("store", "")
-        except JobctlError as error:
-            # A duty that could not be done is tried again at the next look; the others are not concerned.
-            self._journal.say_once("store", f"{error.message}; trying again")
-            self._look_at = min(self._look_at, clock.monotonic() + 1_000)
         trouble = self._engine.trouble
         self._journal.say_once("engine", f"{trouble.message}; trying again" if trouble else "")
 
@@ -121,36 +130,85 @@ class Daemon:
                 self._journal.say(status.replace("_", " "), run=run.name, **_reason(event))
                 self._dispatch = True  # its place is free
                 if status in ("failed", "timed_out") and run.job.pause_on_failure and run.state.trigger == "schedule":
-                    self._failed.append(run.job)
+                    self._failed.append(run.job.name)
             elif event.type is EventType.RUN_CREATED:
                 self._journal.say("started", run=run.name)
+
+    def _never_began(self, failed: Failed) -> None:
+        self._journal.say("failed", run=failed.run, reason=failed.reason)
+        job = self._reloader.catalog.jobs.get(failed.job)
+        if job is not None and job.pause_on_failure and failed.trigger == "schedule":
+            self._failed.append(job.name)
 
     # -- duties ----------------------------------------------------------------------------------------------------
 
     def _duties(self) -> None:
+        """Every duty whose turn has come. One that cannot be done does not keep the others from theirs."""
         mono, now = clock.monotonic(), clock.now()
-        if abs(now - mono - self._offset) > _CLOCK_STEP_MS:
-            self._journal.say(f"the clock was set, or the machine slept: {(now - mono - self._offset) / 1000:+.1f} s")
-            self._offset = now - mono
+        trouble = ""
+        # Paused first: what fires next is passed over then.
+        for duty in (
+            self._follow_clock,
+            self._pause_failed,
+            self._fire,
+            self._look,
+            self._take_over,
+            self._begin_queued,
+            self._prune,
+        ):
+            if self._engine.trouble is not None:  # nothing can be recorded: nothing new is begun
+                self._not_before = mono + RETRY_MS
+                return
+            try:
+                duty(now, mono)
+            except (JobctlError, OSError) as error:
+                trouble = trouble or (error.message if isinstance(error, JobctlError) else str(error))
+        self._journal.say_once("duties", f"{trouble}; trying again" if trouble else "")
+        if trouble:
+            self._not_before = mono + RETRY_MS
+            self._look_at = min(self._look_at, self._not_before)
+
+    def _follow_clock(self, now: int, mono: int) -> None:
+        step = now - mono - self._offset
+        self._offset = now - mono
+        if abs(step) > _CLOCK_STEP_MS:
+            self._journal.say(f"the clock was set, or the machine slept: {step / 1000:+.1f} s")
+            self._clock_was_set = True
+        if self._clock_was_set:
             self._scheduler.resync(now)
-        if self._failed:
-            self._pause_failed(now)
-        due = self._scheduler.next_due()
+            self._clock_was_set = False
+
+    def _fire(self, now: int, _: int) -> None:
+        due = self._next_due()
         if due is not None and due <= now:
-            self._capacity.refresh()
-            self._scheduler.once(now)
+            with alone(self._store.state_dir):
+                self._capacity.refresh()
+                self._scheduler.once(now if self._fires_until is None else self._fires_until)
+
+    def _look(self, _: int, mono: int) -> None:
         if mono >= self._look_at:
             self._housekeeping()
+        elif self._look_at_others:
+            self._watch_others()
+
+    def _take_over(self, now: int, _: int) -> None:
         if self._rescue:
             self._rescue = False
-            for name, what in rescuer.once(self._store, self._engine, now):
+            for name, what in rescuer.once(self._store, self._engine, now, self._never_began):
                 if what == rescuer.TAKEN_OVER:
                     self._journal.say(what, run=name)
                 else:
                     self._journal.say_once(f"rescue {name}", what, run=name)
+
+    def _begin_queued(self, _: int, __: int) -> None:
         if self._dispatch and not self._engine.draining:
             self._dispatch = False
-            dispatcher.once(self._store, self._engine, self._capacity)
+            with alone(self._store.state_dir):
+                troubles = dispatcher.once(self._store, self._engine, self._capacity, self._never_began)
+            for name, why in troubles:
+                self._journal.say_once(f"dispatch {name}", f"cannot begin: {why}", run=name)
+
+    def _prune(self, now: int, mono: int) -> None:
         if mono >= self._prune_at:
             # One portion a turn, and the next one soon: what fires in between is not held up.
             more = pruner.once(self._store, self._reloader.catalog.jobs, now)
@@ -159,10 +217,22 @@ class Daemon:
     def _housekeeping(self) -> None:
         mono = clock.monotonic()
         self._look_at = mono + LOOK_MS
-        self._reload(force=signal.SIGHUP in self._signals)
+        self._reload()
         if self._reloader.unsettled:
             self._look_at = mono + SETTLE_MS
-        for name, (pid, _, _) in self._store.executors().items():
+        self._watch_others()
+        # Also runs whose executor left no row, and those that could not be taken before.
+        self._rescue = True
+        self._dispatch = True
+        self._store.checkpoint()
+        rescuer.forget_dead(self._store)
+
+    def _watch_others(self) -> None:
+        """Learn at once of the death of every executor on this store."""
+        self._look_at_others = False
+        known = self._store.executors()
+        self._others &= known.keys()
+        for name, (pid, _, _) in known.items():
             if name == self._executor.id or name in self._others:
                 continue
             if executor.alive(self._store.state_dir, name):
@@ -170,19 +240,14 @@ class Daemon:
                 self._engine.watch_process(pid, self._executor_ended)
             else:
                 self._rescue = True
-        # Also runs whose executor left no row, and those that could not be taken before.
-        self._rescue = True
-        self._dispatch = True
-        self._store.checkpoint()
-        rescuer.forget_dead(self._store)
-        self._notifier.tell("WATCHDOG=1")
 
     def _executor_ended(self) -> None:
         self._rescue = True
 
-    def _reload(self, *, force: bool) -> None:
-        self._signals = [number for number in self._signals if number != signal.SIGHUP]
+    def _reload(self) -> None:
+        force = self._reload_asked
         if force:
+            self._reload_asked = False
             self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic() * 1000}")
         if self._reloader.once(force=force):
             self._set_queues()
@@ -200,50 +265,66 @@ class Daemon:
     def _arm(self) -> None:
         self._scheduler.arm(self._reloader.catalog.jobs, self._reloader.files, clock.now())
 
-    def _pause_failed(self, now: int) -> None:
-        failed, self._failed = self._failed, []
-        for job in failed:
-            firings.pause(self._store, job.name, at=now, reason="a run failed (pause_on_failure)", who="daemon")
-            self._journal.say("its schedules are paused: a run failed (pause_on_failure)", job=job.name)
+    def _pause_failed(self, now: int, _: int) -> None:
+        while self._failed:
+            name = self._failed[-1]
+            firings.pause(self._store, name, at=now, reason="a run failed (pause_on_failure)", who="daemon")
+            self._journal.say("its schedules are paused: a run failed (pause_on_failure)", job=name)
+            self._failed.pop()
+
+    def _next_due(self) -> int | None:
+        """When the next fire time has to be dealt with here."""
+        due = self._scheduler.next_due()
+        return None if due is None or (self._fires_until is not None and due > self._fires_until) else due
+
+    def _at_work(self) -> bool:
+        """Whether something is under way that goes on by itself."""
+        runs = self._engine.runs.values()
+        return any(run.state.status is not RunStatus.PAUSED for run in runs) or (self._engine.busy and not runs)
 
     def _wait_ms(self) -> int:
         mono = clock.monotonic()
-        wait = max(0, self._look_at - mono)
-        due = self._scheduler.next_due()
+        times = [self._look_at, self._prune_at]
+        due = self._next_due()
         if due is not None:
-            wait = min(wait, max(0, due - clock.now()))
-        if self._notifier.watchdog_ms is not None:
-            wait = min(wait, self._notifier.watchdog_ms)
-        wait = min(wait, max(0, self._prune_at - mono))
-        return 0 if self._rescue or self._dispatch or self._failed else wait
+            times.append(mono + due - clock.now())
+        if self._rescue or self._dispatch or self._failed:
+            times.append(mono)
+        until = max(min(times), self._not_before)
+        return max(0, min(until, self._told_at + self._watchdog_ms) - mono)
+
+    def _keep_watchdog(self) -> None:
+        mono = clock.monotonic()
+        if mono >= self._told_at + self._watchdog_ms:
+            self._told_at = mono
+            self._notifier.tell("WATCHDOG=1")
 
     # -- stop ------------------------------------------------------------------------------------------------------
 
     def _drain(self, drain_ms: int) -> None:
         self._engine.draining = True
         until = clock.monotonic() + drain_ms
-        asked = len(self._signals)
-        while self._engine.attempts_running and clock.monotonic() < until and len(self._signals) == asked:
-            self._engine.turn(min(1_000, max(0, until - clock.monotonic())))
+        while self._engine.attempts_running and clock.monotonic() < until and len(self._stops) == 1:
+            self._engine.turn(max(0, min(until - clock.monotonic(), 1_000, self._watchdog_ms)))
+            self._keep_watchdog()
 
-    def _stop_signal(self) -> int:
-        return next((number for number in self._signals if number != signal.SIGHUP), 0)
-
-    def _catch_signals(self) -> dict[int, Any]:
-        before: dict[int, Any] = {-1: signal.set_wakeup_fd(self._executor.wake_fd, warn_on_full_buffer=False)}
+    def _catch_signals(self) -> None:
+        self._wakeup = signal.set_wakeup_fd(self._executor.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            before[number] = signal.signal(number, self._came)
-        return before
+            self._handlers[number] = signal.signal(number, self._came)
 
-    def _restore_signals(self, before: dict[int, Any]) -> None:
-        signal.set_wakeup_fd(before.pop(-1))
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _restore_signals(self) -> None:
+        if self._handlers:
+            signal.set_wakeup_fd(self._wakeup)
+        while self._handlers:
+            signal.signal(*self._handlers.popitem())
 
     def _came(self, number: int, _: FrameType | None) -> None:
-        self._signals.append(number)
         if number == signal.SIGHUP:
+            self._reload_asked = True
             self._look_at = 0
+        else:
+            self._stops.append(number)
 
 
 def _reason(event: Event) -> dict[str, str]:

@@ -5,70 +5,120 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from jobctl.core.model import Job, Keep
+from jobctl.core.model import Job, Keep, Millis
 from jobctl.store.store import Store
 from jobctl.views import run_folder
 
 # Runs removed in one transaction: some milliseconds.
 _AT_A_TIME = 100
+_PAGE = 500
+
+
+class Removed(NamedTuple):
+    """A run that is gone, and how many bytes its files had on the disk."""
+
+    job: str
+    run: str
+    bytes: int
 
 
 def once(store: Store, jobs: Mapping[str, Job], now: int) -> int:
     """Remove one portion of what is due, of all jobs together. Returns how many runs that were: 0 = nothing is due."""
-    removed = 0
-    for job in jobs.values():
-        if removed < _AT_A_TIME and job.keep != Keep():
-            due = _due(store, job, now, _AT_A_TIME - removed)
-            removed += _remove(store, due) if due else 0
-    return removed
+    return len(remove(store, {job.name: job.keep for job in jobs.values()}, now))
 
 
-def _due(store: Store, job: Job, now: int, limit: int) -> list[tuple[int, str]]:
-    """(id, name) of runs that are over and beyond what the job keeps, oldest first."""
+def remove(store: Store, keeps: Mapping[str, Keep], now: int) -> list[Removed]:
+    """Remove one portion of the runs that are over and beyond what is kept of their jobs; [] when nothing is due."""
+    gone: list[Removed] = []
+    for job, keep in keeps.items():
+        if len(gone) < _AT_A_TIME:
+            gone += _remove(store, job, due(store, job, keep, now, _AT_A_TIME - len(gone)))
+    return gone
+
+
+def due(store: Store, job: str, keep: Keep, now: int, limit: int | None = None) -> list[tuple[int, str]]:
+    """(id, name) of runs that are over and beyond what is kept of the job, oldest first, at most `limit`."""
     found: dict[int, str] = {}
-    if job.keep.age is not None:
-        rows = store.rows(
-            "SELECT id, name FROM runs WHERE job = ? AND finished_at < ? ORDER BY id LIMIT ?",
-            job.name,
-            now - job.keep.age,
-            limit,
-        )
-        found.update(rows)
-    if job.keep.runs is not None:
+    if keep.age is not None:
+        found.update(_older(store, job, now - keep.age, limit))
+    if keep.runs is not None:
         rows = store.rows(
             "SELECT id, name FROM runs WHERE job = ? AND finished_at IS NOT NULL AND id <="
             " (SELECT id FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
-            job.name,
-            job.name,
-            job.keep.runs,
-            limit,
+            job,
+            job,
+            keep.runs,
+            -1 if limit is None else limit,
         )
         found.update(rows)
     return sorted(found.items())[:limit]
 
 
-def _remove(store: Store, runs: list[tuple[int, str]]) -> int:
-    removed = []
-    definitions = set()
-    with store.transaction() as db:
-        for number, name in runs:
-            # It may have been taken up again since it was found.
-            gone = db.execute(
-                "DELETE FROM runs WHERE id = ? AND finished_at IS NOT NULL RETURNING definition", (number,)
-            ).fetchall()
-            if gone:
-                removed.append(name)
-                definitions.add(gone[0][0])
-        db.executemany(
-            "DELETE FROM definitions WHERE id = ? AND NOT EXISTS"
-            " (SELECT 1 FROM runs WHERE runs.job = definitions.job AND definition = definitions.id)",
-            [(number,) for number in definitions],
+def _older(store: Store, job: str, before: Millis, limit: int | None) -> list[tuple[int, str]]:
+    """Runs that ended before then. Looks no further than to the first page of runs that were all made later: not
+    through a whole history of which all is kept."""
+    found: list[tuple[int, str]] = []
+    after = 0
+    while limit is None or len(found) < limit:
+        page = store.rows(
+            "SELECT id, name, created_at, finished_at FROM runs WHERE job = ? AND id > ? ORDER BY id LIMIT ?",
+            job,
+            after,
+            _PAGE,
         )
-    # The files last: what lives needs them. Those that a crash leaves behind are found by `leftovers`.
-    for name in removed:
-        shutil.rmtree(run_folder(store, name), ignore_errors=True)
-    return len(removed)
+        found += [(number, name) for number, name, _, finished in page if finished is not None and finished < before]
+        if len(page) < _PAGE or all(created >= before for _, _, created, _ in page):
+            break
+        after = page[-1][0]
+    return found[:limit]
+
+
+def _remove(store: Store, job: str, runs: list[tuple[int, str]]) -> list[Removed]:
+    """Of these runs, those that are still over: one that was resumed in between is not touched."""
+    if not runs:
+        return []
+    gone: list[str] = []
+    with store.transaction() as db:
+        definitions = set()
+        for number, name in runs:
+            row = db.execute("SELECT definition FROM runs WHERE id = ?", (number,)).fetchone()
+            if row is None:
+                continue
+            if db.execute("DELETE FROM runs WHERE id = ? AND finished_at IS NOT NULL", (number,)).rowcount:
+                definitions.add(row[0])
+                gone.append(name)
+        for definition in definitions:
+            # The runs that are the next ones to go are the likeliest to have it: this seldom looks far.
+            query = "SELECT 1 FROM runs WHERE job = ? AND definition = ? ORDER BY id LIMIT 1"
+            if db.execute(query, (job, definition)).fetchone() is None:
+                db.execute("DELETE FROM definitions WHERE id = ?", (definition,))
+    # Folders that a crash leaves behind here are found by `leftovers`.
+    return [Removed(job, name, remove_folder(store, name)) for name in gone]
+
+
+def forget_definitions(store: Store) -> None:
+    """Remove definitions that no run has any more. Looks at every run: for one who asked for it, not for a daemon."""
+    with store.transaction() as db:
+        db.execute("DELETE FROM definitions WHERE id NOT IN (SELECT definition FROM runs)")
+
+
+def remove_folder(store: Store, run: str) -> int:
+    """Remove the files of a run that is gone. Returns how many bytes they had on the disk."""
+    folder = run_folder(store, run)
+    size = folder_size(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return size
+
+
+def folder_size(folder: str) -> int:
+    """What the files of a run's folder take on the disk, in bytes; 0 when there is none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
+    except OSError:
+        return 0
 
 
 def leftovers(store: Store) -> list[str]:
@@ -78,4 +128,5 @@ def leftovers(store: Store) -> list[str]:
         names = os.listdir(folder)
     except FileNotFoundError:
         return []
+    # A run is recorded before it has a folder.
     return [name for name in names if store.row("SELECT 1 FROM runs WHERE name = ?", name) is None]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from jobctl import executor
 from jobctl.core.errors import JobctlError
 from jobctl.core.history import EventType
-from jobctl.daemon.take import OnFailed, fail, take
+from jobctl.daemon.take import OnFailed, fail, ignore, take
 from jobctl.engines.local import LocalEngine
 from jobctl.process import launch
 from jobctl.store.store import RunRow, Store
@@ -23,7 +23,7 @@ TAKEN_OVER = "taken over"
 _LEFT_ALONE_MS = 3_000
 
 
-def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed) -> list[tuple[str, str]]:
+def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = ignore) -> list[tuple[str, str]]:
     """Take over what has lost its executor. Returns (run, what became of it), for the daemon's log."""
     found = []
     living = {engine.executor.id: False}  # what stands under our own name and is not here was lost on its way here

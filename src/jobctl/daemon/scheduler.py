@@ -184,7 +184,12 @@ class Scheduler:
         job = armed.job
         window = _A_YEAR if job.catchup_window is None else max(job.catchup_window, _ON_TIME_MS)
         dropped: list[Dropped] = []
-        late = list(takewhile(lambda nominal: self._starts_at(armed, nominal) < now - window, due))
+        # A boot is fired at the first look after it: a machine that starts slowly has missed nothing.
+        late = (
+            []
+            if armed.schedule.boot
+            else list(takewhile(lambda nominal: self._starts_at(armed, nominal) < now - window, due))
+        )
         if late:
             dropped.append(_dropped(armed, "missed", late, "no daemon ran within the catch-up window"))
         due = due[len(late) :]
@@ -204,11 +209,9 @@ class Scheduler:
                 reason = decision.reason or ""
                 continue
             if decision.fire is not Fire.START and decision.fire is not Fire.BUFFER:
-                self._starter.end(job.name, [*begun, *buffered], terminate=decision.fire is Fire.TERMINATE_OTHER)
+                self._starter.end(job.name, terminate=decision.fire is Fire.TERMINATE_OTHER)
             hold = decision.fire is not Fire.START
-            status = self._starter.start(
-                job, now, trigger="schedule", fire_time=nominal, schedule=armed.id, hold=hold
-            )
+            status = self._starter.start(job, now, trigger="schedule", fire_time=nominal, schedule=armed.id, hold=hold)
             running += status is RunStatus.RUNNING
             waiting += status is RunStatus.QUEUED
         if skipped:

@@ -10,19 +10,20 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType
 from jobctl.core.model import Job, RunStatus, encode
 from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.take import Failed, OnFailed, end
+from jobctl.daemon.take import Failed, OnFailed, end, ignore
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LocalEngine, check_supported, created
 from jobctl.engines.submit import record_all
 from jobctl.masking import redact
+from jobctl.store import firings
 from jobctl.store.store import NewRun, Store, new_name
 
 
 class Starter:
     """Makes runs on one engine, within one capacity. What it has made stands in the store after `flush`."""
 
-    def __init__(self, store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed) -> None:
+    def __init__(self, store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed = ignore) -> None:
         self._store = store
         self._engine = engine
         self._capacity = capacity
@@ -71,16 +72,13 @@ class Starter:
         self._engine.submit(new, job, params, env_file=env_file)
         return RunStatus.RUNNING
 
-    def end(self, job: str, others: list[tuple[int, str]], *, terminate: bool) -> None:
-        """Ask the job's other runs, (id, status), to end: those that run and those that only wait."""
-        reason = "a later fire time took its place"
-        for run in self._engine.unborn():
-            if run.job.name == job:
-                kind = EventType.TERMINATE_REQUESTED if terminate else EventType.CANCEL_REQUESTED
-                self._engine.request(run, kind, reason=reason, by="scheduler")
-        for number, _ in others:
+    def end(self, job: str, *, terminate: bool) -> None:
+        """Ask the job's runs to end, those that run and those that only wait, also what was made just now."""
+        self.flush()
+        begun, queued = firings.alive_runs(self._store, job)
+        for number, _ in [*begun, *queued]:
             try:
-                end(self._store, self._engine, number, terminate=terminate, reason=reason)
+                end(self._store, self._engine, number, terminate=terminate, reason="a later fire time took its place")
             except StoreUnavailableError:
                 raise
             except JobctlError:

@@ -26,7 +26,11 @@ class Failed(NamedTuple):
 OnFailed = Callable[[Failed], None]
 
 
-def take(store: Store, engine: LocalEngine, run_id: int, on_failed: OnFailed) -> bool:
+def ignore(_: Failed) -> None:
+    """Nobody wants to know: it stands in the store."""
+
+
+def take(store: Store, engine: LocalEngine, run_id: int, on_failed: OnFailed = ignore) -> bool:
     """Go on with a run here. False when another executor was faster, or the run is over - also because it could never
     begin: a queued run that lacks a secret or its env_file is recorded as failed, with why.
 

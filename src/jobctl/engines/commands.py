@@ -95,10 +95,23 @@ class RunContext:
 
     def step_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
         """The command of a step's attempt. UnresolvedError names the reference that has no value."""
-        assert step.command is not None
-        return self._command(
-            step, step.command, step.name, state.cursor, number, files, "" if state.checked else step.only_if
-        )
+        # A wait that has a condition runs nothing but the condition.
+        command = step.command if step.command is not None else ("true",)
+        only_if = None if state.checked else step.only_if
+        return self._command(step, command, step.name, state.cursor, number, files, only_if)
+
+    def sleep_until(self, step: Step, now: int) -> int:
+        """When a sleep that begins now is over. UnresolvedError, ValueError when what it names is no instant."""
+        if step.sleep is not None:
+            return now + step.sleep
+        assert step.sleep_until is not None
+        from jobctl.core.zones import parse_instant
+
+        text = self._resolve(step.sleep_until)
+        try:
+            return parse_instant(text)
+        except ValueError:
+            raise ValueError(f"sleep_until is {text!r}, which is no time like 2026-12-24T18:00:00+01:00") from None
 
     def undo_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
         """The command of an attempt of a step's compensation: it also learns how the step ended, and its outputs."""

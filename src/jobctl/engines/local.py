@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, Protocol
 from jobctl import clock
 from jobctl.core import attempts as rules
 from jobctl.core.attempts import Outcome
-from jobctl.core.decide import Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore
+from jobctl.core.decide import Compensate, Decider, EndStep, FinishRun, Mode, StartStep, StopStep, kept, restore
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.model import Job, Queue, RetryPolicy, RunStatus, StepKind, StepStatus, Timeouts
+from jobctl.core.model import Job, Poll, Queue, RetryPolicy, RunStatus, Step, StepKind, StepStatus, Timeouts
 from jobctl.engines.commands import Command, RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
 from jobctl.process import attempt as files_of
@@ -42,8 +42,8 @@ UNDO = "!undo"  # no step's name has a `!`
 def check_supported(job: Job) -> None:
     """JobctlError when the job uses what can be written in a definition but not be carried out yet."""
     for step in job.steps:
-        uses = [key for key, used in (("poll", step.poll), ("foreach", step.foreach)) if used is not None]
-        if step.kind is not StepKind.COMMAND:
+        uses = ["foreach"] if step.foreach is not None else []
+        if step.kind is StepKind.JOB:
             uses.append(str(step.kind))
         if uses:
             raise JobctlError(
@@ -77,6 +77,7 @@ class LiveAttempt:
     """An attempt that runs under its keeper, and what has been asked of it."""
 
     __slots__ = (
+        "between_probes",
         "files",
         "key",
         "kill_at",
@@ -85,6 +86,7 @@ class LiveAttempt:
         "number",
         "own",
         "pid",
+        "probes",
         "run",
         "started_at",
         "step",
@@ -104,6 +106,8 @@ class LiveAttempt:
         self.kind_of_stop: str | None = None  # cancel | kill | run | start_to_close | schedule_to_close | heartbeat
         self.kill_at: int | None = None  # monotonic
         self.mark: tuple[int, int] | None = None  # the last heartbeat seen
+        self.probes = 0  # of a poll, by this executor
+        self.between_probes = False
 
     @property
     def is_undo(self) -> bool:
@@ -151,7 +155,7 @@ class LiveRun:
 class Effects:
     """What is to be done once the events it follows from are committed."""
 
-    __slots__ = ("launches", "limits", "places", "queued", "stops", "timers")
+    __slots__ = ("launches", "limits", "places", "queued", "stops", "timers", "waits")
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}  # places of queues that attempts are about to take
@@ -160,6 +164,7 @@ class Effects:
         self.launches: list[tuple[str, int, Command]] = []  # key, number, command
         self.stops: list[tuple[str, str]] = []  # key, kind
         self.timers: list[tuple[int, str]] = []  # retry_at, step
+        self.waits: list[tuple[int, str]] = []  # until, step
 
 
 class LocalEngine:
@@ -413,11 +418,17 @@ class LocalEngine:
                     follows.append(Start(action.step))
                 elif isinstance(action, StopStep):
                     follows.append(action)
+                elif isinstance(action, EndStep):
+                    follows.append(_end_of_wait(action))
                 elif isinstance(action, Compensate):
                     follows.append(Start(action.step + UNDO))
                 elif isinstance(action, FinishRun):
                     follows.append(_end_event(action))
-            if "retry_at" in event.data:
+            if event.type is EventType.WAIT_STARTED and "until" in event.data:
+                effects.waits.append((event.data["until"], event.step))
+            elif event.data.get("step_status") == "pending":
+                follows.append(Start(event.step))  # its condition said yes: now it begins to wait
+            elif "retry_at" in event.data:
                 key = event.step if event.type is EventType.ATTEMPT_ENDED else event.step + UNDO
                 effects.timers.append((event.data["retry_at"], key))
             elif was_paused and not run.decider.paused:
@@ -435,6 +446,8 @@ class LocalEngine:
             status = run.step_state(fact.key).status
             if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
+            if fact.key in run.steps and run.steps[fact.key].kind is not StepKind.COMMAND:
+                return self._begin_wait(run, run.steps[fact.key], effects)
             queue = run.steps[fact.key].queue if fact.key in run.steps else None
             if queue is not None and not self._has_place(queue, effects):
                 effects.queued.append((queue, fact.key))
@@ -444,6 +457,8 @@ class LocalEngine:
             return self._stop_event(run, fact, effects)
         if run.state.status is not None and run.state.status.final:
             return None  # a request that came when the run was over
+        if fact.type is EventType.TIMER_FIRED and run.state.step(fact.step).waiting is None:
+            return None  # what it waited for came in this very turn
         if fact.type in (EventType.STEP_ENDED, EventType.UNDO_ENDED) and not fact.number:
             key = fact.step if fact.type is EventType.STEP_ENDED else fact.step + UNDO
             if run.step_state(key).status not in (StepStatus.WAITING, StepStatus.PENDING):
@@ -492,6 +507,23 @@ class LocalEngine:
                 del self._waiting[queue]
         if self._waiting:
             self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
+
+    def _begin_wait(self, run: LiveRun, step: Step, effects: Effects) -> Event:
+        """The event that begins a sleep, or a wait for a signal or a person; first the step's condition is asked."""
+        if step.only_if and not run.state.step(step.name).checked:
+            return self._start(run, step.name, effects)
+        now = clock.now()
+        data: dict[str, Any] = {"kind": str(step.kind)}
+        if step.kind is StepKind.SLEEP:
+            try:
+                data["until"] = run.context.sleep_until(step, now)
+            except (UnresolvedError, ValueError) as error:
+                return _ended_outside(step.name, "failed", str(error))
+        else:
+            data["name"] = step.signal if step.signal is not None else step.approval
+            if step.timeouts.schedule_to_close is not None:
+                data["until"] = now + step.timeouts.schedule_to_close
+        return Event(EventType.WAIT_STARTED, now, step.name, data=data)
 
     def _command(self, run: LiveRun, key: str, number: int) -> Command:
         name = key.removesuffix(UNDO)
@@ -563,6 +595,8 @@ class LocalEngine:
             if not self._waiting:
                 self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
             self._waiting.setdefault(queue, []).append((run, key))
+        for until, name in effects.waits:
+            self._at_wall(until, self._wait_over, run, name, until)
         for retry_at, name in effects.timers:
             self._at_wall(retry_at, self._retry_due, run, name, retry_at)
         if run.state.status is not None and run.state.status.final:
@@ -581,6 +615,11 @@ class LocalEngine:
             assert run.job.timeout is not None
             reason = f"the run's timeout of {format(run.job.timeout)} passed"
             self._add_fact(run, Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason}))
+
+    def _wait_over(self, run: LiveRun, name: str, until: int) -> None:
+        waiting = run.state.step(name).waiting
+        if run.id in self.runs and waiting is not None and waiting.get("until") == until:
+            self._add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
 
     def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
         # Whatever the wall clock says by now: it may have been set back, and nobody would look again.
@@ -647,9 +686,11 @@ class LocalEngine:
             last_heartbeat_at=max(attempt.started_at, attempt.mark[0] if attempt.mark else 0),
         )
         if first is not None:
-            self._at_wall(first.at, self._deadline, attempt, first.kind)
+            self._at_wall(first.at, self._deadline, attempt, first.kind, attempt.started_at)
 
-    def _deadline(self, attempt: LiveAttempt, kind: str) -> None:
+    def _deadline(self, attempt: LiveAttempt, kind: str, started_at: int) -> None:
+        if attempt.started_at != started_at:
+            return  # that of an earlier probe
         if attempt.run.attempts.get(attempt.key) is not attempt or attempt.kind_of_stop is not None:
             return
         if kind == "heartbeat" and files_of.heartbeat_mark(attempt.files.heartbeat) != attempt.mark:
@@ -676,6 +717,11 @@ class LocalEngine:
 
     def _stop(self, attempt: LiveAttempt, kind: str) -> None:
         """Ask the attempt's processes to end, or kill them. A second, harder request replaces the first."""
+        if attempt.between_probes:
+            attempt.between_probes = False
+            attempt.kind_of_stop = kind
+            self._ended(attempt, None)
+            return
         if kind == "kill":
             attempt.kind_of_stop = "kill"
             self._kill(attempt)
@@ -731,9 +777,42 @@ class LocalEngine:
         if not done or attempt.kind_of_stop is not None:
             _signal(attempt, signal.SIGKILL)
             launch.sweep(attempt.token)
+        poll = None if attempt.is_undo or attempt.kind_of_stop is not None else attempt.run.steps[attempt.step].poll
+        if poll is not None and state is not None and state.status == 1 and not state.skipped:
+            _reap(attempt.pid)
+            self._not_yet(attempt, poll)
+            return
         outcome, extra = self._result(attempt, state)
         _reap(attempt.pid)
         self._record_end(attempt, outcome, extra)
+
+    def _not_yet(self, attempt: LiveAttempt, poll: Poll) -> None:
+        """A poll's condition does not hold: ask again later, in the same attempt - a thousand times leave no trace."""
+        attempt.pid = 0
+        attempt.probes += 1
+        now = clock.now()
+        wait = rules.poll_wait(poll, attempt.probes)
+        began = attempt.run.step_state(attempt.key).started_at or attempt.started_at
+        if poll.deadline is not None and now + wait >= began + poll.deadline:
+            from jobctl.core.durations import format
+
+            error = f"the condition did not hold within {format(poll.deadline)}"
+            self._record_end(attempt, Outcome(rules.TIMED_OUT, 1, error=error, timeout="deadline"), {})
+            return
+        os.unlink(attempt.files.state)  # a keeper makes it anew; after a crash, none means: ask now
+        attempt.between_probes = True
+        self._at(clock.monotonic() + wait, self._probe, attempt)
+
+    def _probe(self, attempt: LiveAttempt) -> None:
+        if attempt.run.attempts.get(attempt.key) is not attempt or not attempt.between_probes:
+            return
+        attempt.between_probes = False
+        attempt.own = True
+        attempt.started_at = clock.now()  # start_to_close is for one probe
+        try:
+            self._spawn(attempt, self._command(attempt.run, attempt.key, attempt.number))
+        except UnresolvedError as error:
+            self._record_end(attempt, Outcome(rules.FAILED, error=str(error), non_retryable=True), {})
 
     def _result(self, attempt: LiveAttempt, state: KeeperState | None) -> tuple[Outcome, dict[str, Any]]:
         files, run = attempt.files, attempt.run
@@ -786,6 +865,9 @@ class LocalEngine:
             ended_at=now,
             step_started_at=state.started_at or attempt.started_at,
         )
+        if outcome.status == rules.SUCCEEDED and run.steps[attempt.step].kind is not StepKind.COMMAND:
+            if not attempt.is_undo:
+                extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
         kind = EventType.UNDO_ENDED if attempt.is_undo else EventType.ATTEMPT_ENDED
         data = rules.event_data(outcome, verdict, **extra)
         self._add_fact(run, Event(kind, now, attempt.step, attempt.number, data))
@@ -799,6 +881,8 @@ class LocalEngine:
         if decider.mode is Mode.ENDED:  # asked to end by somebody who could not carry it out
             self._add_fact(run, _end_event(decider.end()))
             return
+        for end in decider.ends():  # what was waited for came while nobody was at the run
+            self._add_fact(run, _end_of_wait(end))
         for key in _under_way(decider):
             if key in run.attempts:
                 continue
@@ -809,6 +893,8 @@ class LocalEngine:
                 self._add_fact(run, _ended_outside(key, "canceled", state.error or "the run was stopped"))
             elif state.status is StepStatus.WAITING and state.retry_at is not None:
                 self._at_wall(state.retry_at, self._retry_due, run, key, state.retry_at)
+            elif state.waiting is not None and "until" in state.waiting:
+                self._at_wall(state.waiting["until"], self._wait_over, run, key, state.waiting["until"])
             elif state.status is StepStatus.PENDING:
                 self._add_fact(run, Start(key))
 
@@ -884,6 +970,15 @@ def _end_event(action: FinishRun) -> Event:
     if action.reason:
         data["reason"] = action.reason
     return Event(EventType.RUN_ENDED, clock.now(), data=data)
+
+
+def _end_of_wait(end: EndStep) -> Event:
+    data: dict[str, Any] = {"status": str(end.status)}
+    if end.outputs:
+        data["outputs"] = dict(end.outputs)
+    if end.error is not None:
+        data["error"] = end.error
+    return Event(EventType.STEP_ENDED, clock.now(), end.step, data=data)
 
 
 def _ended_outside(key: str, status: str, error: str) -> Event:

@@ -5,6 +5,7 @@ Other processes never talk to an executor directly: they append an event and pok
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,60 @@ def terminate(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunR
 def pause(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
     """Ask that no new attempt starts. JobctlError when the run is over."""
     return _ask(store, row, EventType.RUN_PAUSED, reason, by)
+
+
+def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) -> RunRow:
+    """Send a named message. One that no step waits for yet is kept. JobctlError when the run is over, NotFoundError
+    when no step of it ever waits for a signal of that name."""
+    names = [step["signal"] for step in _steps(store, row) if "signal" in step]
+    if name not in names:
+        raise NotFoundError(
+            f"run {row.name} has no step that waits for a signal {name!r}", hint=did_you_mean(name, names)
+        )
+
+    def make(now: RunRow, _: RunState) -> tuple[Event, None]:
+        _must_live(now)
+        data: dict[str, Any] = {"name": name, "by": by}
+        if payload is not None:
+            data["payload"] = payload
+        return Event(EventType.SIGNAL_RECEIVED, clock.now(), data=data), None
+
+    return _append(store, row, make)
+
+
+def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comment: str | None, by: str) -> RunRow:
+    """Answer the approval that the run waits for; `step` where several wait. JobctlError when it waits for none."""
+    names = [known["name"] for known in _steps(store, row)]
+    if step is not None and step not in names:
+        raise NotFoundError(f"run {row.name} has no step {step!r}", hint=did_you_mean(step, names))
+
+    def make(now: RunRow, state: RunState) -> tuple[Event, None]:
+        _must_live(now)
+        waiting = [s.name for s in state.steps.values() if s.waiting is not None and s.waiting["kind"] == "approval"]
+        if not waiting or (step is not None and step not in waiting):
+            what = f"step {step} of run {now.name}" if step is not None else f"run {now.name}"
+            raise JobctlError(f"{what} does not wait for an approval now", hint=f"jobctl status {now.name}")
+        if step is None and len(waiting) > 1:
+            raise JobctlError(
+                f"run {now.name} waits for several approvals: {', '.join(waiting)}",
+                hint=f"name the step: jobctl approve {now.name} {waiting[0]}",
+            )
+        data: dict[str, Any] = {"approved": approved, "by": by}
+        if comment is not None:
+            data["comment"] = comment
+        return Event(EventType.APPROVAL_ANSWERED, clock.now(), step or waiting[0], data=data), None
+
+    return _append(store, row, make)
+
+
+def _steps(store: Store, row: RunRow) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = json.loads(store.definition(row.definition))["steps"]
+    return steps
+
+
+def _must_live(now: RunRow) -> None:
+    if now.finished_at is not None:
+        raise JobctlError(f"run {now.name} is over: it has {_ended(now.status)}", hint=f"jobctl status {now.name}")
 
 
 def unpause(store: Store, row: RunRow, *, by: str) -> RunRow:
@@ -95,8 +150,7 @@ def reopen(
 
 def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str) -> RunRow:
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
-        if now.finished_at is not None:
-            raise JobctlError(f"run {now.name} is over: it has {_ended(now.status)}", hint=f"jobctl status {now.name}")
+        _must_live(now)
         data = {"by": by} if reason is None else {"by": by, "reason": reason}
         return Event(kind, clock.now(), data=data), None
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jobctl import clock, executor
-from jobctl.core import parameters
-from jobctl.core.errors import JobctlError
+from jobctl.core import overlap, parameters
+from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, RunState
 from jobctl.core.model import Job, encode
+from jobctl.core.overlap import Fire
+from jobctl.engines import requests
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import check_supported, created
 from jobctl.masking import redact
+from jobctl.store import firings
 from jobctl.store.store import Batch, NewRun, Store, new_name
+
+_AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
 
 
 def daemons(store: Store) -> list[str]:
@@ -46,13 +51,66 @@ def enqueue(
     fire_time: int | None = None,
 ) -> str:
     """Queue a run of the job; its id. UsageError for parameters that do not fit, JobctlError for what cannot run."""
+    [name] = enqueue_each(store, job, given, [fire_time], trigger=trigger)
+    return name
+
+
+def enqueue_each(
+    store: Store, job: Job, given: Mapping[str, Any], fire_times: Iterable[int | None], *, trigger: str
+) -> list[str]:
+    """Queue a run of the job for each fire time, in their order; the ids. Errors as in `enqueue`: then none is queued.
+
+    Runs that a schedule or a backfill queues start as the overlap policy of `job` says.
+    """
     check_supported(job)
-    name = new_name(job.name)
-    at = fire_time if fire_time is not None else clock.now()
-    params = parameters.values(job, given, run_values(job, name, at))
-    new = NewRun(name, job.name, encode(redact(job)), trigger, fire_time, job.queue, job.priority)
-    record(store, new, [created(new, params, clock.now())])
-    poke_daemons(store)
+    now, text = clock.now(), encode(redact(job))
+    queued: list[tuple[NewRun, Event]] = []
+    names: set[str] = set()
+    for fire_time in fire_times:
+        names.add(name := _unused_name(store, job.name, names))
+        params = parameters.values(job, given, run_values(job, name, now if fire_time is None else fire_time))
+        new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority)
+        queued.append((new, created(new, params, now)))
+    for i in range(0, len(queued), _AT_A_TIME):
+        record_all(store, queued[i : i + _AT_A_TIME])
+        poke_daemons(store)
+    return [new.name for new, _ in queued]
+
+
+def trigger(store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: str) -> str:
+    """Queue a run as if a schedule of the job fired now, its overlap policy applied; the run's id.
+
+    JobctlError with the reason when the policy says that no run starts; else errors as in `enqueue`. A run that begins
+    between the look at the others and the commit is not seen: then this one waits for its end.
+    """
+    fire_time = now - now % 1000
+    check_supported(job)
+    parameters.values(job, given, run_values(job, job.name, fire_time))  # before any other run is ended for it
+    begun, buffered = firings.alive_runs(store, job.name)
+    decision = overlap.decide(job.overlap, running=len(begun), buffered=len(buffered))
+    if decision.fire is Fire.SKIP:
+        raise JobctlError(
+            f"no run of {job.name} was started: {decision.reason}",
+            hint=f"see it with: jobctl status {job.name}; a run beside it: jobctl run --detach {job.name}",
+        )
+    if decision.fire in (Fire.CANCEL_OTHER, Fire.TERMINATE_OTHER):
+        ask = requests.cancel if decision.fire is Fire.CANCEL_OTHER else requests.terminate
+        for number, _ in [*begun, *buffered]:
+            try:
+                ask(
+                    store, store.run(number), reason=f"a triggered run takes its place (overlap = {job.overlap})", by=by
+                )
+            except StoreUnavailableError:
+                raise
+            except JobctlError:
+                continue  # it ended in between
+    return enqueue(store, job, given, trigger="schedule", fire_time=fire_time)
+
+
+def _unused_name(store: Store, job: str, taken: set[str]) -> str:
+    """Of many names at once some would have been given before."""
+    while (name := new_name(job)) in taken or store.row("SELECT 1 FROM runs WHERE name = ?", name) is not None:
+        pass
     return name
 
 

@@ -24,6 +24,10 @@ _CODES: dict[EventType, int] = {
     EventType.RUN_TIMED_OUT: 12,
     EventType.RUN_REOPENED: 13,
     EventType.RUN_ENDED: 14,
+    EventType.WAIT_STARTED: 15,
+    EventType.SIGNAL_RECEIVED: 16,
+    EventType.APPROVAL_ANSWERED: 17,
+    EventType.TIMER_FIRED: 18,
 }
 _TYPES = {code: kind for kind, code in _CODES.items()}
 

@@ -31,6 +31,16 @@ class Dropped(NamedTuple):
     reason: str
 
 
+class Last(NamedTuple):
+    """The newest fire time of a schedule and what became of it. `run` and its `status`: None for one that is gone."""
+
+    fire_time: int
+    outcome: str  # started | buffered | skipped | missed
+    reason: str | None
+    run: str | None
+    status: str | None
+
+
 class Pause(NamedTuple):
     at: int
     reason: str | None
@@ -114,9 +124,14 @@ def advance(store: Store, progress: Iterable[tuple[int, int]]) -> None:
 
 
 def rewind(store: Store, schedules: Sequence[int], now: int) -> None:
-    """Have these go on from now, though later fire times have been dealt with: by a clock that was wrong."""
+    """Have these go on from now, though later fire times have been dealt with: by a clock that was wrong. Those that
+    got a run then do not get another; those that it dropped are still to come."""
     with store.transaction() as db:
         db.executemany("UPDATE schedules SET progress = ? WHERE id = ?", [(now, number) for number in schedules])
+        db.executemany(
+            "DELETE FROM firings WHERE schedule = ? AND fire_time > ? AND dropped_at IS NOT NULL",
+            [(number, now) for number in schedules],
+        )
 
 
 def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
@@ -126,8 +141,15 @@ def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
 
 
 def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Runs of a job that are not over: (begun, queued), each (id, status), oldest first."""
-    rows = store.rows("SELECT id, status FROM runs WHERE finished_at IS NULL AND job = ? ORDER BY id", job)
+    """Runs of a job that are not over: (begun, queued), each (id, status), oldest first.
+
+    Without queued ones of a backfill: they wait for their turn, whatever the schedules do.
+    """
+    rows = store.rows(
+        "SELECT id, status FROM runs WHERE finished_at IS NULL AND job = ?"
+        " AND NOT (status = 'queued' AND trigger = 'backfill') ORDER BY id",
+        job,
+    )
     return [row for row in rows if row[1] != "queued"], [row for row in rows if row[1] == "queued"]
 
 
@@ -163,3 +185,31 @@ def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, s
         " WHERE f.dropped_at >= ? GROUP BY s.job, f.outcome ORDER BY 4 DESC",
         since,
     )
+
+
+def scheduled_jobs(store: Store) -> set[str]:
+    """The jobs that have schedules, as the daemons have read them."""
+    return {job for (job,) in store.rows("SELECT DISTINCT job FROM schedules WHERE active = 1")}
+
+
+def last(store: Store) -> dict[tuple[str, str], Last]:
+    """(job, key) -> the last fire time that was dealt with, of every schedule that has one."""
+    rows = store.rows(
+        "SELECT s.job, s.key, coalesce(f.last, f.fire_time), f.outcome, f.reason, r.name, r.status FROM schedules s"
+        " JOIN firings f ON f.schedule = s.id AND f.fire_time = (SELECT max(fire_time) FROM firings WHERE schedule = s.id)"
+        # A number may be given again after its run was pruned.
+        " LEFT JOIN runs r ON r.id = f.run AND r.job = s.job AND r.fire_time = f.fire_time"
+    )
+    return {(job, key): Last(*rest) for job, key, *rest in rows}
+
+
+def dropped_by_schedule(store: Store, since: int) -> dict[tuple[str, str], dict[str, int]]:
+    """(job, key) -> outcome -> how many fire times were dropped since then, of schedules that dropped some."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for job, key, outcome, count in store.rows(
+        "SELECT s.job, s.key, f.outcome, sum(f.count) FROM firings f JOIN schedules s ON s.id = f.schedule"
+        " WHERE f.dropped_at >= ? GROUP BY s.id, f.outcome ORDER BY f.outcome",
+        since,
+    ):
+        found.setdefault((job, key), {})[outcome] = count
+    return found

@@ -201,16 +201,27 @@ class Store:
         if self._commits % 256 == 0:
             self.checkpoint()
 
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the database when it has grown. Waits for nobody."""
+    def vacuum(self, pages: int) -> int:
+        """Take up to that many unused pages out of the file, in a transaction of its own. Returns how many are left.
+
+        The file itself gets smaller with the next checkpoint.
+        """
+        with _explained(self.path):
+            # Each row is a page that was taken out.
+            self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        return int(self.row("PRAGMA freelist_count")[0])
+
+    def checkpoint(self, *, whole: bool = False) -> None:
+        """Move the write-ahead log into the database when it has grown, or (`whole`) in any case, and empty its file.
+        Waits for nobody."""
         try:
-            if os.path.getsize(self.path + "-wal") < _WAL_LIMIT:
+            if os.path.getsize(self.path + "-wal") < _WAL_LIMIT and not whole:
                 return
         except OSError:
             return
         self._db.execute("PRAGMA busy_timeout = 0")
         try:
-            self._db.execute("PRAGMA wal_checkpoint(RESTART)")
+            self._db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'RESTART'})")
         except sqlite3.Error:
             pass  # a reader or writer was there, or the disk is full: the next one will do it
         finally:

@@ -1,0 +1,131 @@
+"""`jobctl prune [JOB…]`: retention now, and what crashes left behind. What the daemon removes by itself: daemon/pruner.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from jobctl import clock, text
+from jobctl.cli import load, moments, outline, output
+from jobctl.core.errors import NotFoundError, UsageError
+from jobctl.core.model import Keep
+from jobctl.core.suggest import did_you_mean
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+
+_PAGES = 500  # taken out of the database at a time: some milliseconds in which nobody else can write
+
+
+def main(
+    settings: Settings, *, jobs: list[str], keep_runs: int | None, older_than: str | None, dry_run: bool
+) -> int:
+    """0. `keep_runs` and `older_than` replace what the jobs' definitions keep. NotFoundError for an unknown job."""
+    from jobctl.daemon import pruner, rescuer
+
+    now = clock.now()
+    age = None if older_than is None else moments.span(older_than, "--older-than")
+    if keep_runs is not None and keep_runs < 0:
+        raise UsageError("--keep-runs must not be negative", hint="0 removes every run that is over")
+    try:
+        store = Store(state_dir_ready(settings.state_dir, False), create=False)
+    except NotFoundError:
+        _tell(settings, {}, folders=0, executors=0, freed=0, dry_run=dry_run)
+        return 0
+    with store:
+        keeps = _keeps(settings, store, jobs, Keep(keep_runs, age), now)
+        if dry_run:
+            due = {job: [name for _, name in pruner.due(store, job, keep, now)] for job, keep in keeps.items()}
+            names = [name for found in due.values() for name in found]
+            folders = pruner.leftovers(store)
+            freed = sum(pruner.folder_size(pruner.run_folder(store, name)) for name in [*names, *folders])
+            counts = {job: len(found) for job, found in due.items() if found}
+            _tell(settings, counts, folders=len(folders), executors=0, freed=freed, dry_run=True)
+            return 0
+        before = _size(store)
+        removed: Counter[str] = Counter()
+        freed = 0
+        while gone := pruner.remove(store, keeps, now):
+            removed.update(run.job for run in gone)
+            freed += sum(run.bytes for run in gone)
+        folders = pruner.leftovers(store)
+        freed += sum(pruner.remove_folder(store, name) for name in folders)
+        pruner.forget_definitions(store)
+        executors = len(store.executors())
+        rescuer.forget_dead(store)
+        executors -= len(store.executors())
+        _shrink(store)
+        freed += max(0, before - _size(store))
+    _tell(settings, removed, folders=len(folders), executors=executors, freed=freed, dry_run=False)
+    return 0
+
+
+def _keeps(settings: Settings, store: Store, names: list[str], given: Keep, now: int) -> dict[str, Keep]:
+    """What is kept of which job. Definitions are needed only where nothing is `given`."""
+    if given == Keep():
+        defined = load.load(settings)
+        keeps = {name: load.find_job(defined, name).keep for name in names or defined}
+        if not settings.quiet and all(keep == Keep() for keep in keeps.values()):
+            output.note('every run is kept: no job has keep = { runs = 1000, for = "90d" }; or say --older-than 90d')
+        return keeps
+    ran = store.jobs()
+    known = {*ran, *outline.read(settings, now=now)[0]} if names else set()
+    for name in names:
+        if name not in known:
+            raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, sorted(known)))
+    return dict.fromkeys(names or ran, given)
+
+
+def _shrink(store: Store) -> None:
+    """Give the database's unused pages back, in small portions."""
+    left = store.vacuum(_PAGES)
+    while left:
+        store.checkpoint()
+        before, left = left, store.vacuum(_PAGES)
+        if left >= before:
+            break  # others write faster than this, or the file was made without the possibility
+    store.checkpoint(whole=True)
+
+
+def _size(store: Store) -> int:
+    """What the database takes on the disk, in bytes."""
+    found = 0
+    for suffix in ("", "-wal"):
+        try:
+            found += os.stat(store.path + suffix).st_blocks * 512
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def _tell(
+    settings: Settings, removed: dict[str, int], *, folders: int, executors: int, freed: int, dry_run: bool
+) -> None:
+    if settings.json:
+        output.print_json(
+            {
+                "dry_run": dry_run,
+                "removed": removed,
+                "folders": folders,
+                "executors": executors,
+                "bytes_freed": freed,
+            }
+        )
+        return
+    if settings.quiet:
+        return
+    would = "would be " if dry_run else ""
+    for job, count in removed.items():
+        output.say(f"{job}: {count} {'run' if count == 1 else 'runs'} {would}removed")
+    if folders:
+        output.say(f"{folders} {'folder' if folders == 1 else 'folders'} of runs that are gone {would}removed")
+    if executors:
+        output.say(f"what {executors} dead {'process' if executors == 1 else 'processes'} left was removed")
+    if not (removed or folders or executors):
+        output.say(f"nothing {'is' if dry_run else 'was'} due")
+    if freed:
+        output.say(f"{text.size(freed)} {'would come' if dry_run else 'came'} free")

@@ -1,0 +1,73 @@
+"""`jobctl schedule next [JOB…]`: when schedules will fire. Needs no daemon and no store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl import clock, text
+from jobctl.cli import moments, output, schedules, words
+from jobctl.core.errors import UsageError
+from jobctl.core.model import encode_schedule
+from jobctl.core.remarks import explain
+from jobctl.core.schedule import fires, jitter
+from jobctl.core.zones import LAST_INSTANT, format_instant
+
+if TYPE_CHECKING:
+    from jobctl.core.model import Job, Schedule
+    from jobctl.settings import Settings
+
+HEADER = ("LOCAL TIME", "UTC", "WHEN", "JITTER", "REMARK")
+
+
+def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) -> int:
+    """0. The nominal fire times of every schedule from `start` (default: now) on, at most `count` each.
+
+    NotFoundError for an unknown job, JobctlError for one without a schedule.
+    """
+    now = clock.now()
+    if count < 1:
+        raise UsageError("-n must be at least 1", hint="for example: -n 20")
+    after = now if start is None else moments.instant(start, "--from", now=now) - 1
+    found = [
+        (job, schedule, fires(schedule, after, LAST_INSTANT, schedules.zone_of(schedule, job), count))
+        for job in schedules.chosen(schedules.read(settings, now=now), jobs)
+        for schedule in job.schedules
+    ]
+    if settings.json:
+        output.print_json(
+            [
+                {
+                    "job": job.name,
+                    "schedule": words.schedule(schedule, job),
+                    "times": [format_instant(at) for at in times],
+                }
+                for job, schedule, times in found
+            ]
+        )
+        return 0
+    color = output.colored(settings.color)
+    for i, (job, schedule, times) in enumerate(found):
+        title = output.safe(f"{job.name}: {words.schedule(schedule, job)}")
+        print(("\n" if i else "") + output.paint(title, "bold", on=color))
+        if not times:
+            output.say("  when the machine starts" if schedule.boot else "  never again")
+            continue
+        rows = [_row(job, schedule, at, now) for at in times]
+        kept = [i for i in range(len(HEADER)) if any(row[i] for row in rows)]
+        table = output.table([HEADER[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color)
+        print("\n".join(f"  {line}" for line in table.split("\n")))
+    if not found:
+        output.note("no job has a schedule")
+    return 0
+
+
+def _row(job: Job, schedule: Schedule, at: int, now: int) -> tuple[str, ...]:
+    zone = schedules.zone_of(schedule, job)
+    wait = jitter(job.name, encode_schedule(schedule, job), at, schedule.jitter) if schedule.jitter else 0
+    return (
+        format_instant(at, zone).replace("T", " "),
+        format_instant(at).replace("T", " ").removesuffix("+00:00"),
+        text.in_(at, now) if at >= now else text.ago(at, now),
+        f"+ {text.duration(wait)}" if schedule.jitter else "",
+        explain(schedule, at, zone),
+    )

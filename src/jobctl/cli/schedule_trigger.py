@@ -1,0 +1,32 @@
+"""`jobctl schedule trigger JOB`: a run now, as if the job's schedule fired. The daemon runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl import clock
+from jobctl.cli import load, output, schedules
+from jobctl.cli.foreground import user
+from jobctl.cli.run import given_params
+from jobctl.engines.submit import need_daemon, trigger
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+
+
+def main(settings: Settings, *, job: str, params: list[str]) -> int:
+    """0, and the run's id. JobctlError where the overlap policy says that no run starts, or no daemon is there."""
+    definition = schedules.one(load.load(settings), job)
+    given = given_params(params)
+    with Store(state_dir_ready(settings.state_dir, True)) as store:
+        need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job}")
+        name = trigger(store, definition, given, now=clock.now(), by=user())
+        if settings.json:
+            from jobctl.views import run_document
+
+            output.print_json(run_document(store, store.find(name)))
+        else:
+            output.say(name)
+    return 0

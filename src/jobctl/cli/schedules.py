@@ -1,0 +1,50 @@
+"""Jobs as far as their schedules go, for the commands about schedules. What those do is in cli/schedule_<command>.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl import machine
+from jobctl.cli import load, outline
+from jobctl.core.errors import DefinitionError, JobctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jobctl.core.model import Job, Schedule
+    from jobctl.settings import Settings
+
+
+def read(settings: Settings, *, now: int) -> dict[str, Job]:
+    """All jobs by name, with their schedules and without their steps. DefinitionError with the problems of all files."""
+    load.existing(settings)
+    jobs, problems = outline.scheduled(settings, now=now)
+    if problems:
+        raise DefinitionError(problems)
+    return jobs
+
+
+def chosen(jobs: Mapping[str, Job], names: Sequence[str]) -> list[Job]:
+    """The jobs of these names; without names, all that have a schedule. NotFoundError; JobctlError as in `one`."""
+    if not names:
+        return [job for job in jobs.values() if job.schedules]
+    return [one(jobs, name) for name in dict.fromkeys(names)]
+
+
+def one(jobs: Mapping[str, Job], name: str) -> Job:
+    """The job of that name. NotFoundError suggests the nearest; JobctlError when it has no schedule."""
+    job = load.find_job(jobs, name)
+    if not job.schedules:
+        raise without_schedule(name)
+    return job
+
+
+def without_schedule(name: str) -> JobctlError:
+    return JobctlError(
+        f"job {name} has no schedule", hint=f"give it one in its definition, or start a run now: jobctl run {name}"
+    )
+
+
+def zone_of(schedule: Schedule, job: Job) -> str:
+    """The zone that the schedule's local times are in."""
+    return schedule.timezone or job.timezone or machine.zone()

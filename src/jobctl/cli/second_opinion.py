@@ -1,0 +1,61 @@
+"""What croniter says of a cron expression, for `jobctl doctor`: a witness against our own fire times, which are
+core/schedule.py's. The one file that imports it.
+
+It is asked about naive local times only, and not about the days around a change of the clocks: aware times, and what
+becomes of a time that is skipped or comes twice, are where it is not to be relied on.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from jobctl.core.cron import parse_cron
+from jobctl.core.model import Schedule
+from jobctl.core.schedule import fires
+from jobctl.core.zones import LAST_INSTANT, changes_in, load, offset_at
+
+TIMES = 20
+_DAY = 86_400
+_FAR = 400 * _DAY  # clock changes are looked for no further ahead: what fires so seldom is compared that far
+
+# What croniter reads in another way than Debian's cron and we do: a range of one value is every value to it.
+_SINGLE = re.compile(r"(?<![\w-])(\w+)-\1(?![\w-])")
+# The last weekday of a month: monL here, L1 there.
+_LAST = re.compile(r"\b(\w+)L\b", re.IGNORECASE)
+
+
+def difference(cron: str, zone: str, *, after: int) -> str:
+    """Where the next fire times after that instant differ, in a sentence; "" where they agree or cannot be compared."""
+    from croniter import CroniterError, croniter
+
+    second = after // 1000
+    where = load(zone)
+    changes = changes_in(where, second, second + _FAR)
+    walls = [change + offset_at(where, change) for change in changes]
+    end = second + offset_at(where, second) + _FAR
+
+    def comparable(times: list[int], until: int) -> list[int]:
+        return [at for at in times if at <= until and not any(abs(at - wall) < 2 * _DAY for wall in walls)]
+
+    ours = [
+        at // 1000 + offset_at(where, at // 1000) for at in fires(Schedule(cron=cron), after, LAST_INSTANT, zone, TIMES)
+    ]
+    try:
+        witness = croniter(
+            _LAST.sub(_last, _SINGLE.sub(r"\1", str(parse_cron(cron)))),
+            datetime.fromtimestamp(second + offset_at(where, second), UTC).replace(tzinfo=None),
+            implement_cron_bug=True,
+        )
+        theirs = [
+            round(witness.get_next(datetime).replace(tzinfo=UTC).timestamp()) for _ in range(min(TIMES, len(ours)))
+        ]
+    except CroniterError:
+        return ""  # it does not know everything that we do
+    until = min([end, *ours[-1:], *theirs[-1:]])
+    here, there = comparable(ours, until), comparable(theirs, until)
+    if here == there:
+        return ""
+    first = min(set(here) ^ set(there))
+    shown = datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%d %H:%M")
+    return f'"{cron}" ({zone}) {"fires" if first in here else "does not fire"} at {shown}'

@@ -1,0 +1,196 @@
+"""Schedules and fire times in the store: what is armed, how far it has come, and that a fire time is given once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.synchronize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from histories import CREATED, DEFINITION, ENDED
+
+from jobctl.core.history import Event, replay
+from jobctl.store import firings
+from jobctl.store.firings import Dropped
+from jobctl.store.store import Batch, NewRun, Store
+
+NOW = 1_800_000_000_000
+A, B = "/etc/a.toml", "/etc/b.toml"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(str(tmp_path)) as one:
+        yield one
+
+
+def fire(store: Store, schedule: int, fire_time: int, name: str, *events: Event) -> bool:
+    """Whether a run for that fire time was written."""
+    history = list(events or (CREATED,))
+    new = NewRun(name, "x", DEFINITION, "schedule", fire_time, schedule=schedule)
+    return not store.append([Batch(0, 0, history, replay(history), executor=None, new=new)])
+
+
+def armed(store: Store, *keys: str, now: int = NOW, file: str = A) -> list[int]:
+    """The schedules of the job x with these keys; their ids."""
+    return [entry.id for entry in firings.sync(store, [("x", key, file) for key in keys], [file], now)]
+
+
+def progress(store: Store, *numbers: int) -> list[int | None]:
+    found = firings.progress(store, numbers)
+    return [found.get(number) for number in numbers]
+
+
+# -- sync --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_schedule_starts_from_now_and_a_known_one_from_where_it_is(store: Store) -> None:
+    (old,) = armed(store, "old")
+    assert armed(store, "old", "new", now=NOW + 5)[0] == old
+    assert [e.progress for e in firings.sync(store, [("x", "old", A), ("x", "new", A)], [A], NOW + 9)] == [NOW, NOW + 5]
+
+
+def test_what_was_removed_fires_no_more_and_starts_anew_when_it_comes_back(store: Store) -> None:
+    (number,) = armed(store, "k")
+    assert armed(store) == []
+    assert progress(store, number) == [None]
+    assert armed(store, "k", now=NOW + 1_000) == [number]
+    assert progress(store, number) == [NOW + 1_000]
+
+
+def test_what_comes_back_after_the_clock_was_set_back_does_not_fire_again(store: Store) -> None:
+    (number,) = armed(store, "k")
+    armed(store)
+    armed(store, "k", now=NOW - 1_000)
+    assert progress(store, number) == [NOW]
+
+
+def test_files_of_other_daemons_are_left_alone(store: Store) -> None:
+    (ours,) = armed(store, "a", file=A)
+    (theirs,) = armed(store, "b", file=B)
+    assert progress(store, ours, theirs) == [NOW, NOW]
+
+
+def test_a_job_that_moved_to_another_file_is_removed_with_that_file(store: Store) -> None:
+    (number,) = armed(store, "k", file=A)
+    assert armed(store, "k", file=B, now=NOW + 5) == [number]
+    assert progress(store, number) == [NOW]  # it is the same schedule
+    armed(store, file=B)
+    assert progress(store, number) == [None]
+
+
+# -- fire times --------------------------------------------------------------------------------------------------------
+
+
+def test_a_fire_time_starts_one_run_and_moves_the_progress_with_it(store: Store) -> None:
+    (number,) = armed(store, "k")
+    assert fire(store, number, NOW + 10, "x-1")
+    assert not fire(store, number, NOW + 10, "x-2")
+    assert [row.name for row in store.history()] == ["x-1"]
+    assert progress(store, number) == [NOW + 10]
+
+
+def test_the_progress_does_not_go_back_for_an_older_fire_time(store: Store) -> None:
+    (number,) = armed(store, "k")
+    assert fire(store, number, NOW + 20, "x-1")
+    assert fire(store, number, NOW + 10, "x-2")
+    assert progress(store, number) == [NOW + 20]
+
+
+def test_a_batch_of_runs_is_written_but_for_the_one_whose_time_is_taken(store: Store) -> None:
+    (number,) = armed(store, "k")
+    fire(store, number, NOW + 1, "x-1")
+    batches = [
+        Batch(0, 0, [CREATED], replay([CREATED]), executor=None, new=NewRun(f"x-{at}", "x", DEFINITION, "schedule",
+              NOW + at, schedule=number))
+        for at in (1, 2, 3)
+    ]  # fmt: skip
+    assert store.append(batches) == [batches[0]]
+    assert {row.fire_time for row in store.history()} == {NOW + 1, NOW + 2, NOW + 3}
+
+
+def test_a_dropped_fire_time_moves_the_progress(store: Store) -> None:
+    (number,) = armed(store, "k")
+    firings.drop(store, [Dropped(number, "skipped", NOW + 1, NOW + 9, 9, "busy")], NOW + 10)
+    assert progress(store, number) == [NOW + 9]
+
+
+def test_what_has_started_is_not_recorded_as_dropped_afterwards(store: Store) -> None:
+    (number,) = armed(store, "k")
+    fire(store, number, NOW + 1, "x-1")
+    firings.drop(store, [Dropped(number, "skipped", NOW + 1, NOW + 1, 1, "busy")], NOW + 10)
+    assert firings.lately_dropped(store, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "dropped_at", "shown"),
+    [
+        (NOW - 5, NOW - 1, NOW, True),
+        # What was missed lies further back than the catch-up window, and is news all the same.
+        (NOW - 800_000_000, NOW - 700_000_000, NOW, True),
+        (NOW - 5, NOW - 1, NOW - 100, False),
+    ],
+)
+def test_what_was_dropped_lately(store: Store, first: int, last: int, dropped_at: int, shown: bool) -> None:
+    (number,) = armed(store, "k")
+    firings.drop(store, [Dropped(number, "missed", first, last, 7, "no daemon ran")], dropped_at)
+    assert firings.lately_dropped(store, NOW - 10) == ([("x", "missed", 7, last, "no daemon ran")] if shown else [])
+
+
+def test_rewind_takes_the_progress_back_for_all_but_what_has_started(store: Store) -> None:
+    wrong, right = armed(store, "wrong", "right")
+    for number in (wrong, right):
+        fire(store, number, NOW + 10, f"x-{number}")
+    firings.drop(store, [Dropped(wrong, "skipped", NOW + 5, NOW + 9, 2, "busy")], NOW + 10)
+    firings.rewind(store, [wrong], NOW + 1)
+    assert progress(store, wrong, right) == [NOW + 1, NOW + 10]
+    assert not fire(store, wrong, NOW + 10, "x-again")
+    assert fire(store, wrong, NOW + 5, "x-now")
+
+
+# -- paused ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_pause_counts_and_unpausing_starts_from_then(store: Store) -> None:
+    (number,) = armed(store, "k")
+    firings.pause(store, "x", at=1, reason="first", who="me")
+    firings.pause(store, "x", at=2, reason="second", who="you")
+    assert firings.paused(store) == {"x": (1, "first", "me")}
+    assert firings.unpause(store, "x", now=NOW + 50)
+    assert progress(store, number) == [NOW + 50]
+    assert firings.paused(store) == {}
+    assert not firings.unpause(store, "x", now=NOW + 60)
+    assert progress(store, number) == [NOW + 50]
+
+
+def test_alive_runs_are_told_apart(store: Store) -> None:
+    (number,) = armed(store, "k")
+    fire(store, number, NOW + 1, "x-1")
+    fire(store, number, NOW + 2, "x-2", CREATED, ENDED)
+    assert [len(part) for part in firings.alive_runs(store, "x")] == [0, 1]
+    assert firings.alive_runs(store, "y") == ([], [])
+
+
+# -- several processes -------------------------------------------------------------------------------------------------
+
+
+def _race(folder: str, number: int, me: int, ready: multiprocessing.synchronize.Barrier) -> None:
+    with Store(folder) as store:
+        ready.wait()
+        for at in range(60):
+            fire(store, number, NOW + 1 + at, f"x-{me}-{at}")
+
+
+def test_processes_that_race_for_fire_times_get_each_once_and_lose_none(store: Store) -> None:
+    (number,) = armed(store, "k")
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Barrier(3)
+    racers = [spawn.Process(target=_race, args=(store.state_dir, number, me, ready)) for me in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(30)
+        assert racer.exitcode == 0
+    assert sorted(row.fire_time or 0 for row in store.history(limit=1_000)) == [NOW + 1 + at for at in range(60)]
+    assert progress(store, number) == [NOW + 60]
