@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, daemon_firing, others, report, steps
+from bench import calls, daemon_firing, daemon_history, daemon_recovery, daemon_size, others, report, steps
 from bench.figure import Bench, Row, Size, SkippedError
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -29,6 +29,11 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
         daemon_firing.lateness,
         daemon_firing.detach,
         daemon_firing.two_daemons,
+        daemon_size.idle,
+        daemon_size.schedules,
+        daemon_recovery.adoption,
+        daemon_history.history,
+        daemon_history.pruning,
     )
 }
 

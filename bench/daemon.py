@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.measure import JOBCTL, measured_environment
 
@@ -111,11 +111,16 @@ class Firing(NamedTuple):
     late: float  # ms, from the fire time to the command's first line
 
 
-def firings(folder: Path) -> list[Firing]:
-    """What all scheduled runs of TELL_TIME say, oldest first. RuntimeError when a command ran twice, or not at all."""
+def firings(folder: Path, jobs: str = "%") -> list[Firing]:
+    """What all scheduled runs of TELL_TIME say, oldest first. RuntimeError when a command ran twice, or not at all.
+
+    `jobs`: of jobs of such names, as SQL's LIKE has it.
+    """
     found = []
     for job, name, fire_time in query(
-        folder, "SELECT job, name, fire_time FROM runs WHERE trigger = 'schedule' ORDER BY fire_time, id"
+        folder,
+        "SELECT job, name, fire_time FROM runs WHERE trigger = 'schedule' AND job LIKE ? ORDER BY fire_time, id",
+        jobs,
     ):
         log = folder / "state" / "runs" / name / "main.1.log"
         lines = log.read_text().splitlines() if log.exists() else []
@@ -125,7 +130,7 @@ def firings(folder: Path) -> list[Firing]:
     return found
 
 
-def query(folder: Path, sql: str, *values: object) -> list[tuple[object, ...]]:
+def query(folder: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Rows of the store in `folder`."""
     with closing(sqlite3.connect(folder / "state" / "jobctl.db", timeout=PATIENCE)) as db:
         return db.execute(sql, values).fetchall()

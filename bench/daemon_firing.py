@@ -1,4 +1,4 @@
-"""How late commands start: many due at once, of a run handed over, beside a second daemon. And that each starts once."""
+"""How late commands start: many due at once, handed over, or beside a second daemon. And that each starts once."""
 
 from __future__ import annotations
 

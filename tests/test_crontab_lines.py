@@ -112,7 +112,7 @@ def _read(line: str, dialect: Dialect) -> str:
         ("0 0 * * 8", REFUSED, REFUSED),
         ("0 0 ? * *", REFUSED, REFUSED),
         ("jan * * * *", REFUSED, REFUSED),
-        ("4294967296 * * * *", REFUSED, REFUSED),
+        ("4294967296 * * * *", REFUSED, REFUSED),  # an overflow makes it 0 for Debian: nobody means that
         ("@Daily", REFUSED, REFUSED),
         ("@every 5m", REFUSED, REFUSED),
         ("* * * *", REFUSED, REFUSED),
@@ -191,7 +191,7 @@ def test_the_user_field(line: str, dialect: Dialect, user: str, command: str, qu
         ("cat%%", ("cat", "\n"), ("cat", "\n")),
         (r"cat%\%a\b\\%", ("cat", "%a\\b\\%\n"), ("cat", "%a\\b\\%\n")),
         ("cat%a\\", ("cat", "a\\\n"), ("cat", "a\\\n")),
-        ("cat%\\", ("cat", "\\"), ("cat", "\\")),  # its end is no text of which cron would end the line
+        ("cat%\\", ("cat", "\\"), ("cat", "\\")),  # cron ends the last line, but takes a lone backslash for none
         # Two backslashes are one to Debian.
         (r"a\\b", (r"a\b", ""), (r"a\\b", "")),
         (r"a\\%b", ("a\\", "b\n"), (r"a\\", "b\n")),

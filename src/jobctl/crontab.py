@@ -36,10 +36,32 @@ _MAIL = ("MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING")
 _LONGEST_DELAY = 24 * 60  # minutes
 
 # Words in front of a command that do not name what is done, and how many arguments of their own they have.
-_WRAPPERS = dict.fromkeys("sudo doas nice ionice env exec nohup chronic time setsid command".split(), 0)
+_WRAPPERS = dict.fromkeys(
+    ["sudo", "doas", "nice", "ionice", "env", "exec", "nohup", "chronic", "time", "setsid", "command"], 0
+)
 _WRAPPERS |= {"timeout": 1, "flock": 1}
 _INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[0-9.]*|perl|ruby|php[0-9.]*|node|java|Rscript")
-_PREPARATIONS = frozenset("cd test [ [[ : . source export set sleep umask if then while for do {".split())
+_PREPARATIONS = frozenset(
+    [
+        "cd",
+        "test",
+        "[",
+        "[[",
+        ":",
+        ".",
+        "source",
+        "export",
+        "set",
+        "sleep",
+        "umask",
+        "if",
+        "then",
+        "while",
+        "for",
+        "do",
+        "{",
+    ]
+)
 _SEPARATORS = re.compile(r"&&|\|\||[;|&()\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _LOOKS_ASSIGNED = re.compile(r"[ \t]*['\"]?[A-Za-z_][A-Za-z0-9_]*['\"]?[ \t]*=")
@@ -365,15 +387,16 @@ def _job_name(command: str) -> str:
         if words and words[0] in _PREPARATIONS:
             continue
         skip = 0
+        wrapper = ""
         interpreted = False
         for word in words:
             base = word.strip("'\"").rstrip("/").rpartition("/")[2]
             if word.startswith(("-", "<", ">", "$")) or _ASSIGNMENT.match(word) or word.isdigit():
-                skip += word in ("-u", "-g")  # of sudo: a name follows
+                skip += wrapper in ("sudo", "doas") and word in ("-u", "-g")
             elif skip:
                 skip -= 1
             elif base in _WRAPPERS:
-                skip = _WRAPPERS[base]
+                wrapper, skip = base, _WRAPPERS[base]
             elif not interpreted and _INTERPRETERS.fullmatch(base):
                 interpreted = True
             elif name := re.sub(r"[^A-Za-z0-9_-]+", "-", _SUFFIX.sub("", base)).strip("-_"):

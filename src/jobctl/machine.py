@@ -56,7 +56,7 @@ def zone_database() -> tuple[str, str]:
                 first = []
             return first[-1] if first[:2] == ["#", "version"] else "", folder
     try:
-        import tzdata
+        import tzdata  # type: ignore[import-untyped]  # it has none
     except ImportError:
         return "", ""
     return tzdata.IANA_VERSION, os.path.dirname(tzdata.__file__)

@@ -89,7 +89,7 @@ def current(store: Store, row: RunRow) -> RunRow:
 
 def is_interrupted(row: RunRow, holder: Document | None) -> bool:
     """Whether the run should be going on and nobody is at it: its executor died, or none has taken it up again."""
-    return row.status == "running" and holder is None
+    return row.status == "running" and holder is None and row.wake_at is None
 
 
 def event_document(event: Event, number: int) -> Document:
@@ -253,7 +253,7 @@ def _waiting_for(row: RunRow, state: RunState, holder: Document | None) -> Docum
         return None
     if row.status == "paused":
         return {"kind": "pause", "name": None, "until": None}
-    if holder is None:
+    if holder is None and row.wake_at is None:
         return {"kind": "executor", "name": None, "until": None}
     everything = [*state.steps.values(), *state.undo.values()]
     if any(step.status == "running" for step in everything):

@@ -348,7 +348,7 @@ Options:
     'signal': {
         'summary': 'Send a run the message that one of its steps waits for.',
         'group': False,
-        'options': {'--data': ('data', 'text', (), 'JSON', "What it carries: an object becomes the step's outputs."),
+        'options': {'--data': ('data', 'text', (), 'JSON', 'What it carries; an object becomes outputs.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
         'arguments': (('run', 'one', (), 'RUN'), ('name', 'one', (), 'NAME')),
@@ -364,7 +364,7 @@ Arguments:
   NAME  The signal's name.  [required]
 
 Options:
-  --data JSON  What it carries: an object becomes the step's outputs.
+  --data JSON  What it carries; an object becomes outputs.
   -h, --help   Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",

@@ -50,8 +50,8 @@ app = typer.Typer(
 
 
 def command(function: Callable[..., None], *, to: typer.Typer = app, group: str = "") -> Callable[..., None]:
-    """Declare a command. `run` is done by cli/run.py; in the group "schedule", `schedule_next` is its command `next` and
-    done by cli/schedule_next.py."""
+    """Declare a command. `run` is done by cli/run.py; with group "schedule", `schedule_next` is the command `next` in
+    it, and done by cli/schedule_next.py."""
     name = function.__name__.rstrip("_").removeprefix(f"{group}_")
     path = f"{group} {name}".strip()
 
@@ -249,7 +249,7 @@ def signal(
     run: RunArgument,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.")],
     data: Annotated[
-        str | None, typer.Option("--data", metavar="JSON", help="What it carries: an object becomes the step's outputs.")
+        str | None, typer.Option("--data", metavar="JSON", help="What it carries; an object becomes outputs.")
     ] = None,
 ) -> None:
     """Send a run the message that one of its steps waits for."""

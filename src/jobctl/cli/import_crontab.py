@@ -21,7 +21,9 @@ _SIZE_LIMIT = 16 * 1024 * 1024  # bytes
 _LOST = (Became.DISABLED, Became.REFUSED, Became.UNCONVERTED)  # what -q still tells
 
 
-def main(settings: Settings, *, source: str | None, dialect: str, user_field: bool, out: str | None, force: bool) -> int:
+def main(
+    settings: Settings, *, source: str | None, dialect: str, user_field: bool, out: str | None, force: bool
+) -> int:
     """Prints the file, or writes it to `out`; the report goes to stderr. JobctlError when no line became a job."""
     if out is None and force:
         raise UsageError("--force means nothing without -o", hint="name the file that may be overwritten: -o jobs.toml")
@@ -36,7 +38,8 @@ def main(settings: Settings, *, source: str | None, dialect: str, user_field: bo
         _report(settings, imported)
     if not imported.jobs and not settings.json:
         raise JobctlError(
-            "no line of it became a job", hint="the report above says why; --dialect and --user-field change the reading"
+            "no line of it became a job",
+            hint="the report above says why; --dialect and --user-field change the reading",
         )
     written = to_toml(imported) if imported.jobs else ""
     if out is not None and written:

@@ -134,7 +134,8 @@ def _schedule(kept: dict[str, Any]) -> Schedule:
     from jobctl.core.model import Schedule
 
     # JSON has lists where the model has tuples, and they would not compare as equal.
-    return Schedule(**{key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()})
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()}
+    return Schedule(**fields)
 
 
 def _cache_path(state_dir: str, file: str) -> str:

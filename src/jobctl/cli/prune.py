@@ -1,5 +1,4 @@
-"""`jobctl prune [JOB…]`: retention now, and what crashes left behind. What the daemon removes by itself: daemon/pruner.py.
-"""
+"""`jobctl prune [JOB…]`: retention now, and what crashes left behind. How it is done: daemon/pruner.py."""
 
 from __future__ import annotations
 
@@ -40,9 +39,9 @@ def main(
         keeps = _keeps(settings, store, jobs, Keep(keep_runs, age), now)
         if dry_run:
             due = {job: [name for _, name in pruner.due(store, job, keep, now)] for job, keep in keeps.items()}
-            names = [name for found in due.values() for name in found]
             folders = pruner.leftovers(store)
-            freed = sum(pruner.folder_size(pruner.run_folder(store, name)) for name in [*names, *folders])
+            names = [name for found in due.values() for name in found] + folders
+            freed = sum(pruner.size_of(store, name) for name in names)
             counts = {job: len(found) for job, found in due.items() if found}
             _tell(settings, counts, folders=len(folders), executors=0, freed=freed, dry_run=True)
             return 0

@@ -10,9 +10,9 @@ from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode
 from jobctl.definitions import check_file, env_file_of
 from jobctl.engines import requests
+from jobctl.engines.daemons import need_daemon, poke_daemons
 from jobctl.engines.kept import job_of
 from jobctl.engines.local import check_supported
-from jobctl.engines.submit import need_daemon, poke_daemons
 from jobctl.masking import redact
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store

@@ -56,7 +56,8 @@ def _hand_over(settings: Settings, job: Job, given: dict[str, str], wait: str | 
     """Queue the run for the daemon and print its id; with `wait` not before it is over, or that long has passed."""
     from jobctl.cli import output
     from jobctl.cli.wait import until
-    from jobctl.engines.submit import enqueue, need_daemon
+    from jobctl.engines.daemons import need_daemon
+    from jobctl.engines.submit import enqueue
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import Store
     from jobctl.views import run_document

@@ -12,7 +12,8 @@ from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.schedule import fires
 from jobctl.core.zones import format_instant
-from jobctl.engines.submit import daemons, enqueue_each
+from jobctl.engines.daemons import daemons
+from jobctl.engines.submit import enqueue_each
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 

@@ -10,7 +10,7 @@ from jobctl.cli.foreground import user
 from jobctl.cli.schedule_list import told
 from jobctl.core.errors import NotFoundError
 from jobctl.core.suggest import did_you_mean
-from jobctl.engines.submit import poke_daemons
+from jobctl.engines.daemons import poke_daemons
 from jobctl.settings import state_dir_ready
 from jobctl.store import firings
 from jobctl.store.store import Store

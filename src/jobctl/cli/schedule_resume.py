@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock
 from jobctl.cli.schedule_pause import known, say
-from jobctl.engines.submit import poke_daemons
+from jobctl.engines.daemons import poke_daemons
 from jobctl.settings import state_dir_ready
 from jobctl.store import firings
 from jobctl.store.store import Store

@@ -8,7 +8,8 @@ from jobctl import clock
 from jobctl.cli import load, output, schedules
 from jobctl.cli.foreground import user
 from jobctl.cli.run import given_params
-from jobctl.engines.submit import need_daemon, trigger
+from jobctl.engines.daemons import need_daemon
+from jobctl.engines.submit import trigger
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 

@@ -1,4 +1,4 @@
-"""Jobs as far as their schedules go, for the commands about schedules. What those do is in cli/schedule_<command>.py."""
+"""Jobs as far as their schedules go, for the commands about schedules: cli/schedule_list.py and the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read(settings: Settings, *, now: int) -> dict[str, Job]:
-    """All jobs by name, with their schedules and without their steps. DefinitionError with the problems of all files."""
+    """All jobs by name, with their schedules, without their steps. DefinitionError with the problems of all files."""
     load.existing(settings)
     jobs, problems = outline.scheduled(settings, now=now)
     if problems:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from jobctl.core.cron import parse_cron
+from jobctl.core.cron import FIELDS, Cron, parse_cron
 from jobctl.core.model import Schedule
 from jobctl.core.schedule import fires
 from jobctl.core.zones import LAST_INSTANT, changes_in, load, offset_at
@@ -20,14 +20,14 @@ _DAY = 86_400
 _FAR = 400 * _DAY  # clock changes are looked for no further ahead: what fires so seldom is compared that far
 
 # What croniter reads in another way than Debian's cron and we do: a range of one value is every value to it.
-_SINGLE = re.compile(r"(?<![\w-])(\w+)-\1(?![\w-])")
-# The last weekday of a month: monL here, L1 there.
-_LAST = re.compile(r"\b(\w+)L\b", re.IGNORECASE)
+_SINGLE = re.compile(r"\b(\d+)-\1(?:/\d+)?(?![\d-])")
+# The last weekday of a month: 1L here, L1 there.
+_LAST = re.compile(r"(\d)L", re.IGNORECASE)
 
 
 def difference(cron: str, zone: str, *, after: int) -> str:
     """Where the next fire times after that instant differ, in a sentence; "" where they agree or cannot be compared."""
-    from croniter import CroniterError, croniter
+    from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # it has no types
 
     second = after // 1000
     where = load(zone)
@@ -43,7 +43,7 @@ def difference(cron: str, zone: str, *, after: int) -> str:
     ]
     try:
         witness = croniter(
-            _LAST.sub(_last, _SINGLE.sub(r"\1", str(parse_cron(cron)))),
+            _translated(parse_cron(cron)),
             datetime.fromtimestamp(second + offset_at(where, second), UTC).replace(tzinfo=None),
             implement_cron_bug=True,
         )
@@ -59,3 +59,18 @@ def difference(cron: str, zone: str, *, after: int) -> str:
     first = min(set(here) ^ set(there))
     shown = datetime.fromtimestamp(first, UTC).strftime("%Y-%m-%d %H:%M")
     return f'"{cron}" ({zone}) {"fires" if first in here else "does not fire"} at {shown}'
+
+
+def _translated(cron: Cron) -> str:
+    """The expression as croniter writes it; "" where it has another meaning there and no other words for ours: lists of
+    days that hold a `*`, an `L` or a `#`."""
+    if any("," in days and re.search(r"[*l#]", days.lower()) for days in (cron.fields[2], cron.fields[4])):
+        return ""
+    texts = []
+    for field, text in zip(FIELDS, cron.fields, strict=True):
+        numbers = {name: str(field.low + i) for i, name in enumerate(field.names)}
+        by_number = text.lower()
+        for name, number in numbers.items():
+            by_number = by_number.replace(name, number)
+        texts.append(_LAST.sub(r"L\1", _SINGLE.sub(r"\1", by_number)))
+    return " ".join(texts)

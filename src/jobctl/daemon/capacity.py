@@ -23,7 +23,10 @@ class Capacity:
         self._queues = queues
 
     def refresh(self) -> None:
-        rows = self._store.rows("SELECT queue, executor FROM runs WHERE finished_at IS NULL AND status != 'queued'")
+        rows = self._store.rows(
+            # One that is asleep gives its place to others.
+            "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued'"
+        )
         self._here = sum(1 for _, executor in rows if executor == self._executor_id)
         self._in_queue = {}
         for queue, _ in rows:

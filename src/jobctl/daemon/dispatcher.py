@@ -10,18 +10,38 @@ from jobctl.daemon.take import OnFailed, ignore, take
 from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
+_SNOOZE_MS = 60_000
+
+
+def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
+    """Take up the runs that were asleep and are due. They have begun: no place is asked for. Returns (run, why) of
+    those that cannot go on now; they are looked at again in a minute."""
+    troubles = []
+    for number in store.due_to_wake(now):
+        try:
+            take(store, engine, number)
+        except StoreUnavailableError:
+            raise
+        except JobctlError as error:
+            troubles.append((store.run(number).name, error.message))
+            store.snooze(number, now + _SNOOZE_MS)
+    return troubles
+
 
 def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed = ignore) -> list[tuple[str, str]]:
     """Begin what may begin. Returns (run, why) of those whose turn it is and that cannot be read."""
     capacity.refresh()
     if capacity.full:
         return []
+    queued = _queued(store, capacity)
+    if not queued:
+        return []
     begun: dict[str, int] = dict(
         store.rows("SELECT job, count(*) FROM runs WHERE finished_at IS NULL AND status != 'queued' GROUP BY job")
     )
     policies: dict[int, OverlapPolicy] = {}
     troubles = []
-    for number, name, job, queue, trigger, definition in _queued(store, capacity):
+    for number, name, job, queue, trigger, definition in queued:
         if capacity.full:
             break
         if trigger in ("schedule", "backfill"):
@@ -52,7 +72,8 @@ def _queued(store: Store, capacity: Capacity) -> list[tuple[int, str, str, str |
     values = [value for item in priorities.items() for value in item]
     order = f"CASE queue {cases} ELSE 0 END DESC, " if priorities else ""
     return store.rows(
-        "SELECT id, name, job, queue, trigger, definition FROM runs WHERE finished_at IS NULL AND status = 'queued'"
+        "SELECT id, name, job, queue, trigger, definition FROM runs"
+        " WHERE finished_at IS NULL AND wake_at IS NULL AND status = 'queued'"
         f" ORDER BY {order} priority DESC, id",
         *values,
     )

@@ -21,8 +21,8 @@ from jobctl.daemon.scheduler import Scheduler
 from jobctl.daemon.starter import Starter
 from jobctl.daemon.systemd import Notifier
 from jobctl.daemon.take import Failed
+from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.engines.submit import poke_daemons
 from jobctl.executor import Executor
 from jobctl.store import firings
 from jobctl.store.store import Store
@@ -200,7 +200,10 @@ class Daemon:
                 else:
                     self._journal.say_once(f"rescue {name}", what, run=name)
 
-    def _begin_queued(self, _: int, __: int) -> None:
+    def _begin_queued(self, now: int, _: int) -> None:
+        if not self._engine.draining:
+            for name, why in dispatcher.wake(self._store, self._engine, now):
+                self._journal.say_once(f"wake {name}", f"cannot go on: {why}", run=name)
         if self._dispatch and not self._engine.draining:
             self._dispatch = False
             with alone(self._store.state_dir):
@@ -290,6 +293,9 @@ class Daemon:
             times.append(mono + due - clock.now())
         if self._rescue or self._dispatch or self._failed:
             times.append(mono)
+        wake = self._store.next_wake()
+        if wake is not None:
+            times.append(mono + wake - clock.now())
         until = max(min(times), self._not_before)
         return max(0, min(until, self._told_at + self._watchdog_ms) - mono)
 

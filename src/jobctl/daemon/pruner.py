@@ -106,16 +106,15 @@ def forget_definitions(store: Store) -> None:
 
 def remove_folder(store: Store, run: str) -> int:
     """Remove the files of a run that is gone. Returns how many bytes they had on the disk."""
-    folder = run_folder(store, run)
-    size = folder_size(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    size = size_of(store, run)
+    shutil.rmtree(run_folder(store, run), ignore_errors=True)
     return size
 
 
-def folder_size(folder: str) -> int:
-    """What the files of a run's folder take on the disk, in bytes; 0 when there is none."""
+def size_of(store: Store, run: str) -> int:
+    """What the files of a run take on the disk, in bytes; 0 when it has none."""
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(run_folder(store, run)) as entries:
             return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
     except OSError:
         return 0

@@ -27,7 +27,7 @@ def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = igno
     """Take over what has lost its executor. Returns (run, what became of it), for the daemon's log."""
     found = []
     living = {engine.executor.id: False}  # what stands under our own name and is not here was lost on its way here
-    for row in store.alive():
+    for row in store.awake():
         if row.id in engine.runs or row.status == "queued":
             continue
         if row.executor is not None and row.executor not in living:
@@ -49,7 +49,7 @@ def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = igno
 
 def forget_dead(store: Store) -> None:
     """Remove what executors left that did not end in order, once none of their runs is left."""
-    holders = {row.executor for row in store.alive()}
+    holders = {row.executor for row in store.awake()}
     for name in store.executors():
         if name not in holders and not executor.alive(store.state_dir, name):
             store.unregister(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from jobctl.store.firings import Dropped
 from jobctl.store.store import Store
 
 # Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.
-_MOST_AT_ONCE = 5_000
+_MOST_AT_ONCE = 20_000
 _A_YEAR = 365 * 86_400_000  # Temporal's default catch-up window
 _ON_TIME_MS = 1_000  # nobody is exactly on time; a shorter catch-up window would let no fire time through
 _WRONG_CLOCK_MS = 86_400_000
@@ -49,6 +50,7 @@ class Scheduler:
         self._progress: dict[int, int] = {}
         # What next_fire answered, and for which progress: that a schedule never fires takes it long to find out.
         self._next: dict[int, tuple[int, int | None]] = {}
+        self._found_alive: dict[int, tuple[int, int]] = {}  # (begun, buffered), for schedules with more to deal with
         self._due: list[tuple[int, int]] = []  # a heap: (when it starts, schedule)
 
     def arm(self, jobs: Mapping[str, Job], files: Sequence[str], now: int) -> None:
@@ -108,7 +110,7 @@ class Scheduler:
             if due and armed.job.name in paused:
                 passed.append((number, due[-1]))
             elif due:
-                dropped += self._fire(armed, due, now)
+                dropped += self._fire(armed, due, now, more)
             if due:
                 progress[number] = due[-1]
             dealt.append((number, more))
@@ -162,10 +164,18 @@ class Scheduler:
         """Fire times after the progress whose start has come, oldest first; whether there are more of them."""
         if armed.schedule.boot:
             return self._boot_due(armed), False
-        found = fires(armed.schedule, self._progress[armed.id], now, self._zone_of(armed), _MOST_AT_ONCE)
-        # In their order, also where jitter would turn it round: what lies before the progress is never looked at again.
-        due = list(takewhile(lambda nominal: self._starts_at(armed, nominal) <= now, found))
-        return due, len(due) == _MOST_AT_ONCE
+        found = fires(armed.schedule, self._progress[armed.id], now, self._zone_of(armed), _MOST_AT_ONCE + 1)
+        due = self._started_before(armed, found, now + 1)
+        return due[:_MOST_AT_ONCE], len(due) > _MOST_AT_ONCE
+
+    def _started_before(self, armed: _Armed, times: list[int], instant: int) -> list[int]:
+        """Of these fire times, oldest first, those up to the first that starts at that instant or later.
+
+        In their order, also where jitter turns it round: what lies before the progress is never looked at again.
+        """
+        if not armed.schedule.jitter:
+            return times[: bisect_left(times, instant)]
+        return list(takewhile(lambda nominal: self._starts_at(armed, nominal) < instant, times))
 
     def _boot_due(self, armed: _Armed) -> list[int]:
         """The fire time of a boot schedule, unless it has been dealt with."""
@@ -179,43 +189,41 @@ class Scheduler:
             return nominal
         return nominal + jitter(armed.job.name, armed.key, nominal, armed.schedule.jitter)
 
-    def _fire(self, armed: _Armed, due: list[int], now: int) -> list[Dropped]:
-        """Start, buffer or skip, oldest first; what is older than the catch-up window is missed."""
+    def _fire(self, armed: _Armed, due: list[int], now: int, more: bool) -> list[Dropped]:
+        """Start, buffer or skip, oldest first; what is older than the catch-up window is missed. `more`: the next
+        fire times have come, too."""
         job = armed.job
         window = _A_YEAR if job.catchup_window is None else max(job.catchup_window, _ON_TIME_MS)
         dropped: list[Dropped] = []
         # A boot is fired at the first look after it: a machine that starts slowly has missed nothing.
-        late = (
-            []
-            if armed.schedule.boot
-            else list(takewhile(lambda nominal: self._starts_at(armed, nominal) < now - window, due))
-        )
+        late = [] if armed.schedule.boot else self._started_before(armed, due, now - window)
         if late:
             dropped.append(_dropped(armed, "missed", late, "no daemon ran within the catch-up window"))
         due = due[len(late) :]
-        if job.overlap in _REPLACES and len(due) > 1:
+        replaced = (due if more else due[:-1]) if job.overlap in _REPLACES else []
+        if replaced:
             reason = f"a later fire time took its place (overlap = {job.overlap})"
-            dropped.append(_dropped(armed, "skipped", due[:-1], reason))
-            due = due[-1:]
+            dropped.append(_dropped(armed, "skipped", replaced, reason))
+        due = due[len(replaced) :]
         begun, buffered = firings.alive_runs(self._store, job.name)
-        running = len(begun) + self._starter.begun(job.name)
-        waiting = len(buffered) + self._starter.held(job.name)
-        skipped: list[int] = []
-        reason = ""
-        for nominal in due:
+        # All that has come by now finds the same runs alive, though it is dealt with in several portions.
+        before = self._found_alive.pop(armed.id, (0, 0))
+        running = max(before[0], len(begun) + self._starter.begun(job.name))
+        waiting = max(before[1], len(buffered) + self._starter.held(job.name))
+        for place, nominal in enumerate(due):
             decision = overlap.decide(job.overlap, running=running, buffered=waiting)
             if decision.fire is Fire.SKIP:
-                skipped.append(nominal)
-                reason = decision.reason or ""
-                continue
+                # So are the others: nothing changes any more.
+                dropped.append(_dropped(armed, "skipped", due[place:], decision.reason or ""))
+                break
             if decision.fire is not Fire.START and decision.fire is not Fire.BUFFER:
                 self._starter.end(job.name, terminate=decision.fire is Fire.TERMINATE_OTHER)
             hold = decision.fire is not Fire.START
             status = self._starter.start(job, now, trigger="schedule", fire_time=nominal, schedule=armed.id, hold=hold)
             running += status is RunStatus.RUNNING
             waiting += status is RunStatus.QUEUED
-        if skipped:
-            dropped.append(_dropped(armed, "skipped", skipped, reason))
+        if more:
+            self._found_alive[armed.id] = (running, waiting)
         return dropped
 
 

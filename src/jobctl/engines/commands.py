@@ -174,7 +174,7 @@ class RunContext:
         if root != "steps":
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value here")
         step = self.state.steps.get(rest[0])
-        if step is None or not step.attempts:
+        if step is None or step.began is None:
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} did not run")
         if rest[1] == "stdout":
             return step.stdout or ""

@@ -32,6 +32,8 @@ LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
 LOG_CHECK_MS = 1_000  # log_limit holds within about this time
 RETRY_STORE_MS = 1_000  # between two tries to write what could not be written
 QUEUE_CHECK_MS = 200  # while attempts wait for a place that another process may give back
+ASLEEP_FROM_MS = 60_000  # a run that waits for longer than this is let go by a daemon
+FAR = 1 << 62  # later than any time
 YOUNG_MS = 1_000  # an attempt that is stopped younger than this is asked twice
 ASK_AGAIN_MS = 200
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
@@ -227,6 +229,10 @@ class LocalEngine:
         self._advance([(run, [], events[-1:])])
         if run_id in self.runs:
             self._reconcile(run)
+            if id(run) not in self._facts and (wake_at := self._wake_at(run, Effects())) is not None:
+                # It was looked at for nothing, and sleeps on.
+                self.store.append([Batch(run.id, run.seq, [], run.state, executor=None, wake_at=wake_at)])
+                self.runs.pop(run_id)
         return run
 
     def unborn(self) -> list[LiveRun]:
@@ -363,7 +369,14 @@ class LocalEngine:
                 events, effects = self._plan(run, facts, foreign)
                 seq = run.seq + len(foreign)
                 batch = Batch(
-                    run.id, seq, events, run.state, executor=self.executor.id, new=run.new, limits=effects.limits
+                    run.id,
+                    seq,
+                    events,
+                    run.state,
+                    executor=self.executor.id,
+                    new=run.new,
+                    limits=effects.limits,
+                    wake_at=self._wake_at(run, effects) if events else None,
                 )
                 planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
@@ -386,10 +399,36 @@ class LocalEngine:
                         self.runs[run.id] = run
                         self._watch_run_deadline(run)
                     run.seq = batch.seq + len(batch.events)
+                    if batch.wake_at is not None:
+                        self.runs.pop(run.id, None)  # asleep: a row with a time, not an object in memory
                     told = [*foreign, *batch.events]
                     if told and self.observer is not None:
                         self.observer.recorded(run, told)
                     self._act(run, effects)
+
+    def _wake_at(self, run: LiveRun, effects: Effects) -> int | None:
+        """When a run that from now on only waits, and for long, is to be looked at again. None: it stays here.
+
+        Only a daemon lets runs go: it is there to wake them.
+        """
+        if self.executor.kind != "daemon" or run.state.status is not RunStatus.RUNNING:
+            return None
+        if run.attempts or effects.launches or effects.queued or run.new is not None:
+            return None
+        keys = _under_way(run.decider)
+        waits: list[int] = []
+        for key in keys:
+            step = run.step_state(key)
+            if step.status is not StepStatus.WAITING:
+                return None
+            until = step.retry_at if step.waiting is None else step.waiting.get("until")
+            waits.append(FAR if until is None else until)
+        if not waits:
+            return None
+        if run.job.timeout is not None and run.state.try_started_at is not None:
+            waits.append(run.state.try_started_at + run.job.timeout)
+        wake_at = min(waits)
+        return wake_at if wake_at - clock.now() > ASLEEP_FROM_MS else None
 
     def _plan(self, run: LiveRun, facts: Iterable[Fact], foreign: Iterable[Event]) -> tuple[list[Event], Effects]:
         """Apply facts to the run's state and Decider; the events to record and what is to be done after that."""

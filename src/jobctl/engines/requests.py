@@ -15,12 +15,16 @@ from jobctl.core.errors import JobctlError, NotFoundError
 from jobctl.core.history import Event, EventType, RunState
 from jobctl.core.model import Job, RunStatus
 from jobctl.core.suggest import did_you_mean
+from jobctl.engines.daemons import daemons, poke_daemons
 from jobctl.store.store import RunRow, Store
 
 
 def is_held(store: Store, row: RunRow) -> bool:
-    """Whether a living executor has the run: it follows what is asked. Otherwise somebody must take the run."""
-    return row.executor is not None and executor.alive(store.state_dir, row.executor)
+    """Whether somebody follows what is asked of the run: a living executor that has it, or a daemon that takes it up
+    because it is asleep. Otherwise somebody must take the run."""
+    if row.executor is not None:
+        return executor.alive(store.state_dir, row.executor)
+    return row.wake_at is not None and bool(daemons(store))
 
 
 def cancel(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
@@ -161,6 +165,8 @@ def _append(store: Store, row: RunRow, make: Callable[[RunRow, RunState], tuple[
     now = store.request(row.id, make)
     if now.executor is not None:
         executor.poke(store.state_dir, now.executor)
+    elif now.wake_at is not None:  # asleep: a daemon takes it up
+        poke_daemons(store)
     return now
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from jobctl import clock, executor
+from jobctl import clock
 from jobctl.core import overlap, parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, RunState
@@ -13,33 +13,13 @@ from jobctl.core.model import Job, encode
 from jobctl.core.overlap import Fire
 from jobctl.engines import requests
 from jobctl.engines.commands import run_values
+from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import check_supported, created
 from jobctl.masking import redact
 from jobctl.store import firings
 from jobctl.store.store import Batch, NewRun, Store, new_name
 
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
-
-
-def daemons(store: Store) -> list[str]:
-    """The ids of the living daemons on this store."""
-    return [
-        name
-        for name, (_, kind, _) in store.executors().items()
-        if kind == "daemon" and executor.alive(store.state_dir, name)
-    ]
-
-
-def need_daemon(store: Store, hint: str) -> None:
-    """JobctlError with that way out when no daemon lives here: what is queued would wait for ever."""
-    if not daemons(store):
-        raise JobctlError(f"no daemon runs on {store.state_dir}", hint=hint)
-
-
-def poke_daemons(store: Store) -> None:
-    """Have the living daemons look at the store now."""
-    for name in daemons(store):
-        executor.poke(store.state_dir, name)
 
 
 def enqueue(
@@ -64,13 +44,13 @@ def enqueue_each(
     """
     check_supported(job)
     now, text = clock.now(), encode(redact(job))
-    queued: list[tuple[NewRun, Event]] = []
+    queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
     for fire_time in fire_times:
-        names.add(name := _unused_name(store, job.name, names))
+        names.add(name := unused_name(store, job.name, names))
         params = parameters.values(job, given, run_values(job, name, now if fire_time is None else fire_time))
         new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority)
-        queued.append((new, created(new, params, now)))
+        queued.append((new, [created(new, params, now)]))
     for i in range(0, len(queued), _AT_A_TIME):
         record_all(store, queued[i : i + _AT_A_TIME])
         poke_daemons(store)
@@ -107,8 +87,8 @@ def trigger(store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: s
     return enqueue(store, job, given, trigger="schedule", fire_time=fire_time)
 
 
-def _unused_name(store: Store, job: str, taken: set[str]) -> str:
-    """Of many names at once some would have been given before."""
+def unused_name(store: Store, job: str, taken: Collection[str] = ()) -> str:
+    """A run id that no run has. With very many runs of a job, one in some thousands would have been given before."""
     while (name := new_name(job)) in taken or store.row("SELECT 1 FROM runs WHERE name = ?", name) is not None:
         pass
     return name

@@ -196,7 +196,8 @@ def last(store: Store) -> dict[tuple[str, str], Last]:
     """(job, key) -> the last fire time that was dealt with, of every schedule that has one."""
     rows = store.rows(
         "SELECT s.job, s.key, coalesce(f.last, f.fire_time), f.outcome, f.reason, r.name, r.status FROM schedules s"
-        " JOIN firings f ON f.schedule = s.id AND f.fire_time = (SELECT max(fire_time) FROM firings WHERE schedule = s.id)"
+        " JOIN firings f ON f.schedule = s.id"
+        " AND f.fire_time = (SELECT max(fire_time) FROM firings WHERE schedule = s.id)"
         # A number may be given again after its run was pruned.
         " LEFT JOIN runs r ON r.id = f.run AND r.job = s.job AND r.fire_time = f.fire_time"
     )

@@ -33,14 +33,16 @@ CREATE TABLE runs (
     reason TEXT,
     -- Which queue it waits in, and how soon it leaves it: the highest first.
     queue TEXT,
-    priority INTEGER NOT NULL
+    priority INTEGER NOT NULL,
+    -- When a run that only waits has to be looked at again: it is in nobody's memory. NULL: it is not asleep.
+    wake_at INTEGER
 );
 
 -- The latest runs of a job, without a look at the others.
 CREATE INDEX runs_by_job ON runs (job, id);
 
--- What is not over: small however long the history is.
-CREATE INDEX runs_alive ON runs (id) WHERE finished_at IS NULL;
+-- What is not over, however long the history is; who is awake, and who of those that sleep wakes next.
+CREATE INDEX runs_alive ON runs (wake_at) WHERE finished_at IS NULL;
 
 -- The failed among a million that succeeded.
 CREATE INDEX runs_by_bad_end ON runs (status, id) WHERE status NOT IN ('succeeded', 'running');

@@ -43,6 +43,7 @@ class RunRow(NamedTuple):
     reason: str | None
     queue: str | None
     priority: int
+    wake_at: int | None
 
 
 _RUN = ", ".join(RunRow._fields)
@@ -64,7 +65,7 @@ class NewRun(NamedTuple):
 class Batch:
     """What one turn learned about one run: events to append after number `seq`, and the state they lead to."""
 
-    __slots__ = ("definition", "events", "executor", "limits", "new", "run_id", "seq", "state")
+    __slots__ = ("definition", "events", "executor", "limits", "new", "run_id", "seq", "state", "wake_at")
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Batch:
         new: NewRun | None = None,
         definition: str | None = None,
         limits: Mapping[str, int] | None = None,
+        wake_at: int | None = None,
     ) -> None:
         self.run_id = run_id
         self.seq = seq
@@ -85,6 +87,7 @@ class Batch:
         self.executor = executor
         self.new = new
         self.definition = definition  # when the run goes on with another one
+        self.wake_at = wake_at  # the run only waits: nobody has it until then, or until somebody asks something of it
         self.limits = limits  # of the queues that attempts in `events` take a place of
 
 
@@ -356,7 +359,7 @@ class Store:
 
     def _update(self, db: sqlite3.Connection, batch: Batch) -> bool:
         seq, state = batch.seq + len(batch.events), batch.state
-        if any(event.type in _RUN_LEVEL for event in batch.events):
+        if batch.wake_at is not None or any(event.type in _RUN_LEVEL for event in batch.events):
             if batch.definition is not None:
                 job = db.execute("SELECT job FROM runs WHERE id = ?", (batch.run_id,)).fetchone()[0]
                 definition = _definition(db, job, batch.definition)
@@ -364,12 +367,13 @@ class Store:
                     "UPDATE runs SET definition = ? WHERE id = ? AND seq = ?", (definition, batch.run_id, batch.seq)
                 )
             cursor = db.execute(
-                "UPDATE runs SET seq = ?, status = ?, executor = ?, started_at = ?, finished_at = ?, reason = ?"
-                " WHERE id = ? AND seq = ?",
+                "UPDATE runs SET seq = ?, status = ?, executor = ?, wake_at = ?, started_at = ?, finished_at = ?,"
+                " reason = ? WHERE id = ? AND seq = ?",
                 (
                     seq,
                     str(state.status),
-                    None if state.finished_at is not None else batch.executor,
+                    None if state.finished_at is not None or batch.wake_at is not None else batch.executor,
+                    batch.wake_at if state.finished_at is None else None,
                     state.started_at,
                     state.finished_at,
                     state.reason,
@@ -401,11 +405,36 @@ class Store:
             state = self.state(row)
             event, definition = make(row, state)
             state.apply(event)
-            batch = Batch(run_id, row.seq, [event], state, executor=row.executor, definition=definition)
+            # A run that is asleep is to be looked at now.
+            asleep = row.wake_at is not None and state.finished_at is None
+            batch = Batch(
+                run_id,
+                row.seq,
+                [event],
+                state,
+                executor=row.executor,
+                definition=definition,
+                wake_at=event.at if asleep else None,
+            )
             if not self.append([batch]):
                 return row
 
     # -- read ------------------------------------------------------------------------------------------------------
+
+    def due_to_wake(self, now: int) -> list[int]:
+        """Runs that are asleep and whose time has come, the longest due first."""
+        rows = self.rows("SELECT id FROM runs WHERE finished_at IS NULL AND wake_at <= ? ORDER BY wake_at", now)
+        return [row[0] for row in rows]
+
+    def snooze(self, run_id: int, until: int) -> None:
+        """Look at a run that is asleep later than it asked for."""
+        with self.transaction() as db:
+            db.execute("UPDATE runs SET wake_at = ? WHERE id = ? AND wake_at IS NOT NULL", (until, run_id))
+
+    def next_wake(self) -> int | None:
+        """When the next one that is asleep is to be looked at."""
+        row = self.row("SELECT min(wake_at) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")
+        return None if row[0] is None else int(row[0])
 
     def in_queue(self, queue: str) -> int:
         """How many attempts occupy places of a queue, whoever runs them."""
@@ -452,6 +481,11 @@ class Store:
     def alive(self) -> list[RunRow]:
         """Runs that are not over, oldest first."""
         return [RunRow(*r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE finished_at IS NULL ORDER BY id")]
+
+    def awake(self) -> list[RunRow]:
+        """Runs that are not over and not asleep, oldest first."""
+        condition = "finished_at IS NULL AND wake_at IS NULL"
+        return [RunRow(*r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE {condition} ORDER BY id")]
 
     def jobs(self) -> list[str]:
         """Names of jobs that have run. Skips from one to the next on the index: it does not read every run."""
@@ -536,7 +570,8 @@ class Store:
 
     def seqs(self, executor_id: str) -> list[tuple[int, int]]:
         """(run, last event's number) of the runs that an executor has."""
-        return self.rows("SELECT id, seq FROM runs WHERE finished_at IS NULL AND executor = ?", executor_id)
+        awake = "finished_at IS NULL AND wake_at IS NULL"
+        return self.rows(f"SELECT id, seq FROM runs WHERE {awake} AND executor = ?", executor_id)
 
     def executors(self) -> dict[str, tuple[int, str, int]]:
         """id -> (pid, kind, started_at) of executors that did not end in order, living or dead."""
