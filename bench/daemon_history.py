@@ -17,7 +17,13 @@ _JOBS = 10
 _STEP = 60_000  # ms between two copies of what has run: more than that took
 
 # The first prune comes after a sixtieth of what lies between two: here after a time to see how it is without.
-_PRUNING_SOON = "import sys; from jobctl.daemon import loop; loop.PRUNE_MS = {ms}; from jobctl.cli.main import main; sys.exit(main())"
+_PRUNING_SOON = """\
+import sys
+from jobctl.cli.main import main
+from jobctl.daemon import loop
+loop.PRUNE_MS = {ms}
+sys.exit(main())
+"""
 
 
 def history(bench: Bench) -> list[Row]:

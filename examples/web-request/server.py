@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-STILL_RUNNING, WRONG_USAGE, NOT_FOUND = 75, 2, 3  # exit codes of jobctl
+WRONG_USAGE, NOT_FOUND, STILL_RUNNING = 2, 3, 75  # exit codes of jobctl
 
 
 def jobctl(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -35,9 +35,13 @@ class Handler(BaseHTTPRequestHandler):
         if url.path != "/reports":
             self.answer(404, {"error": "no such page"})
             return
-        now = ["--detach"] if self.headers.get("Prefer") == "respond-async" else ["--wait", self.wait]
         params = [word for key, value in parse_qsl(url.query) for word in ("-p", f"{key}={value}")]
-        self.tell(*jobctl("run", "report", *now, *params))
+        if self.headers.get("Prefer") == "respond-async":
+            code, run = jobctl("run", "report", "--detach", *params)
+            code = code or STILL_RUNNING  # 0 says that it was handed over
+        else:
+            code, run = jobctl("run", "report", "--wait", self.wait, *params)
+        self.tell(code, run)
 
     def do_GET(self) -> None:
         # What comes from outside reaches a command line only if it looks like a run's id.
@@ -45,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             self.send(200, Path("page.html").read_bytes(), "text/html; charset=utf-8")
         elif asked:
-            self.tell(*jobctl("status", asked[1]))
+            self.tell(*jobctl("status", asked[1], "--exit-status"))
         else:
             self.answer(404, {"error": "no such page"})
 
@@ -54,12 +58,12 @@ class Handler(BaseHTTPRequestHandler):
         if "error" in run:
             status = {WRONG_USAGE: 400, NOT_FOUND: 404}.get(code, 503)  # 503: for one, no daemon is there
             self.answer(status, {"error": run["error"]["message"]})
-        elif run["status"] == "succeeded":
-            self.answer(200, {"run": run["id"], "report": run["steps"][-1]["outputs"]["report"]})
-        elif run["finished_at"] is None:
+        elif code == STILL_RUNNING:
             waits = run["waiting_for"] and run["waiting_for"]["kind"]
             body = {"run": run["id"], "status": run["status"], "waiting_for": waits}
             self.answer(202, body, Location=f"/reports/{run['id']}")
+        elif code == 0:
+            self.answer(200, {"run": run["id"], "report": run["steps"][-1]["outputs"]["report"]})
         else:
             self.answer(500, {"run": run["id"], "status": run["status"], "error": run["reason"]})
 

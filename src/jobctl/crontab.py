@@ -36,32 +36,13 @@ _MAIL = ("MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING")
 _LONGEST_DELAY = 24 * 60  # minutes
 
 # Words in front of a command that do not name what is done, and how many arguments of their own they have.
-_WRAPPERS = dict.fromkeys(
-    ["sudo", "doas", "nice", "ionice", "env", "exec", "nohup", "chronic", "time", "setsid", "command"], 0
-)
-_WRAPPERS |= {"timeout": 1, "flock": 1}
+_WRAPPERS = {
+    **dict.fromkeys(("sudo", "doas", "nice", "ionice", "env", "exec", "nohup", "chronic", "time", "setsid"), 0),
+    **dict.fromkeys(("timeout", "flock"), 1),
+}
 _INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[0-9.]*|perl|ruby|php[0-9.]*|node|java|Rscript")
-_PREPARATIONS = frozenset(
-    [
-        "cd",
-        "test",
-        "[",
-        "[[",
-        ":",
-        ".",
-        "source",
-        "export",
-        "set",
-        "sleep",
-        "umask",
-        "if",
-        "then",
-        "while",
-        "for",
-        "do",
-        "{",
-    ]
-)
+_PREPARATIONS = ("cd", "test", "[", "[[", ":", ".", "source", "export", "set", "sleep", "umask", "if", "while", "for")
+_GRAMMAR = ("!", "{", "}", "then", "do", "else", "fi", "done")
 _SEPARATORS = re.compile(r"&&|\|\||[;|&()\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _LOOKS_ASSIGNED = re.compile(r"[ \t]*['\"]?[A-Za-z_][A-Za-z0-9_]*['\"]?[ \t]*=")
@@ -383,7 +364,7 @@ def _printable(line: str) -> str:
 def _job_name(command: str) -> str:
     """What is run, as a name: `cd /srv && /usr/bin/python3 -u bin/report.py --all` -> report."""
     for segment in _SEPARATORS.split(command):
-        words = [word for word in segment.split() if word not in ("!", "{", "}")]
+        words = [word for word in segment.split() if word not in _GRAMMAR]
         if words and words[0] in _PREPARATIONS:
             continue
         skip = 0

@@ -1011,11 +1011,8 @@ def test_files_of_a_run_are_for_their_owner_only(world: World) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[jobs.x.steps]]\nname = 'a'\nsleep = '1s'", "sleep"),
-        ("[[jobs.x.steps]]\nname = 'a'\nsignal = 'go'", "signal"),
-        ("[[jobs.x.steps]]\nname = 'a'\napproval = 'ok?'", "approval"),
         ("[[jobs.x.steps]]\nname = 'a'\ncommand = 'true'\nforeach = [1]", "foreach"),
-        ("[[jobs.x.steps]]\nname = 'a'\ncommand = 'true'\npoll = { interval = '1s' }", "poll"),
+        ("[jobs.y]\ncommand = 'true'\n[[jobs.x.steps]]\nname = 'a'\njob = 'y'", "job"),
     ],
 )
 def test_what_cannot_be_carried_out_yet_is_said_before_anything_runs(world: World, text: str, says: str) -> None:

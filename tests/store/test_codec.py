@@ -54,19 +54,25 @@ def test_a_damaged_row_is_a_value_error_and_nothing_else(row: tuple[Any, ...]) -
 
 
 def test_a_number_that_has_stood_in_a_database_keeps_its_meaning() -> None:
-    assert {code: str(kind) for kind, code in codec._CODES.items()} == {
-        1: "run_created",
-        2: "run_taken",
-        3: "attempt_started",
-        4: "attempt_ended",
-        5: "step_ended",
-        6: "undo_started",
-        7: "undo_ended",
-        8: "run_paused",
-        9: "run_unpaused",
-        10: "cancel_requested",
-        11: "terminate_requested",
-        12: "run_timed_out",
-        13: "run_reopened",
-        14: "run_ended",
-    }
+    now = {code: str(kind) for kind, code in codec._CODES.items()}
+    assert len(now) == len(codec._CODES)
+    assert (
+        now
+        | {
+            1: "run_created",
+            2: "run_taken",
+            3: "attempt_started",
+            4: "attempt_ended",
+            5: "step_ended",
+            6: "undo_started",
+            7: "undo_ended",
+            8: "run_paused",
+            9: "run_unpaused",
+            10: "cancel_requested",
+            11: "terminate_requested",
+            12: "run_timed_out",
+            13: "run_reopened",
+            14: "run_ended",
+        }
+        == now
+    )

@@ -64,6 +64,7 @@ class Scheduler:
         self._armed = {e.id: _Armed(e.id, e.key, *wanted[e.job, e.key]) for e in entries}
         self._progress = {e.id: e.progress for e in entries}
         self._next = {e.id: self._next[e.id] for e in entries if e.id in self._next}
+        self._found_alive = {}
         self._rewind(now)
         self._due = []
         for entry in entries:
@@ -83,9 +84,11 @@ class Scheduler:
             due.append(heapq.heappop(self._due))
         if not due:
             return
+        found_alive = self._found_alive.copy()
         try:
             dealt = self._deal([number for _, number in due], now)
         except JobctlError:
+            self._found_alive = found_alive
             for entry in due:
                 heapq.heappush(self._due, entry)
             raise
@@ -109,6 +112,7 @@ class Scheduler:
             due, more = self._due_times(armed, now)
             if due and armed.job.name in paused:
                 passed.append((number, due[-1]))
+                self._found_alive.pop(number, None)
             elif due:
                 dropped += self._fire(armed, due, now, more)
             if due:

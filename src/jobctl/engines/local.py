@@ -232,7 +232,7 @@ class LocalEngine:
             if id(run) not in self._facts and (wake_at := self._wake_at(run, Effects())) is not None:
                 # It was looked at for nothing, and sleeps on.
                 self.store.append([Batch(run.id, run.seq, [], run.state, executor=None, wake_at=wake_at)])
-                self.runs.pop(run_id)
+                self._let_go(run)
         return run
 
     def unborn(self) -> list[LiveRun]:
@@ -399,12 +399,19 @@ class LocalEngine:
                         self.runs[run.id] = run
                         self._watch_run_deadline(run)
                     run.seq = batch.seq + len(batch.events)
-                    if batch.wake_at is not None:
-                        self.runs.pop(run.id, None)  # asleep: a row with a time, not an object in memory
                     told = [*foreign, *batch.events]
                     if told and self.observer is not None:
                         self.observer.recorded(run, told)
-                    self._act(run, effects)
+                    if batch.wake_at is None:
+                        self._act(run, effects)
+                    else:
+                        self._let_go(run)
+
+    def _let_go(self, run: LiveRun) -> None:
+        """The run is asleep now: a row with a time, not an object in memory."""
+        self.runs.pop(run.id, None)
+        self._timers = [timer for timer in self._timers if timer[3][:1] != (run,)]
+        heapq.heapify(self._timers)
 
     def _wake_at(self, run: LiveRun, effects: Effects) -> int | None:
         """When a run that from now on only waits, and for long, is to be looked at again. None: it stays here.
@@ -539,7 +546,7 @@ class LocalEngine:
             limit = self.queues[queue].concurrency if queue in self.queues else None
             free = len(waiting) if limit is None else max(0, limit - self.store.in_queue(queue))
             for run, key in waiting[:free]:
-                if run.id in self.runs:
+                if self.runs.get(run.id) is run:
                     self._add_fact(run, Start(key))
             del waiting[:free]
             if not waiting:
@@ -618,7 +625,7 @@ class LocalEngine:
         self._advance(work)
         if self.trouble is None:
             for run, _ in waiting:
-                if run.id in self.runs:
+                if self.runs.get(run.id) is run:
                     self._reconcile(run)
 
     # -- act -------------------------------------------------------------------------------------------------------
@@ -648,7 +655,7 @@ class LocalEngine:
             self._at_wall(start + run.job.timeout, self._run_deadline, run, start)
 
     def _run_deadline(self, run: LiveRun, try_started_at: int) -> None:
-        if run.id in self.runs and run.state.try_started_at == try_started_at:
+        if self.runs.get(run.id) is run and run.state.try_started_at == try_started_at:
             from jobctl.core.durations import format
 
             assert run.job.timeout is not None
@@ -657,12 +664,12 @@ class LocalEngine:
 
     def _wait_over(self, run: LiveRun, name: str, until: int) -> None:
         waiting = run.state.step(name).waiting
-        if run.id in self.runs and waiting is not None and waiting.get("until") == until:
+        if self.runs.get(run.id) is run and waiting is not None and waiting.get("until") == until:
             self._add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
 
     def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
         # Whatever the wall clock says by now: it may have been set back, and nobody would look again.
-        if run.id in self.runs and run.step_state(key).retry_at == retry_at:
+        if self.runs.get(run.id) is run and run.step_state(key).retry_at == retry_at:
             self._add_fact(run, Start(key))
 
     def _launch(self, run: LiveRun, key: str, number: int, command: Command) -> None:
