@@ -57,7 +57,7 @@ def test_the_jobs_run_in_the_home_folder_and_read_their_input(folder: Path, caps
     assert main(["run", "pwd"]) == 0
     capsys.readouterr()
     assert main(["logs", "pwd", "--raw"]) == 0
-    assert capsys.readouterr().out == f"{folder}/home\none\ntwo\n***\n"
+    assert capsys.readouterr().out == f"{folder}/home\none\ntwo\nhunter2\n"
 
 
 def test_a_file_is_overwritten_only_when_asked(folder: Path, capsys: Output) -> None:

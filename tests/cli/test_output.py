@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import sys
 
 import pytest
@@ -65,3 +67,35 @@ def test_a_table_is_as_wide_as_its_text_and_a_row_is_a_line() -> None:
     assert output.table(["A", "BB"], [["1", "2"], ["long", "x\ny"]]) == "A     BB\n1     2\nlong  x y"
     assert output.table(["A"], []) == ""
     assert output.table(["A"], [["1"]], color=True) == "\x1b[1mA\x1b[0m\n1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "ask", "pager", "paged"),
+    [
+        (40, True, "sed s/^/paged:/", True),
+        (5, True, "sed s/^/paged:/", False),  # fits
+        (40, False, "sed s/^/paged:/", False),  # --no-input
+        (40, True, "", False),
+        (40, True, "no-such-pager", False),
+    ],
+)
+def test_more_lines_than_the_terminal_shows_go_to_the_pager(lines: int, ask: bool, pager: str, paged: bool) -> None:
+    body = (
+        "import fcntl, struct, termios\n"
+        "fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))\n"
+        "from jobctl.cli import output\n"
+        f"output.paged([f'line {{i}}' for i in range({lines})], ask={ask})\n"
+    )
+    shown: list[bytes] = []
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", body], {**os.environ, "PAGER": pager})
+    try:
+        while True:
+            shown.append(os.read(fd, 65536))
+    except OSError:
+        pass  # its end of the terminal is closed
+    assert os.waitpid(pid, 0)[1] == 0
+    text = b"".join(shown)
+    assert (b"paged:line 0" in text) is paged
+    assert b"line 4" in text

@@ -90,7 +90,8 @@ def _show_runs(settings: Settings, store: Store | None, rows: list[RunRow], none
         for row, document in zip(rows, documents, strict=True)
     ]
     header = ("RUN", "JOB", "STATUS", "STARTED", "TIME", "REASON")
-    print(output.table(header, lines, color=output.colored(settings.color)))
+    shown = output.table(header, lines, color=output.colored(settings.color))
+    output.paged(shown.split("\n"), ask=not settings.no_input)
     return 0
 
 
@@ -100,7 +101,9 @@ def _show_events(settings: Settings, store: Store, row: RunRow) -> int:
         output.print_json([views.event_document(event, number) for number, event in enumerate(events, 1)])
         return 0
     start = events[0].at
+    lines = []
     for event in events:
         line = f"{text.local_time(event.at)}  +{text.duration(event.at - start):<8}  {views.describe(event)}"
-        output.say(" ".join(line.split("\n")))
+        lines.append(output.safe(" ".join(line.split("\n"))))
+    output.paged(lines, ask=not settings.no_input)
     return 0

@@ -43,7 +43,8 @@ def main(settings: Settings) -> int:
     kept = [i for i in range(len(header)) if i < 2 or any(row[i] not in ("-", "") for row in rows)]
     if rows:
         color = output.colored(settings.color)
-        print(output.table([header[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color))
+        shown = output.table([header[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color)
+        output.paged(shown.split("\n"), ask=not settings.no_input)
     else:
         output.note(f"no jobs are defined in {', '.join(settings.files)}")
     return 0

@@ -73,6 +73,32 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, color: bool =
     return "\n".join([paint(lines[0], "bold", on=color), *lines[1:]])
 
 
+def paged(lines: Sequence[str], *, ask: bool = True, environ: Mapping[str, str] = os.environ) -> None:
+    """Print lines; where they are more than the terminal shows, in the user's pager ($PAGER, else less).
+
+    Not when stdout is no terminal, nobody may be asked (`ask`: not --no-input), or PAGER is empty or `cat`.
+    """
+    text = "\n".join(lines)
+    command = environ.get("PAGER", "less")
+    try:
+        long = sys.stdout.isatty() and text.count("\n") + 2 > os.get_terminal_size(sys.stdout.fileno()).lines
+    except OSError:
+        long = False
+    if long and ask and command not in ("", "cat"):
+        import shlex
+        import subprocess
+
+        # -F: short texts are just printed; -R: colours; -X: the text stays when it is left.
+        try:
+            subprocess.run(
+                shlex.split(command), input=text + "\n", text=True, env={"LESS": "FRX", **environ}, check=False
+            )
+            return
+        except (OSError, ValueError):
+            pass  # there is no such pager
+    print(text)
+
+
 def problem_document(problem: Problem) -> dict[str, Any]:
     """A problem as `validate --json` and errors in JSON have it; null for what is not known."""
     return {

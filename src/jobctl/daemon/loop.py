@@ -62,6 +62,7 @@ class Daemon:
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else LOOK_MS
         self._look_at_others = False
         self._clock_was_set = False
+        self._arm_again = False
         self._wakeup = -1
         self._fires_until: int | None = None
         self._handlers: dict[int, Any] = {}
@@ -252,9 +253,11 @@ class Daemon:
         if force:
             self._reload_asked = False
             self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic() * 1000}")
-        if self._reloader.once(force=force):
+        self._arm_again = self._reloader.once(force=force) or self._arm_again
+        if self._arm_again:
             self._set_queues()
             self._arm()
+            self._arm_again = False
             self._journal.say(f"definitions reloaded: {len(self._reloader.catalog.jobs)} jobs")
         problem = self._reloader.problem
         self._journal.say_once("definitions", f"{problem.message}; the old definitions stay in use" if problem else "")

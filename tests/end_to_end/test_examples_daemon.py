@@ -1,0 +1,267 @@
+"""The examples that need a daemon: real daemons on one state folder, real kills, a real web server. One test for what
+each is about; that they are valid is test_examples.py's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_examples import PATIENCE, Example, kill_everything, kill_jobctl, of
+
+from jobctl import views
+from jobctl.core.errors import NotFoundError
+from jobctl.store.store import RunRow, Store
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Example]:
+    here = Example(request.param, tmp_path)
+    yield here
+    for pid in here.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+def daemon(example: Example) -> subprocess.Popen[str]:
+    """A daemon, once it is ready."""
+    process = example.start("jobctl", "daemon")
+    assert process.stdout is not None
+    ready = process.stdout.readline()
+    assert "ready" in ready, ready
+    return process
+
+
+def runs(example: Example) -> list[RunRow]:
+    """All runs, the oldest first."""
+    try:
+        with Store(str(example.state), create=False) as store:
+            return store.history(limit=10_000)[::-1]
+    except NotFoundError:
+        return []
+
+
+def documents(example: Example) -> list[dict[str, Any]]:
+    with Store(str(example.state), create=False) as store:
+        return [views.run_document(store, row) for row in store.history(limit=10_000)[::-1]]
+
+
+def until(example: Example, holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, runs(example)
+        time.sleep(0.02)
+
+
+# -- bonus-accrual -------------------------------------------------------------------------------------------------
+
+FAST = {"@hourly": 1_000, "15 6 1 * *": 2_000, "0 7 2 1 *": 3_000}  # the file's schedules -> milliseconds
+EVERY = dict(zip(("hourly", "monthly", "yearly"), FAST.values(), strict=True))
+CHOSEN = {"hourly": {"Ada", "Cleo"}, "monthly": {"Ada"}, "yearly": {"Ada", "Dana"}}
+
+
+@of("bonus-accrual")
+def test_every_firing_is_one_run_whichever_daemon_dies(example: Example) -> None:
+    definitions = example.folder / "jobs.toml"
+    text = definitions.read_text()
+    for schedule, every in FAST.items():
+        assert text.count(f'"{schedule}"') == 1
+        text = text.replace(f'"{schedule}"', f'{{ every = "{every}ms" }}')
+    definitions.write_text(text)
+
+    def more(number: int) -> Callable[[], bool]:
+        wanted = Counter(run.job for run in runs(example) if run.status == "succeeded")
+        wanted.update(dict.fromkeys(EVERY, number))
+        return lambda: wanted <= Counter(run.job for run in runs(example) if run.status == "succeeded")
+
+    first, second = daemon(example), daemon(example)
+    until(example, more(1))
+    first.kill()
+    until(example, more(1))
+    second.kill()
+    first.wait()
+    second.wait()
+    # What they left, and what was due since, is done by whoever comes next.
+    code, output = example.call("jobctl", "daemon", "--once")
+    assert code == 0, output
+
+    found = documents(example)
+    for job, every in EVERY.items():
+        fired = sorted(run.fire_time or 0 for run in runs(example) if run.job == job)
+        assert fired == list(range(fired[0], fired[-1] + 1, every))
+        assert all(at % every == 0 for at in fired)
+    assert {run["status"] for run in found} == {"succeeded"}
+    # A command whose daemon was killed was adopted, not begun again.
+    assert {len(step["attempts"]) for run in found for step in run["steps"]} == {1}
+    with closing(sqlite3.connect(example.folder / "data/bonuses.db")) as db:
+        booked = db.execute("SELECT run, name FROM bonuses").fetchall()
+    assert sorted(booked) == sorted((run["id"], name) for run in found for name in CHOSEN[run["job"]])
+
+
+# -- web-request ---------------------------------------------------------------------------------------------------
+
+
+def ask(port: str, path: str, method: str = "GET", **headers: str) -> tuple[int, str | None, dict[str, Any]]:
+    """(status, Location, body) of a web server's answer."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.status, answer.headers["Location"], json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, None, json.load(error)
+
+
+@of("web-request")
+def test_a_request_that_is_soon_done_is_answered(example: Example) -> None:
+    daemon(example)
+    _, port = example.serve("python3", "server.py", "--port", "0")
+    status, _, answer = ask(port, "/reports?year=2025&seconds=0", "POST")
+    assert (status, answer["report"]) == (200, "175 orders in 2025")
+
+
+@of("web-request")
+@pytest.mark.parametrize(
+    ("wait", "prefer"),
+    [pytest.param("200ms", {}, id="it takes longer"), pytest.param("20s", {"Prefer": "respond-async"}, id="no wait")],
+)
+def test_a_page_asks_again_until_its_run_ends_also_when_the_daemon_is_killed(
+    example: Example, wait: str, prefer: dict[str, str]
+) -> None:
+    first = daemon(example)
+    _, port = example.serve("python3", "server.py", "--port", "0", "--wait", wait)
+    status, location, answer = ask(port, "/reports?year=2025&seconds=1.5", "POST", **prefer)
+    assert status == 202
+    assert answer["status"] in ("queued", "running")
+    assert location == f"/reports/{answer['run']}"
+
+    example.until("report", lambda found: found["steps"][0]["status"] == "running")
+    first.kill()
+    first.wait()
+    status, again, answer = ask(port, location)
+    assert (status, again, answer["waiting_for"]) == (202, location, "executor")
+    daemon(example)
+    until(example, lambda: ask(port, location)[0] != 202)
+    status, _, answer = ask(port, location)
+    assert (status, answer["report"]) == (200, "175 orders in 2025")
+    [run] = documents(example)
+    assert [len(step["attempts"]) for step in run["steps"]] == [1, 1]
+
+
+@of("web-request")
+def test_a_run_that_ends_otherwise_is_told(example: Example) -> None:
+    daemon(example)
+    _, port = example.serve("python3", "server.py", "--port", "0")
+    _, location, _ = ask(port, "/reports?seconds=99", "POST", Prefer="respond-async")
+    assert location is not None
+    assert example.call("jobctl", "cancel", "report", "--reason", "too much to do")[0] == 0
+    until(example, lambda: ask(port, location)[0] != 202)
+    status, _, answer = ask(port, location)
+    assert (status, answer["status"], answer["error"]) == (500, "canceled", "too much to do")
+
+
+@of("web-request")
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("POST", "/reports", 503, "no daemon runs"),
+        ("POST", "/reports?year=soon", 400, "year"),
+        ("POST", "/reports?colour=red", 400, "colour"),
+        ("GET", "/reports/report-000000", 404, "report-000000"),
+        ("GET", "/reports/--help", 404, "no such page"),
+    ],
+)
+def test_a_request_that_leads_to_no_run_is_refused(
+    example: Example, method: str, path: str, status: int, error: str
+) -> None:
+    if status != 503:
+        daemon(example)
+    _, port = example.serve("python3", "server.py", "--port", "0")
+    refused, _, answer = ask(port, path, method)
+    assert refused == status
+    assert error in answer["error"]
+
+
+# -- machine-dies --------------------------------------------------------------------------------------------------
+
+
+@of("machine-dies")
+@pytest.mark.parametrize(
+    ("kill", "tries"),
+    [
+        pytest.param(kill_jobctl, ["succeeded"], id="the daemon killed: its commands are adopted"),
+        pytest.param(kill_everything, ["failed", "succeeded"], id="all killed: they go on from their cursors"),
+    ],
+)
+def test_every_run_goes_on_from_where_it_stopped(
+    example: Example, kill: Callable[[subprocess.Popen[str], Example], None], tries: list[str]
+) -> None:
+    def hand_over(*words: str) -> str:
+        code, output = example.call("jobctl", "run", "--detach", *words)
+        assert code == 0, output
+        return output.strip()
+
+    def sent(run: str) -> list[int]:
+        file = example.folder / "data" / run / "sent"
+        return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    first = daemon(example)
+    call = hand_over("call")
+    letters = [hand_over("letters", "-p", f"to={to}", "-p", "letters=10") for to in ("customers", "suppliers", "friends")]
+    until(example, lambda: all(len(sent(run)) >= 2 for run in letters[:2]))
+    example.until(call, lambda found: found["steps"][0]["status"] == "waiting")
+    kill(first, example)
+
+    before = {document["id"]: document for document in documents(example)}
+    assert [before[run]["interrupted"] for run in (call, *letters)] == [True, True, True, False]
+    assert before[letters[2]]["status"] == "queued", "the queue let in more than two"
+    assert all(len(sent(run)) < 10 for run in letters), "they were not killed mid-way"
+    gone = {run: len(sent(run)) for run in letters} if len(tries) > 1 else {}
+
+    daemon(example)
+    code, output = example.call("jobctl", "wait", call, *letters)
+    assert code == 0, output
+    after = {document["id"]: document for document in documents(example)}
+    for run in letters[:2]:
+        addresses, send, book = after[run]["steps"]
+        assert [attempt["status"] for attempt in send["attempts"]] == tries
+        assert [len(step["attempts"]) for step in (addresses, book)] == [1, 1]
+        if gone:
+            assert send["attempts"][0]["error"].startswith("lost")
+            begun = int(Path(send["attempts"][1]["log"]).read_text().split()[-1])
+            # Killed after a letter and before its cursor, that one goes out again: no machine can know.
+            assert gone[run] - 1 <= begun <= gone[run]
+    for run in letters:
+        assert sorted(set(sent(run))) == list(range(1, 11))
+        assert len(sent(run)) <= 10 + len(tries) - 1
+        for step in ("addresses", "book"):
+            assert len((example.folder / "data" / run / step).read_text().splitlines()) == 1
+    # A retry that was waited for is not brought forward, nor is the attempt before it made again.
+    assert (example.folder / "data/calls").read_text() == "1\n2\n"
+    one, two = after[call]["steps"][0]["attempts"]
+    assert _millis(two["started_at"]) - _millis(one["finished_at"]) >= 3_000
+
+
+def _millis(instant: str) -> int:
+    from datetime import datetime
+
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+@of("machine-dies")
+def test_the_machine_dies_in_the_script_too(example: Example) -> None:
+    code, output = example.call("sh", "start")
+    assert code == 0, output
+    assert len(re.findall(r": succeeded after", output)) == 4
+    assert re.search(r"send\.2\.log:going on after letter [1-9]", output)
+    assert example.processes() == []
