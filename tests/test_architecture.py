@@ -100,8 +100,7 @@ def test_the_core_imports_the_standard_library_and_itself(name: str) -> None:
     outside = [
         module
         for module in _imports(name)
-        if module.split(".")[0] not in sys.stdlib_module_names
-        and not f"{module}.".startswith("jobctl.core.")
+        if module.split(".")[0] not in sys.stdlib_module_names and not f"{module}.".startswith("jobctl.core.")
     ]
     assert outside == []
 

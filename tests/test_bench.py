@@ -31,6 +31,34 @@ EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
     "logs": [("logs --tail 20 of 1 MB", "ms", 1, 60_000), ("logs --tail 20 of 1 MB, peak RSS", "MiB", 5, 500)],
     "validate": [("100 jobs", "s", 0.001, 60), ("each of 100 jobs", "ms", 0.0001, 1000)],
     "database": [("a run of 10 steps", "bytes", 500, 20_000)],
+    "lateness": [
+        ("5 jobs due at once, p50", "ms", 0.1, 60_000),
+        ("5 jobs due at once, p99", "ms", 0.1, 60_000),
+        ("5 jobs due at once, the first", "ms", 0.1, 60_000),
+    ],
+    "detach": [("run --detach: exit to first line", "ms", -60_000, 60_000)],  # it may be there before the exit
+    "two_daemons": [
+        ("two daemons, 2 firings a second, 1 s, p50", "ms", 0.1, 60_000),
+        ("two daemons, 2 firings a second, 1 s, p99", "ms", 0.1, 60_000),
+        ("two daemons, 2 firings a second, 1 s: twice or missing", "firings", 0, 0),
+    ],
+    "idle": [
+        ("10 schedules, none due: RSS", "MiB", 5, 500),
+        ("10 schedules, none due: wake-ups", "/s", 0, 1000),
+        ("10 schedules, none due: processor time", "%", 0, 100),
+    ],
+    "schedules": [
+        ("100 schedules: start to ready", "s", 0.01, 60),
+        ("100 schedules: RSS", "MiB", 5, 500),
+        ("100 schedules: each next fire time", "us", 0.1, 100_000),
+    ],
+    "adoption": [("5 attempts that run: start to all watched", "s", 0.01, 60)],
+    "history": [
+        ("1,000 runs: status", "ms", 1, 60_000),
+        ("1,000 runs: history --limit 20", "ms", 1, 60_000),
+        ("1,000 runs: schedule next", "ms", 1, 60_000),
+    ],
+    "pruning": [("200 of 2,000 runs removed", "ms", -60_000, 60_000)],
 }
 
 

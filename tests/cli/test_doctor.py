@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tzdata  # type: ignore[import-untyped]
 
+from jobctl.cli import second_opinion
 from jobctl.cli.main import main
+from jobctl.core import schedule
 from jobctl.core.history import Event, EventType, RunState
 from jobctl.core.model import Job, Step, encode
 from jobctl.executor import Executor
@@ -48,7 +52,7 @@ def test_a_fresh_installation_is_fine(folder: Path, capsys: pytest.CaptureFixtur
     code, checks = _doctor(capsys)
     assert code == 0
     assert {check["status"] for check in checks.values()} == {"ok"}
-    assert set(checks) == {"versions", "shell", "processes", "definitions", "state folder", "store"}
+    assert set(checks) == {"versions", "shell", "processes", "time zones", "definitions", "state folder", "store"}
     assert not (folder / "state").exists()
 
 
@@ -62,6 +66,44 @@ def test_as_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[at + 1].strip() == "`jobctl validate` lists every problem"
     assert main(["doctor", "-q"]) == 1
     assert capsys.readouterr().out.startswith("fail  definitions")
+
+
+def test_fire_times_have_a_second_opinion(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "jobs.toml").write_text(
+        '[jobs.a]\nschedule = ["30 2 * * *", "*/7 * 13 * fri"]\ntimezone = "Europe/Berlin"\ncommand = "true"\n'
+    )
+    code, checks = _doctor(capsys)
+    assert code == 0
+    assert checks["schedules"]["status"] == "ok"
+    assert "2 cron expressions" in checks["schedules"]["message"]
+    # An hour too late, every time.
+    monkeypatch.setattr(second_opinion, "fires", lambda *args: [at + 3_600_000 for at in schedule.fires(*args)])
+    code, checks = _doctor(capsys)
+    assert code == 0
+    assert checks["schedules"]["status"] == "warn"
+    assert '"30 2 * * *" (Europe/Berlin)' in checks["schedules"]["message"]
+
+
+def test_the_time_zone_database(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zones = folder / "zones"
+    (zones / "Etc").mkdir(parents=True)
+    (zones / "Etc" / "UTC").touch()
+    (zones / "tzdata.zi").write_text("# version 2026z\n# more\n")
+    monkeypatch.setattr("zoneinfo.TZPATH", (str(folder / "none"), str(zones)))
+    assert _doctor(capsys)[1]["time zones"]["message"].startswith(f"2026z in {zones}; this machine is in ")
+    (zones / "tzdata.zi").unlink()
+    assert "an unknown version" in _doctor(capsys)[1]["time zones"]["message"]
+    monkeypatch.setattr("zoneinfo.TZPATH", ())
+    assert tzdata.IANA_VERSION in _doctor(capsys)[1]["time zones"]["message"]
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    code, checks = _doctor(capsys)
+    assert code == 1
+    assert checks["time zones"]["status"] == "fail"
+    assert "install tzdata" in checks["time zones"]["hint"]
 
 
 def test_no_definitions_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:

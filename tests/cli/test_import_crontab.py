@@ -104,6 +104,17 @@ def test_in_json_without_the_values_of_variables(folder: Path, capsys: Output) -
     assert document["report"][3]["text"] == "0 0 31 2 * never"
 
 
+def test_a_crontab_without_any_job_is_an_error_in_json_too(crontab: Path, capsys: Output) -> None:
+    crontab.write_text("nonsense\n")
+    assert main(["import", "crontab", "crontab", "--json", "-o", "jobs.toml"]) == 1
+    out, err = capsys.readouterr()
+    assert err.startswith("error: no line of it became a job\nhint: ")
+    document = json.loads(out)
+    assert (document["file"], document["jobs"]) == (None, {})
+    assert [line["became"] for line in document["report"]] == ["refused"]
+    assert not (crontab.parent / "jobs.toml").exists()
+
+
 def _stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
@@ -181,7 +192,7 @@ def test_a_machine_without_cron_is_a_sentence(monkeypatch: pytest.MonkeyPatch, c
         (["."], 1, "error: .: Is a directory\nhint: "),
         (["crontab", "--force"], 2, "error: --force means nothing without -o\nhint: "),
         (["crontab", "--dialect", "fcron"], 2, "error: "),
-        (["crontab", "-o", "nowhere/jobs.toml"], 1, "line 2: "),
+        (["crontab", "-o", "nowhere/jobs.toml"], 1, "error: nowhere/jobs.toml: No such"),
     ],
 )
 def test_what_cannot_be_done(args: list[str], code: int, says: str, capsys: Output) -> None:

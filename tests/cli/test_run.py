@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from jobctl import views
 from jobctl.cli.main import main
+from jobctl.store import store as store_module
 from jobctl.store.store import Store
 
 JOBCTL = [sys.executable, "-m", "jobctl"]
@@ -193,6 +195,23 @@ def test_on_a_full_disk_a_new_run_is_refused(small_disk: Path, folder: Path) -> 
     (small_disk / "filler").unlink()
     done = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=UNLIMITED, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_while_the_store_is_locked_a_new_run_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _define(folder, '[jobs.x]\ncommand = "echo ran >> ran"\n')
+    assert main(["run", "x"]) == 0
+    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.05)
+    holder = sqlite3.connect(folder / "state" / "jobctl.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert main(["run", "x"]) == 4
+    told = capsys.readouterr().err
+    assert "is locked by another process" in told
+    assert "hint: " in told
+    holder.execute("COMMIT")
+    assert len(_documents(folder)) == 1
+    assert (folder / "ran").read_text() == "ran\n"
 
 
 def test_what_is_not_utf_8_reaches_the_command_as_it_was_typed(folder: Path) -> None:

@@ -109,7 +109,7 @@ def test_for_people(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         "backup: 30 2 * * * (Europe/Berlin)",
         "  LOCAL TIME                 UTC                  WHEN       REMARK",
         "  2026-03-28 02:30:00+01:00  2026-03-28 01:30:00  in 30 min",
-        "  2026-03-29 03:00:00+02:00  2026-03-29 01:00:00  in 1 day  "
+        "  2026-03-29 03:00:00+02:00  2026-03-29 01:00:00  in 1 day "
         "  clocks go forward: 02:30 does not exist, runs at 03:00",
     ]
     assert main(["schedule", "next", "late", "boot", "once", "--from", "2026-06-02", "-n", "1"]) == 0

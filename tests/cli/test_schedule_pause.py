@@ -1,15 +1,13 @@
-"""Schedules that are paused start nothing, and go on from now when they are resumed."""
+"""Which schedules can be paused, and what is kept of it. What a paused one does is the daemon's."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from daemons import waiting_daemon
 from live_runs import Runs
 
-from jobctl import clock
 from jobctl.cli.main import main
 from jobctl.store import firings
 from jobctl.store.store import Store
@@ -57,26 +55,6 @@ def test_living_daemons_are_told(runs: Runs) -> None:
         assert daemon.woken()
         assert main(["schedule", "resume", "tick"]) == 0
         assert daemon.woken()
-
-
-def test_resume(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["schedule", "pause", "tick"])
-    capsys.readouterr()
-    assert main(["schedule", "resume", "tick", "backup", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [
-        {"job": "tick", "result": "resumed"},
-        {"job": "backup", "result": "was not paused"},
-    ]
-    assert _paused(folder) == {}
-
-
-def test_what_came_meanwhile_is_not_caught_up(runs: Runs) -> None:
-    """The daemon passes fire times over while they come; those that no daemon saw are behind as well."""
-    before = clock.now()
-    (entry,) = firings.sync(runs.store, [("tick", "k", "f")], ["f"], before - 10 * 3_600_000)
-    main(["schedule", "pause", "tick"])
-    main(["schedule", "resume", "tick"])
-    assert firings.progress(runs.store, [entry.id])[entry.id] >= before
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])

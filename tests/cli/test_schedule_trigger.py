@@ -20,9 +20,7 @@ def _define(folder: Path, overlap: str = "skip") -> None:
     )
 
 
-def test_a_run_is_queued_and_the_daemon_woken(
-    runs: Runs, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_is_queued_and_the_daemon_woken(runs: Runs, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _define(folder)
     with waiting_daemon(runs.store) as daemon:
         assert main(["schedule", "trigger", "tick", "-p", "day=friday"]) == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl import clock
 from jobctl.cli.main import main
 
 OTHER = '[jobs.x]\ncommand = "true"\n'
@@ -53,6 +54,53 @@ def test_problems_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert timeout.pop("hint")
     file = str(folder / "jobs.toml")
     assert timeout == {"file": file, "line": 6, "job": "c", "step": None, "key": "timeout", "severity": "error"}
+
+
+def _surprises(folder: Path, schedule: str, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, int, str]]:
+    """(key, line, message) of the warnings about that schedule."""
+    (folder / "jobs.toml").write_text(
+        f'[jobs.a]\ntimezone = "Europe/Berlin"\nschedule = {schedule}\ncommand = "true"\n'
+    )
+    assert main(["validate", "--json"]) == 0
+    problems = json.loads(capsys.readouterr().out)
+    assert {(problem["severity"], problem["job"]) for problem in problems} <= {("warning", "a")}
+    return [(problem["key"], problem["line"], problem["message"]) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ('"0 4 * * *"', []),
+        ('{ every = "7m" }', []),
+        ('"*/7 * * * *"', [("schedule", 3, "minute */7 starts again each hour")]),
+        ('["0 4 * * *",\n"0 4 31 * *"]', [("schedule[1]", 4, "day-of-month 31: not in feb")]),
+        ('"0 4 13 * fri"', [("schedule", 3, "day-of-month 13 and day-of-week fri")]),
+        ('"30 2 * * *"', [("schedule", 3, "on 2027-03-28 in Europe/Berlin clocks go forward, 02:30 does not exist")]),
+        ('{ cron = "30 2 * * *", timezone = "UTC" }', []),
+        ('{ cron = "30 2 * * *", dst_gap = "skip" }', []),
+        ('{ cron = "30 2 * * *", dst_gap = "after" }', []),
+    ],
+)
+def test_schedules_that_may_surprise(
+    schedule: str,
+    expected: list[tuple[str, int, str]],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 1_790_000_000_000)  # 2026-09-21
+    found = _surprises(folder, schedule, capsys)
+    assert [(key, line) for key, line, _ in found] == [(key, line) for key, line, _ in expected]
+    for (_, _, message), (_, _, beginning) in zip(found, expected, strict=True):
+        assert message.startswith(beginning)
+
+
+def test_a_surprise_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "jobs.toml").write_text('[jobs.a]\nschedule = "*/7 * * * *"\ncommand = "true"\n')
+    assert main(["validate"]) == 0
+    warning, summary = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warning: jobs.toml:2: job a, schedule: minute */7")
+    assert summary == "1 job, 1 warning"
 
 
 def test_a_name_that_two_files_use_is_a_problem_that_names_both(

@@ -292,21 +292,29 @@ def test_a_run_that_another_process_queues_starts_promptly(home: Callable[[str],
     assert time.monotonic() - since < 2  # well before the daemon looks by itself
 
 
-@pytest.mark.parametrize("hup", [True, False])
-def test_definitions_are_reloaded(home: Callable[[str], Daemons], hup: bool) -> None:
+def test_definitions_are_reloaded_when_that_is_asked_for(home: Callable[[str], Daemons]) -> None:
     place = home("[jobs.x]\ncommand = 'true'\n")
     daemon = place.daemon()
     path = place.folder / "jobs.toml"
     path.write_text("[jobs.x]\ncommand = \n")
-    if hup:
-        daemon.send_signal(signal.SIGHUP)
+    daemon.send_signal(signal.SIGHUP)
     place.until(lambda: "the old definitions stay in use" in place.said())
     assert "jobs.toml:2" in place.said()
     path.write_text(TICK)
-    if hup:
-        daemon.send_signal(signal.SIGHUP)
+    daemon.send_signal(signal.SIGHUP)
     place.until(lambda: place.lines("ticks"))
     assert daemon.poll() is None
+
+
+def test_definitions_are_reloaded_when_they_change(home: Callable[[str], Daemons]) -> None:
+    place = home(TICK)
+    place.daemon()
+    place.until(lambda: place.lines("ticks"))
+    (place.folder / "jobs.toml").write_text(TICK.replace("tick", "tock"))
+    place.until(lambda: place.rows("tock"))
+    seen = len(place.rows("tick"))
+    place.until(lambda: len(place.rows("tock")) >= 2)
+    assert len(place.rows("tick")) == seen  # what was removed fires no more
 
 
 def test_a_supervisor_is_told(home: Callable[[str], Daemons], tmp_path: Path) -> None:

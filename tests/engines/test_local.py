@@ -10,7 +10,7 @@ import pytest
 from worlds import World, statuses
 
 from jobctl import clock, executor
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import EventType
 from jobctl.engines import local, requests
 from jobctl.process import attempt as files_of
@@ -207,6 +207,22 @@ def test_a_command_that_ends_well_when_it_is_asked_to_end_was_stopped_all_the_sa
         "command = 'trap \"exit 0\" TERM; setsid sleep 60 & while :; do sleep 0.02; done'\n"
         'step_timeout = "100ms"\nkill_grace = "100ms"'
     )
+    assert world.step(run)["status"] == "timed_out"
+    assert world.alive(run) == []
+
+
+def test_what_outlives_a_stopped_command_is_killed_whoever_comes_to_it_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The keeper's end and the end of the grace are two timers of one moment.
+    monkeypatch.setattr(local.LocalEngine, "_grace_over", lambda *_: None)
+    run = world.run(
+        """command = '''trap "exit 0" TERM; setsid sh -c "trap '' TERM; touch up; while :; do sleep 0.02; done" &
+touch out; while :; do sleep 0.02; done'''
+step_timeout = "150ms"\nkill_grace = "150ms"
+"""
+    )
+    assert (world.folder / "up").exists()
     assert world.step(run)["status"] == "timed_out"
     assert world.alive(run) == []
 
@@ -873,6 +889,30 @@ def test_ending_a_run_whose_executor_is_dead_starts_nothing(
     assert world.alive(run) == []
 
 
+def test_a_canceled_run_is_terminated_in_the_moment_somebody_takes_it(world: World) -> None:
+    run = world.start(
+        """
+[[jobs.x.steps]]
+name = "waits"
+command = "exit 1"
+retry = { initial_interval = "1h" }
+[[jobs.x.steps]]
+name = "runs"
+needs = []
+command = "sleep 60"
+"""
+    )
+    world.until(lambda: world.step(run, "waits")["status"] == "waiting")
+    world.die()
+    requests.cancel(world.store, _row_of(world, run), reason=None, by="me")
+    run = world.take(run)
+    requests.terminate(world.store, _row_of(world, run), reason=None, by="me")
+    world.finish(run)  # the step is ended once, by whichever comes first
+    assert run.state.status == "terminated"
+    assert [event.step for event in world.events(run, EventType.STEP_ENDED)] == ["waits"]
+    assert world.alive(run) == []
+
+
 def test_timeouts_go_on_from_the_recorded_times(world: World) -> None:
     run = world.start('command = "echo up; sleep 60"\nstep_timeout = "250ms"\nkill_grace = "50ms"')
     world.until(lambda: world.log(run) == "up\n")
@@ -1094,6 +1134,29 @@ def _fill(path: Path) -> None:
                     file.write(b"x" * size)
             except OSError:
                 continue
+
+
+def test_what_is_learned_in_the_turn_in_which_the_store_is_back_is_recorded_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "RETRY_STORE_MS", 1)
+    run = world.start(PARALLEL)
+    world.until(lambda: world.read("up").split() == ["up", "up"])
+
+    def full(_: object) -> None:
+        raise StoreUnavailableError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "append", full)
+        (world.folder / "full").touch()
+        world.until(lambda: world.engine.trouble is not None)
+        long = run.attempts["long"].pid
+        (world.folder / "go").touch()
+        os.waitid(os.P_PID, long, os.WEXITED | os.WNOWAIT)
+    world.finish(run)  # its first turn hears of the end of `long`, and writes what it kept of `first`
+    assert run.state.status == "succeeded"
+    ends = [event.step for event in world.events(run, EventType.ATTEMPT_ENDED)]
+    assert sorted(ends) == ["first", "long", "second"]
 
 
 def test_a_store_that_is_locked_for_long_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

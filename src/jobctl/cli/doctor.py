@@ -148,7 +148,8 @@ def _schedules(jobs: Iterable[Job]) -> Iterator[Check]:
             "croniter does not agree with jobctl: one of them has a bug, likely jobctl; please report the expression",
         )
     else:
-        yield Check("schedules", OK, f"croniter agrees with the next fire times ({len(crons)} cron)")
+        expressions = f"{len(crons)} cron expression{'' if len(crons) == 1 else 's'}"
+        yield Check("schedules", OK, f"croniter finds the same fire times for {expressions}")
 
 
 def _state_dir(settings: Settings) -> Check:

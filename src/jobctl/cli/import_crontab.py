@@ -7,6 +7,7 @@ import shlex
 import sys
 
 from jobctl.cli import output
+from jobctl.cli.exit import two_lines
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.crontab import Became, Dialect, Imported, Line, convert, to_toml
 
@@ -34,19 +35,23 @@ def main(
         raise JobctlError("that is larger than 16 MiB, no crontab is", hint="is it the right file?")
     text = data.decode("utf-8", "surrogateescape")
     imported = convert(text, Dialect(dialect), user_field=user_field, user=_user())
-    if not settings.json:
-        _report(settings, imported)
-    if not imported.jobs and not settings.json:
-        raise JobctlError(
-            "no line of it became a job",
-            hint="the report above says why; --dialect and --user-field change the reading",
-        )
     written = to_toml(imported) if imported.jobs else ""
     if out is not None and written:
         _write(out, written, force=force)
     if settings.json:
         output.print_json(_document(imported, out if written else None))
-        return 0 if written else 1
+    else:
+        _report(settings, imported)
+    if not written:
+        nothing = JobctlError(
+            "no line of it became a job", hint="the report says why; --dialect and --user-field change the reading"
+        )
+        if not settings.json:
+            raise nothing
+        output.note(two_lines(nothing))  # stdout has its one document: the report is in it
+        return nothing.exit_code
+    if settings.json:
+        return 0
     if out is None:
         output.say(written.rstrip("\n"))
     elif not settings.quiet:

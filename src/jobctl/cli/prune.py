@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _PAGES = 500  # taken out of the database at a time: some milliseconds in which nobody else can write
 
 
-def main(
-    settings: Settings, *, jobs: list[str], keep_runs: int | None, older_than: str | None, dry_run: bool
-) -> int:
+def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_than: str | None, dry_run: bool) -> int:
     """0. `keep_runs` and `older_than` replace what the jobs' definitions keep. NotFoundError for an unknown job."""
     from jobctl.daemon import pruner, rescuer
 

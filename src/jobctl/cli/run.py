@@ -30,16 +30,18 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
         return _hand_over(settings, definition, given, wait if not detach else None)
     check_supported(definition)
     from jobctl.settings import state_dir_ready
-    from jobctl.store.store import NewRun, Store, new_name
+    from jobctl.store.store import NewRun, Store
 
-    name = new_name(job)
-    values = parameters.values(definition, given, run_values(definition, name, clock.now()))
+    now = clock.now()
+    parameters.values(definition, given, run_values(definition, job, now))  # refused before anything is made
     env_file = env_file_of(definition)
     kept = encode(masking.redact(definition))
-    new = NewRun(name, job, kept, queue=definition.queue, priority=definition.priority)
     from jobctl.cli.foreground import drive
 
     with Store(state_dir_ready(settings.state_dir, True)) as store:
+        name = store.unused_name(job)
+        values = parameters.values(definition, given, run_values(definition, name, now))
+        new = NewRun(name, job, kept, queue=definition.queue, priority=definition.priority)
         queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
         if queue is not None and queue.concurrency is not None:
             from jobctl.cli.queued import drive_in_turn

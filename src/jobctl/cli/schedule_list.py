@@ -53,9 +53,7 @@ def main(settings: Settings, *, jobs: list[str]) -> int:
         for schedule in job.schedules:
             place = job.name, encode_schedule(schedule, job)
             fire = next_fire(schedule, now, zone=schedules.zone_of(schedule, job))
-            lines.append(
-                _Line(job, schedule, fire, last.get(place), paused.get(job.name), dropped.get(place, {}))
-            )
+            lines.append(_Line(job, schedule, fire, last.get(place), paused.get(job.name), dropped.get(place, {})))
     if settings.json:
         output.print_json([_document(line) for line in lines])
         return 0
@@ -128,8 +126,6 @@ def _document(line: _Line) -> dict[str, object]:
             "status": last.status,
             "reason": last.reason,
         },
-        "paused": None
-        if pause is None
-        else {"at": text.rfc3339(pause.at), "reason": pause.reason, "by": pause.who},
+        "paused": None if pause is None else {"at": text.rfc3339(pause.at), "reason": pause.reason, "by": pause.who},
         "dropped": {"missed": line.dropped.get("missed", 0), "skipped": line.dropped.get("skipped", 0)},
     }

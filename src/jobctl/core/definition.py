@@ -57,9 +57,7 @@ class Here(NamedTuple):
     zone: str  # the machine's
 
 
-def parse(
-    data: bytes, *, file: str, folder: str, here: Here | None = None
-) -> tuple[Definitions | None, list[Problem]]:
+def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> tuple[Definitions | None, list[Problem]]:
     """The jobs of a file, and everything that is wrong with it, in the order of its lines.
 
     None when one of the problems is an error; warnings (`Problem.warning`) come with the definitions. `file` is how
@@ -148,9 +146,7 @@ def _look_up(raw: Any, path: Path) -> Any:
 class _Reader:
     """One file. `raw` is what it says, `clean` what of it is valid; what is invalid was reported and is passed over."""
 
-    def __init__(
-        self, raw: Raw, clean: Clean, findings: _Findings, file: str, folder: str, here: Here | None
-    ) -> None:
+    def __init__(self, raw: Raw, clean: Clean, findings: _Findings, file: str, folder: str, here: Here | None) -> None:
         self._raw = raw
         self._tables: dict[str, Clean] = clean.get("jobs", {})
         self._queues: dict[str, Clean] = clean.get("queues", {})

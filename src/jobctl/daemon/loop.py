@@ -30,8 +30,10 @@ from jobctl.store.store import Store
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long
 PRUNE_MS = 3_600_000
+FIRINGS_KEPT_MS = 90 * 86_400_000  # what became of fire times whose run is gone
 RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
+_NEVER_MS = 1 << 40
 
 
 class Daemon:
@@ -59,7 +61,7 @@ class Daemon:
         self._failed: list[str] = []  # jobs to pause, because they asked for it
         self._not_before = 0  # monotonic: the duties rest after an error
         self._told_at = clock.monotonic()
-        self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else LOOK_MS
+        self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
         self._look_at_others = False
         self._clock_was_set = False
         self._arm_again = False
@@ -216,6 +218,7 @@ class Daemon:
         if mono >= self._prune_at:
             # One portion a turn, and the next one soon: what fires in between is not held up.
             more = pruner.once(self._store, self._reloader.catalog.jobs, now)
+            more += firings.forget(self._store, now - FIRINGS_KEPT_MS)
             self._prune_at = mono + (50 if more else PRUNE_MS)
 
     def _housekeeping(self) -> None:
@@ -341,5 +344,5 @@ def _reason(event: Event) -> dict[str, str]:
 
 
 def default_concurrency() -> int:
-    """How many runs a daemon has under way at once unless it is told."""
-    return max(32, 16 * (os.cpu_count() or 1))
+    """How many runs a daemon has under way at once unless it is told: most wait for something else than a processor."""
+    return max(100, 16 * (os.cpu_count() or 1))

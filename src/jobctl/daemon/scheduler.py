@@ -21,6 +21,8 @@ from jobctl.store.store import Store
 
 # Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.
 _MOST_AT_ONCE = 20_000
+# Schedules dealt with in one commit: the first commands start while the other schedules are still to be looked at.
+_AT_A_TIME = 20
 _A_YEAR = 365 * 86_400_000  # Temporal's default catch-up window
 _ON_TIME_MS = 1_000  # nobody is exactly on time; a shorter catch-up window would let no fire time through
 _WRONG_CLOCK_MS = 86_400_000
@@ -77,23 +79,22 @@ class Scheduler:
     def once(self, now: int) -> None:
         """Deal with the fire times that have come. A schedule with very many of them goes on at the next call.
 
-        StoreError when that cannot be recorded: then nothing has been dealt with, and the next call tries again.
+        StoreError when that cannot be recorded: what was not dealt with is tried again at the next call.
         """
         due = []
         while self._due and self._due[0][0] <= now:
             due.append(heapq.heappop(self._due))
-        if not due:
-            return
-        found_alive = self._found_alive.copy()
-        try:
-            dealt = self._deal([number for _, number in due], now)
-        except JobctlError:
-            self._found_alive = found_alive
-            for entry in due:
-                heapq.heappush(self._due, entry)
-            raise
-        for number, more in dealt:
-            self._push(number, again_at=now if more else None)
+        for begin in range(0, len(due), _AT_A_TIME):
+            found_alive = self._found_alive.copy()
+            try:
+                dealt = self._deal([number for _, number in due[begin : begin + _AT_A_TIME]], now)
+            except JobctlError:
+                self._found_alive = found_alive
+                for entry in due[begin:]:
+                    heapq.heappush(self._due, entry)
+                raise
+            for number, more in dealt:
+                self._push(number, again_at=now if more else None)
 
     def _deal(self, numbers: list[int], now: int) -> list[tuple[int, bool]]:
         """Fire these schedules. Returns those that go on, and whether more of their fire times have come."""

@@ -14,7 +14,7 @@ from jobctl.daemon.take import Failed, OnFailed, end, ignore
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LocalEngine, check_supported, created
-from jobctl.engines.submit import record_all, unused_name
+from jobctl.engines.submit import record_all
 from jobctl.masking import redact
 from jobctl.store import firings
 from jobctl.store.store import NewRun, Store
@@ -53,7 +53,7 @@ class Starter:
     ) -> RunStatus:
         """A new run: running, or queued because it is to be held or there is no room. A run that cannot begin at all -
         a missing parameter, an unreadable env_file - is recorded as failed, with why."""
-        name = unused_name(self._store, job.name)
+        name = self._store.unused_name(job.name)
         new = NewRun(name, job.name, self._text(job), trigger, fire_time, job.queue, job.priority, schedule)
         try:
             check_supported(job)

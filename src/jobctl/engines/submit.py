@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jobctl import clock
@@ -17,7 +17,7 @@ from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import check_supported, created
 from jobctl.masking import redact
 from jobctl.store import firings
-from jobctl.store.store import Batch, NewRun, Store, new_name
+from jobctl.store.store import Batch, NewRun, Store
 
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
 
@@ -47,7 +47,7 @@ def enqueue_each(
     queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
     for fire_time in fire_times:
-        names.add(name := unused_name(store, job.name, names))
+        names.add(name := store.unused_name(job.name, names))
         params = parameters.values(job, given, run_values(job, name, now if fire_time is None else fire_time))
         new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority)
         queued.append((new, [created(new, params, now)]))
@@ -85,13 +85,6 @@ def trigger(store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: s
             except JobctlError:
                 continue  # it ended in between
     return enqueue(store, job, given, trigger="schedule", fire_time=fire_time)
-
-
-def unused_name(store: Store, job: str, taken: Collection[str] = ()) -> str:
-    """A run id that no run has. With very many runs of a job, one in some thousands would have been given before."""
-    while (name := new_name(job)) in taken or store.row("SELECT 1 FROM runs WHERE name = ?", name) is not None:
-        pass
-    return name
 
 
 def record(store: Store, new: NewRun, events: Sequence[Event]) -> bool:

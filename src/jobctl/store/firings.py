@@ -153,6 +153,18 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
     return [row for row in rows if row[1] != "queued"], [row for row in rows if row[1] == "queued"]
 
 
+def forget(store: Store, before: int, limit: int = 1_000) -> int:
+    """Remove what was recorded of fire times before then whose run is gone or never was; how many. The schedule's
+    progress, which never goes back, keeps them from firing again."""
+    with store.transaction() as db:
+        cursor = db.execute(
+            "DELETE FROM firings WHERE (schedule, fire_time) IN (SELECT schedule, fire_time FROM firings"
+            " WHERE fire_time < ? AND (run IS NULL OR run NOT IN (SELECT id FROM runs)) LIMIT ?)",
+            (before, limit),
+        )
+    return cursor.rowcount
+
+
 def pause(store: Store, job: str, *, at: int, reason: str | None, who: str | None) -> None:
     with store.transaction() as db:
         db.execute(

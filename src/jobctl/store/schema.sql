@@ -44,6 +44,9 @@ CREATE INDEX runs_by_job ON runs (job, id);
 -- What is not over, however long the history is; who is awake, and who of those that sleep wakes next.
 CREATE INDEX runs_alive ON runs (wake_at) WHERE finished_at IS NULL;
 
+-- Which definitions no run needs any more.
+CREATE INDEX runs_by_definition ON runs (definition);
+
 -- The failed among a million that succeeded.
 CREATE INDEX runs_by_bad_end ON runs (status, id) WHERE status NOT IN ('succeeded', 'running');
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -474,6 +474,12 @@ class Store:
             raise NotFoundError(f"{text!r} is the beginning of several runs: {names}", hint="type some more of the id")
         raise NotFoundError(f"there is no run {text!r}", hint="see what has run with: jobctl history")
 
+    def unused_name(self, job: str, taken: Collection[str] = ()) -> str:
+        """A run id that no run has. With very many runs of a job, one in some thousands would have been given before."""
+        while (name := new_name(job)) in taken or self.row("SELECT 1 FROM runs WHERE name = ?", name) is not None:
+            pass
+        return name
+
     def latest(self, job: str) -> RunRow | None:
         row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", job)
         return RunRow(*row) if row is not None else None
@@ -551,12 +557,15 @@ class Store:
     def state(self, row: RunRow) -> RunState:
         """What the run's history adds up to. StoreError naming the run when it is damaged."""
         try:
-            return replay(self.events(row.id, upto=row.seq))
+            state = replay(self.events(row.id, upto=row.seq))
+            if state.events != row.seq:
+                raise HistoryError(f"it has {state.events} of {row.seq} events")
         except HistoryError as error:
             raise StoreError(
                 f"the history of run {row.name} is damaged: {error}",
                 hint="the other runs are not concerned; see: jobctl doctor",
             ) from error
+        return state
 
     def definition(self, definition_id: int) -> str:
         """Canonical JSON. StoreError when the row is gone."""

@@ -1,0 +1,208 @@
+"""The loop: whose turn it is, and that one duty's trouble is not another's."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import HELD, PATIENCE, job
+
+from jobctl import clock
+from jobctl.core.errors import StoreUnavailableError
+from jobctl.daemon import dispatcher, rescuer
+from jobctl.daemon.journal import Journal
+from jobctl.daemon.loop import Daemon
+from jobctl.daemon.systemd import Notifier
+from jobctl.engines.submit import enqueue
+from jobctl.process import launch
+from jobctl.store import firings
+from jobctl.store.store import Store
+
+NEVER = '{ at = "2036-01-01T00:00:00Z" }'
+SOON = '{ every = "1s" }'
+
+
+class Loop:
+    def __init__(self, folder: Path, text: str, **environ: str) -> None:
+        self.path = folder / "jobs.toml"
+        self.path.write_text(text)
+        self.folder = folder
+        state = folder / "state"
+        state.mkdir(0o700, exist_ok=True)
+        self.store = Store(str(state))
+        self.stream = io.StringIO()
+        self.daemon = Daemon(
+            self.store,
+            [str(self.path)],
+            max_concurrent_runs=10,
+            journal=Journal("json", self.stream),
+            notifier=Notifier(environ),
+        )
+        self.daemon.start()
+
+    def said(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    def messages(self) -> list[str]:
+        return [line["message"] for line in self.said()]
+
+    def until(self, holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, self.messages()
+            self.daemon.turn(10)
+
+    def statuses(self, job: str = "x") -> list[str]:
+        return [row.status for row in reversed(self.store.history(job=job))]
+
+    def close(self) -> None:
+        for run in self.daemon._engine.runs.values():
+            for attempt in run.attempts.values():
+                launch.sweep(attempt.token)
+        self.daemon.close()
+        self.store.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Loop]]:
+    made: list[Loop] = []
+
+    def make(text: str, **environ: str) -> Loop:
+        made.append(Loop(tmp_path, text, **environ))
+        return made[-1]
+
+    yield make
+    for one in reversed(made):  # each puts back the signal handlers that it found
+        one.close()
+
+
+def test_fires_and_says_so(start: Callable[..., Loop]) -> None:
+    loop = start(job(SOON, "exit 3"))
+    loop.until(lambda: "failed" in loop.statuses())
+    assert loop.messages()[0] == "ready: 1 jobs, 1 schedules"
+    failed = next(line for line in loop.said() if line["message"] == "failed")
+    assert failed["run"].startswith("x-")
+    assert "exit code 3" in failed["reason"]
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        ("exit 1", {}),
+        ("sleep 60", {"timeout": '"50ms"'}),
+        ("true", {"env_file": '"gone.env"'}),  # it does not even begin
+    ],
+)
+def test_pause_on_failure(start: Callable[..., Loop], command: str, keys: dict[str, object]) -> None:
+    loop = start(job(SOON, command, pause_on_failure="true", **keys) + job(SOON, "exit 1", name="y"))
+    loop.until(lambda: firings.paused(loop.store))
+    assert set(firings.paused(loop.store)) == {"x"}
+    fired = len(loop.statuses())
+    since = len(loop.statuses("y"))
+    loop.until(lambda: len(loop.statuses("y")) > since)
+    assert len(loop.statuses()) == fired
+
+
+def test_a_failure_that_nobody_scheduled_pauses_nothing(start: Callable[..., Loop]) -> None:
+    loop = start(job(NEVER, "exit 1", pause_on_failure="true"))
+    enqueue(loop.store, loop.daemon._reloader.catalog.jobs["x"], {}, trigger="manual")
+    loop.until(lambda: loop.statuses() == ["failed"])
+    loop.daemon.turn(0)
+    assert firings.paused(loop.store) == {}
+
+
+def test_a_poke_starts_what_was_queued(start: Callable[..., Loop]) -> None:
+    loop = start(job(NEVER))
+    loop.until(lambda: not loop.daemon._dispatch)
+    looks = loop.daemon._look_at
+    enqueue(loop.store, loop.daemon._reloader.catalog.jobs["x"], {}, trigger="manual")
+    loop.until(lambda: loop.statuses() == ["succeeded"])
+    assert loop.daemon._look_at == looks  # not because it looked by itself
+
+
+@pytest.mark.parametrize("duty", [rescuer, dispatcher])
+@pytest.mark.parametrize("error", [StoreUnavailableError("full"), OSError(24, "too many open files")])
+def test_a_duty_that_fails_is_reported_once_and_does_not_stop_the_others(
+    start: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch, duty: Any, error: Exception
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    loop = start(job(SOON))
+    monkeypatch.setattr(duty, "once", broken)
+    monkeypatch.setattr("jobctl.daemon.loop.RETRY_MS", 50)
+    loop.until(lambda: loop.statuses().count("succeeded") >= 2)
+    troubles = [line for line in loop.said() if line["level"] == "error"]
+    assert troubles
+    assert "trying again" in troubles[0]["message"]
+    loop.daemon._rescue = loop.daemon._dispatch = True
+    loop.daemon._duties()
+    assert loop.daemon._wait_ms() > 0  # it does not spin meanwhile
+
+
+def test_while_nothing_can_be_recorded_nothing_begins_and_the_loop_rests(start: Callable[..., Loop]) -> None:
+    loop = start(job(SOON))
+    loop.until(lambda: loop.statuses().count("succeeded") >= 1)
+    before = len(loop.statuses())
+    loop.daemon._engine.trouble = StoreUnavailableError("full")
+    loop.daemon._duties()
+    assert loop.daemon._wait_ms() > 500
+    assert len(loop.statuses()) == before
+
+
+def test_a_reload_that_could_not_be_armed_is_tried_again(
+    start: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = start(job(NEVER))
+
+    def full(*_: object) -> None:
+        raise StoreUnavailableError("full")
+
+    monkeypatch.setattr("jobctl.daemon.loop.RETRY_MS", 50)
+    with monkeypatch.context() as broken:
+        broken.setattr(firings, "sync", full)
+        loop.path.write_text(job(SOON, name="y"))
+        loop.daemon._came(signal.SIGHUP, None)
+        loop.until(lambda: any("full" in message for message in loop.messages()))
+    loop.until(lambda: loop.statuses("y"))
+
+
+def test_a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not(
+    start: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = start(job(NEVER))
+    real, ahead = clock.now, [0]
+    monkeypatch.setattr(clock, "now", lambda: real() + ahead[0])
+    for _ in range(40):
+        ahead[0] += 200
+        loop.daemon.turn(0)
+    assert not any("clock" in message for message in loop.messages())
+    ahead[0] += 3_600_000
+    loop.daemon.turn(0)
+    assert any("+3600" in message for message in loop.messages())
+
+
+def test_the_watchdog_hears_of_us_as_often_as_it_wants(start: Callable[..., Loop]) -> None:
+    loop = start(job(NEVER), WATCHDOG_USEC="200000")
+    loop.until(lambda: not (loop.daemon._rescue or loop.daemon._dispatch))
+    assert loop.daemon._wait_ms() <= 100
+
+
+def test_an_idle_loop_waits_for_its_next_look(start: Callable[..., Loop]) -> None:
+    loop = start(job(NEVER))
+    loop.until(lambda: not (loop.daemon._rescue or loop.daemon._dispatch))
+    assert loop.daemon._wait_ms() > 4_000
+
+
+def test_another_daemon_that_starts_is_watched_from_then_on(start: Callable[..., Loop]) -> None:
+    first = start(job(NEVER, HELD))
+    first.until(lambda: not (first.daemon._rescue or first.daemon._dispatch))
+    second = start(job(NEVER, HELD))
+    first.daemon.turn(1_000)
+    assert first.daemon._others == {second.daemon._executor.id}
