@@ -194,3 +194,20 @@ def test_processes_that_race_for_fire_times_get_each_once_and_lose_none(store: S
         assert racer.exitcode == 0
     assert sorted(row.fire_time or 0 for row in store.history(limit=1_000)) == [NOW + 1 + at for at in range(60)]
     assert progress(store, number) == [NOW + 60]
+
+
+def test_what_is_forgotten_is_old_and_without_a_run(store: Store) -> None:
+    with store.transaction() as db:
+        db.execute("INSERT INTO schedules (id, job, key, file, active, progress) VALUES (1, 'a', 'k', 'f', 1, 900)")
+        db.execute("INSERT INTO definitions (id, digest, job, body) VALUES (1, 'd', 'a', '{}')")
+        db.execute(
+            "INSERT INTO runs (id, name, job, definition, status, seq, trigger, created_at, priority)"
+            " VALUES (7, 'a-1', 'a', 1, 'succeeded', 1, 'schedule', 0, 0)"
+        )
+        db.executemany(
+            "INSERT INTO firings (schedule, fire_time, outcome, run) VALUES (1, ?, ?, ?)",
+            [(100, "started", 7), (200, "started", 8), (300, "missed", None), (800, "started", 9)],
+        )
+    assert firings.forget(store, 500) == 2
+    assert [row[0] for row in store.rows("SELECT fire_time FROM firings ORDER BY 1")] == [100, 800]
+    assert firings.forget(store, 500) == 0

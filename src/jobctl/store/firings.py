@@ -156,13 +156,17 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
 def forget(store: Store, before: int, limit: int = 1_000) -> int:
     """Remove what was recorded of fire times before then whose run is gone or never was; how many. The schedule's
     progress, which never goes back, keeps them from firing again."""
-    with store.transaction() as db:
-        cursor = db.execute(
-            "DELETE FROM firings WHERE (schedule, fire_time) IN (SELECT schedule, fire_time FROM firings"
-            " WHERE fire_time < ? AND (run IS NULL OR run NOT IN (SELECT id FROM runs)) LIMIT ?)",
-            (before, limit),
-        )
-    return cursor.rowcount
+    # Found before the writer's lock is taken: there may be many to look through.
+    rows = store.rows(
+        "SELECT schedule, fire_time FROM firings"
+        " WHERE fire_time < ? AND (run IS NULL OR run NOT IN (SELECT id FROM runs)) LIMIT ?",
+        before,
+        limit,
+    )
+    if rows:
+        with store.transaction() as db:
+            db.executemany("DELETE FROM firings WHERE schedule = ? AND fire_time = ?", rows)
+    return len(rows)
 
 
 def pause(store: Store, job: str, *, at: int, reason: str | None, who: str | None) -> None:

@@ -475,7 +475,7 @@ class Store:
         raise NotFoundError(f"there is no run {text!r}", hint="see what has run with: jobctl history")
 
     def unused_name(self, job: str, taken: Collection[str] = ()) -> str:
-        """A run id that no run has. With very many runs of a job, one in some thousands would have been given before."""
+        """A run id that no run has. With very many runs of a job, one in some thousands was given before."""
         while (name := new_name(job)) in taken or self.row("SELECT 1 FROM runs WHERE name = ?", name) is not None:
             pass
         return name
