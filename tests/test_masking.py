@@ -54,6 +54,7 @@ def test_a_redacted_job_has_no_secret_and_all_the_rest() -> None:
         (["a.c*"], "abcc a.c*", "abcc ***"),
         (["größe"], "die größe", "die ***"),
         (["two\nlines"], "x two\nlines y", "x *** y"),
+        (["first\nsecond\nno\n"], "| first |\n| second |\n| no |", "| *** |\n| *** |\n| no |"),
     ],
 )
 def test_masks_texts_and_bytes(values: list[str], text: str, masked: str) -> None:

@@ -171,4 +171,20 @@ def env_file_of(job: Job) -> dict[str, str]:
     """The variables of a job's env_file, {} when it names none. DefinitionError when it cannot be read."""
     if job.env_file is None:
         return {}
-    return read_env_file(os.path.join(job.folder, os.path.expanduser(job.env_file)))
+    path = os.path.join(job.folder, os.path.expanduser(job.env_file))
+    try:
+        return read_env_file(path)
+    except DefinitionError as error:
+        if os.path.lexists(path):
+            raise
+        raise DefinitionError(
+            [
+                Problem(
+                    f"there is no file {path}",
+                    hint="make it, or correct env_file: a relative path begins at the folder of the definitions file",
+                    file=job.file,
+                    job=job.name,
+                    key="env_file",
+                )
+            ]
+        ) from error

@@ -4,8 +4,9 @@ a step's process is never masked; what control sequences do to a terminal is cli
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from jobctl.core.model import Job
 
@@ -13,6 +14,11 @@ MASK = "***"
 
 _SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|KEY", re.IGNORECASE)
 _SHORTEST = 4  # shorter values, such as "1" or "yes", stand in texts by chance
+
+# What stands under these keys in documents was said by commands and callers: secrets may be in it.
+_FOREIGN = frozenset(
+    {"comment", "cursor", "error", "error_type", "outputs", "params", "payload", "reason", "stdout", "why"}
+)
 
 
 def is_secret(key: str) -> bool:
@@ -35,10 +41,14 @@ def _redacted(env: Mapping[str, str]) -> dict[str, str]:
 
 
 class Masker:
-    """Replaces every occurrence of some values by MASK. Of two values that begin alike, the longer one goes first."""
+    """Replaces every occurrence of some values by MASK. Of two values that begin alike, the longer one goes first.
+
+    The lines of a value of several, a private key say, are hidden one by one too: output is looked at in lines.
+    """
 
     def __init__(self, values: Iterable[str]) -> None:
-        secrets = sorted({value for value in values if len(value) >= _SHORTEST}, key=lambda value: (-len(value), value))
+        parts = {part for value in values for part in (value, *value.splitlines())}
+        secrets = sorted({part for part in parts if len(part) >= _SHORTEST}, key=lambda part: (-len(part), part))
         self._text = re.compile("|".join(map(re.escape, secrets))) if secrets else None
         self._data = re.compile(b"|".join(re.escape(value.encode()) for value in secrets)) if secrets else None
 
@@ -54,6 +64,17 @@ def masker(job: Job, env_file: Mapping[str, str]) -> Masker:
     layers = (job.default_env, job.env, *(step.env for step in job.steps))
     secrets = [value for env in layers for key, value in env.items() if is_secret(key) and "{{" not in value]
     return Masker([*secrets, *env_file.values()])
+
+
+def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> Any:
+    """A document - of a run, or an event's data - whose foreign texts have been through `mask`."""
+    if isinstance(value, str):
+        return mask(value) if foreign else value
+    if isinstance(value, list):
+        return [masked(item, mask, foreign=foreign) for item in value]
+    if isinstance(value, dict):
+        return {key: masked(item, mask, foreign=foreign or key in _FOREIGN) for key, item in value.items()}
+    return value
 
 
 def unmask(job: Job, now: Job | None) -> tuple[Job, list[str]]:

@@ -156,11 +156,13 @@ def state_dir_ready(path: str, create: bool) -> str:
             # Whoever owns the link can lead us elsewhere at any time.
             raise StoreError(f"the state folder {path} is a symlink of {_user(owner)}", hint=_ELSEWHERE)
         real = os.path.realpath(path)
-        if not os.path.lexists(real):
+        try:
+            info = os.stat(real)
+        except FileNotFoundError:  # what cannot be looked at is another matter
             if not create:
                 return real
             _make(real)
-        info = os.stat(real)
+            info = os.stat(real)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"the state folder {path} cannot be used: {reason}", hint=_ELSEWHERE) from error

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jobctl import executor
+from jobctl import clock, executor
 from jobctl.core.history import AttemptState, Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.process.attempt import AttemptFiles, read_cursor, signal_name
 from jobctl.store.store import RunRow, Store
@@ -44,7 +44,7 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
         "reason": row.reason,
         "waiting_for": _queued_for(store, row, definition)
         if row.status == "queued"
-        else _waiting_for(row, state, holder),
+        else _waiting_for(store, row, state, holder),
         "executor": holder,
         "steps": documents,
     }
@@ -99,10 +99,8 @@ def event_document(event: Event, number: int) -> Document:
         document["step"] = event.step
     if event.number:
         document["attempt"] = event.number
-    document["data"] = {
-        **event.data,
-        **({"retry_at": rfc3339(event.data["retry_at"])} if "retry_at" in event.data else {}),
-    }
+    times = {key: rfc3339(event.data[key]) for key in ("retry_at", "until") if key in event.data}
+    document["data"] = {**event.data, **times}
     return document
 
 
@@ -136,7 +134,7 @@ def describe(event: Event) -> str:
     if kind is EventType.TIMER_FIRED:
         return f"{about}: the time it waits for has come"
     if kind is EventType.SIGNAL_RECEIVED:
-        return f"signal {data['name']} received{_by(data)}"
+        return f"signal {data['name']} sent{_by(data)}"
     words = {
         EventType.RUN_CREATED: "run created",
         EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
@@ -207,7 +205,8 @@ def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:
     """What a run that nobody has begun waits for: the runs before it, a place, or a daemon."""
     if row.trigger in ("schedule", "backfill") and definition.get("overlap") != "allow_all":
         other = store.row(
-            "SELECT name FROM runs WHERE finished_at IS NULL AND job = ? AND id < ? ORDER BY id LIMIT 1",
+            "SELECT name FROM runs INDEXED BY runs_alive_by_job"
+            " WHERE finished_at IS NULL AND job = ? AND id < ? ORDER BY id LIMIT 1",
             row.job,
             row.id,
         )
@@ -248,12 +247,12 @@ def dropped(store: Store, since: int) -> list[Document]:
     ]
 
 
-def _waiting_for(row: RunRow, state: RunState, holder: Document | None) -> Document | None:
+def _waiting_for(store: Store, row: RunRow, state: RunState, holder: Document | None) -> Document | None:
     if row.finished_at is not None:
         return None
     if row.status == "paused":
         return {"kind": "pause", "name": None, "until": None}
-    if holder is None and row.wake_at is None:
+    if holder is None and (row.wake_at is None or _overslept(store, row.wake_at)):
         return {"kind": "executor", "name": None, "until": None}
     everything = [*state.steps.values(), *state.undo.values()]
     if any(step.status == "running" for step in everything):
@@ -271,6 +270,11 @@ def _waiting_for(row: RunRow, state: RunState, holder: Document | None) -> Docum
         return None
     at, kind, name = min(due)
     return {"kind": kind, "name": name, "until": rfc3339(at) if at != never else None}
+
+
+def _overslept(store: Store, wake_at: int) -> bool:
+    """Whether a run that is asleep is due, and no daemon is there to wake it."""
+    return wake_at <= clock.now() and not any(kind == "daemon" for _, kind, _ in executors(store).values())
 
 
 def _step(name: str, state: RunState, folder: str) -> Document:

@@ -103,6 +103,8 @@ def test_parameters_are_typed_and_handed_on(folder: Path, given: list[str], got:
     [
         (["i=x"], "parameter i is 'x', which is not a whole number"),
         (["i=1.5"], "not a whole number"),
+        (["i=" + "x" * 30], "not a whole number"),
+        (["i=" + "9" * 21], "more than 20 digits"),
         (["n=nan"], "not a number"),
         (["b=maybe"], "not true or false"),
         (["d=2026-02-30"], "not a date"),
@@ -132,7 +134,7 @@ def test_wrong_parameters_are_said_before_anything_is_recorded(
         ('[jobs.x]\ncommand = "true"\n', ["y"], 3, "there is no job 'y'"),
         ('[jobs.x]\ncommand = "true"\nparams = { p = { type = "string" } }\n', ["x"], 2, "needs the parameter 'p'"),
         ('[jobs.x]\ncomand = "true"\n', ["x"], 2, "comand"),
-        ('[jobs.x]\ncommand = "true"\nenv_file = "missing.env"\n', ["x"], 2, "missing.env"),
+        ('[jobs.x]\ncommand = "true"\nenv_file = "missing.env"\n', ["x"], 2, "jobs.toml: job x, env_file: there is no file"),
         ("", ["x"], 2, "defines no jobs"),
     ],
 )

@@ -185,6 +185,17 @@ def test_thousands_of_missed_fire_times_are_counted_and_leave_room_for_others(pl
     assert sum(count for outcome, _, _, count in place.dropped() if outcome == "skipped") == DAY // M
 
 
+def test_what_is_caught_up_in_portions_finds_the_runs_of_its_beginning(place: Place) -> None:
+    month = 30 * DAY
+    place.arm(job('{ every = "1m" }'))
+    while (due := place.scheduler.next_due()) is not None and due <= NOW + month:
+        place.scheduler.once(NOW + month)
+        place.settle()  # the run is over long before the last portion comes
+    assert place.fired() == [M]
+    place.fire(NOW + month + M)
+    assert place.fired() == [M, month + M]
+
+
 def test_the_buffer_is_bounded_and_what_does_not_fit_is_recorded(place: Place) -> None:
     place.arm(job('{ every = "1s" }', HELD, overlap='"buffer_all"'))
     more = 25

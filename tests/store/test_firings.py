@@ -196,7 +196,7 @@ def test_processes_that_race_for_fire_times_get_each_once_and_lose_none(store: S
     assert progress(store, number) == [NOW + 60]
 
 
-def test_what_is_forgotten_is_old_and_without_a_run(store: Store) -> None:
+def test_what_is_forgotten_is_old_and_without_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.transaction() as db:
         db.execute("INSERT INTO schedules (id, job, key, file, active, progress) VALUES (1, 'a', 'k', 'f', 1, 900)")
         db.execute("INSERT INTO definitions (id, digest, job, body) VALUES (1, 'd', 'a', '{}')")
@@ -208,6 +208,8 @@ def test_what_is_forgotten_is_old_and_without_a_run(store: Store) -> None:
             "INSERT INTO firings (schedule, fire_time, outcome, run) VALUES (1, ?, ?, ?)",
             [(100, "started", 7), (200, "started", 8), (300, "missed", None), (800, "started", 9)],
         )
-    assert firings.forget(store, 500) == 2
+    monkeypatch.setattr(firings, "_PAGE", 3)
+    behind = firings.forget(store, 500)
+    assert behind == (1, 300)
+    assert firings.forget(store, 500, behind) is None
     assert [row[0] for row in store.rows("SELECT fire_time FROM firings ORDER BY 1")] == [100, 800]
-    assert firings.forget(store, 500) == 0

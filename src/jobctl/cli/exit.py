@@ -16,6 +16,7 @@ EXIT_CODES = {"succeeded": 0, "failed": 1, "timed_out": 124, "canceled": 130, "t
 STILL_RUNNING = 75
 
 INTERRUPTED = 130
+_NO_ROOM = (27, 28, 122)  # EFBIG, ENOSPC, EDQUOT
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what the shell would see of a program that SIGPIPE ended
 
 
@@ -89,6 +90,11 @@ def understand(error: Exception) -> JobctlError:
         return JobctlError(f"the output could not be written: {error}", hint="look at where stdout goes")
     if isinstance(error, OSError) and error.strerror:
         about = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        if not about and error.errno in _NO_ROOM:  # a file that was open, stdout among them: it has no name any more
+            return JobctlError(
+                f"something could not be written: {error.strerror}",
+                hint="make room there, or see where the output goes",
+            )
         return JobctlError(f"{about}{error.strerror}", hint=_os_hint(error))
     unexpected = JobctlError(
         f"something unexpected happened in jobctl: {type(error).__name__}: {error}",

@@ -12,7 +12,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jobctl.cli.exit import EXIT_CODES
-from jobctl.core.errors import JobctlError
 from jobctl.core.history import Event, EventType
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
@@ -68,7 +67,7 @@ def drive(
     try:
         run = begin(engine)
         view.begin(run)
-        troubled: JobctlError | None = None
+        troubled = ""
         try:
             while engine.busy:
                 engine.turn(TICK_MS if view.wants_ticks else None)
@@ -78,9 +77,10 @@ def drive(
                     _ask(engine, run, view, number, asked.count)
                 if asked.count > 1 and engine.trouble is not None:
                     raise engine.trouble  # the end cannot be recorded; what runs goes on, for `resume`
-                if engine.trouble is not troubled:
-                    troubled = engine.trouble
-                    view.say(f"{troubled}; trying again" if troubled else "the state store can be written again")
+                trouble = str(engine.trouble or "")  # after each try another object, mostly about the same
+                if trouble != troubled:
+                    troubled = trouble
+                    view.say(f"{trouble}; trying again" if trouble else "the state store can be written again")
                 view.tick()
         finally:
             view.end(run)

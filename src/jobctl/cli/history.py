@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jobctl import clock, text, views
 from jobctl.cli import output
 from jobctl.cli.moments import instant, past, took
+from jobctl.cli.secrets import hidden
 from jobctl.cli.status import find, standing
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.settings import state_dir_ready
@@ -96,7 +97,9 @@ def _show_runs(settings: Settings, store: Store | None, rows: list[RunRow], none
 
 
 def _show_events(settings: Settings, store: Store, row: RunRow) -> int:
-    events = store.events(row.id, upto=row.seq)
+    recorded = store.events(row.id, upto=row.seq)
+    shown = hidden(store, row, [event.data for event in recorded])
+    events = [event._replace(data=data) for event, data in zip(recorded, shown, strict=True)]
     if settings.json:
         output.print_json([views.event_document(event, number) for number, event in enumerate(events, 1)])
         return 0

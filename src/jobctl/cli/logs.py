@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock, views
 from jobctl.cli import output
+from jobctl.cli.secrets import hidden, masker_of
 from jobctl.cli.status import find
-from jobctl.core.errors import JobctlError, NotFoundError, UsageError
+from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.process import logs
 from jobctl.process.logs import CHUNK, LINE_LIMIT, Follower, LineBuffer, tail_offset
 from jobctl.settings import state_dir_ready
@@ -86,11 +87,12 @@ def main(
                 f"{about} of run {row.name} has {'no' if step else 'an'} attempt {attempt}",
                 hint=f"`jobctl status {row.name}` shows the attempts",
             )
-        out = _Out(settings, None if raw else _masker(store, row), raw=raw)
+        out = _Out(settings, None if raw else masker_of(store, row), raw=raw)
         if follow:
             _Following(store, row, state, wanted, out, several=step is None and len(names) > 1).run(found, tail)
             if settings.json:
-                output.print_json_line(views.run_document(store, views.current(store, store.run(row.id))))
+                row = views.current(store, store.run(row.id))
+                output.print_json_line(hidden(store, row, views.run_document(store, row)))
             return 0
         if not found:
             output.note(f"{f'step {step}' if step else f'run {row.name}'} has written nothing yet")
@@ -111,25 +113,6 @@ def main(
 def _names(store: Store, row: RunRow, state: RunState) -> list[str]:
     steps = json.loads(store.definition(row.definition))["steps"]
     return [*(step["name"] for step in steps), *(name + UNDO for name in state.undo)]
-
-
-def _masker(store: Store, row: RunRow) -> Masker | None:
-    """What hides the run's secrets; None when it has none, or nobody knows them any more."""
-    from jobctl import masking
-
-    kept = store.definition(row.definition)
-    if masking.MASK not in kept and '"env_file"' not in kept:
-        return None
-    from jobctl.engines.kept import job_of
-
-    try:
-        known = job_of(store, row, strict=False)
-    except JobctlError as error:
-        output.note(f"secrets are not masked here: {error.message}")
-        return None
-    for remark in known.remarks:
-        output.note(f"not all secrets are masked here: {remark}")
-    return masking.masker(known.job, known.env_file)
 
 
 class _Wanted:

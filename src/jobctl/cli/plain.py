@@ -25,8 +25,6 @@ BUSY_MS = 50  # of showing output, between two turns of the engine
 
 _STARTS = (EventType.ATTEMPT_STARTED, EventType.UNDO_STARTED)
 _ENDS = (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED)
-# What stands under these keys in a document was said by commands and callers: secrets may be in it.
-_FOREIGN = frozenset({"cursor", "error", "outputs", "params", "reason", "stdout"})
 
 
 class PlainView:
@@ -131,8 +129,10 @@ class JsonView:
     def _put(self, run: LiveRun, document: dict[str, Any]) -> None:
         import json
 
+        from jobctl.masking import masked
+
         # On a terminal, what json escapes by itself cannot steer it.
-        text = json.dumps(_masked(run, document), separators=(",", ":"), ensure_ascii=self._outlet.terminal)
+        text = json.dumps(masked(document, run.context.mask), separators=(",", ":"), ensure_ascii=self._outlet.terminal)
         self._outlet.put_raw(text + "\n")
 
 
@@ -218,14 +218,3 @@ def _about(run: LiveRun, key: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _masked(run: LiveRun, value: Any, foreign: bool = False) -> Any:
-    """A document whose foreign texts show no secret."""
-    if isinstance(value, str):
-        return run.context.mask(value) if foreign else value
-    if isinstance(value, list):
-        return [_masked(run, item, foreign) for item in value]
-    if isinstance(value, dict):
-        return {key: _masked(run, item, foreign or key in _FOREIGN) for key, item in value.items()}
-    return value

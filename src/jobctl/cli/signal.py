@@ -21,7 +21,7 @@ def main(settings: Settings, *, run: str, name: str, data: str | None) -> int:
     if data is not None:
         try:
             payload = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             hint = "an object gives outputs: --data '{\"amount\": 5}'; a text is quoted twice: --data '\"text\"'"
             raise UsageError(f"--data is not JSON: {error}", hint=hint) from error
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jobctl import clock, text, views
 from jobctl.cli import outline, output
 from jobctl.cli.moments import coming, past, took
+from jobctl.cli.secrets import hidden
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
@@ -38,7 +39,7 @@ def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
     now = clock.now()
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
         row = views.current(store, find(settings, store, target, now=now))
-        document = views.run_document(store, row)
+        document = hidden(store, row, views.run_document(store, row))
         if settings.json:
             output.print_json(document)
         elif not (settings.quiet and exit_status):

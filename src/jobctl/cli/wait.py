@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobctl import clock, text, views
 from jobctl.cli import output
 from jobctl.cli.moments import span
+from jobctl.cli.secrets import hidden
 from jobctl.cli.status import exit_code, find
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
@@ -35,7 +36,7 @@ def until(settings: Settings, store: Store, found: list[RunRow], timeout: str | 
     rows = {row.id: row for row in found}
     in_time = _wait(settings, store, rows, deadline)
     if settings.json:
-        documents = [views.run_document(store, row) for row in rows.values()]
+        documents = [hidden(store, row, views.run_document(store, row)) for row in rows.values()]
         output.print_json(documents[0] if len(documents) == 1 else documents)
     if not in_time:
         waiting = ", ".join(row.name for row in rows.values() if row.finished_at is None)

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     error_type: str | None = None
     non_retryable: bool = False
     next_retry_delay: Millis | None = None
-    timeout: str | None = None  # which deadline passed: start_to_close, heartbeat, schedule_to_close, run
+    timeout: str | None = None  # which deadline passed: start_to_close, heartbeat, schedule_to_close, deadline, run
 
 
 class Verdict(NamedTuple):
@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
 
 class Deadline(NamedTuple):
     at: int
-    kind: str  # start_to_close | schedule_to_close | heartbeat
+    kind: str  # start_to_close | schedule_to_close | heartbeat | deadline
 
 
 def retry_wait(policy: RetryPolicy, attempt: int) -> Millis:
@@ -91,10 +91,27 @@ def verdict(
     return Verdict(retry_at)
 
 
+def next_probe(poll: Poll, timeouts: Timeouts, *, probe: int, ended_at: int, step_started_at: int) -> Verdict:
+    """When a poll is asked again after probe n said "not yet" - or which limit the next one could not start before."""
+    asked_at = ended_at + poll_wait(poll, probe)
+    for limit, name in ((poll.deadline, "deadline"), (timeouts.schedule_to_close, "schedule_to_close")):
+        if limit is not None and asked_at >= step_started_at + limit:
+            return Verdict(None, name)
+    return Verdict(asked_at)
+
+
 def first_deadline(
-    timeouts: Timeouts, *, attempt_started_at: int, step_started_at: int, last_heartbeat_at: int
+    timeouts: Timeouts,
+    *,
+    attempt_started_at: int,
+    step_started_at: int,
+    last_heartbeat_at: int,
+    poll_deadline: Millis | None = None,
 ) -> Deadline | None:
-    """The deadline that passes first if nothing happens, or None. All three instants are recorded ones."""
+    """The deadline that passes first if nothing happens, or None. All three instants are recorded ones.
+
+    Of a poll, the attempt's start is that of its present probe.
+    """
     deadlines = []
     if timeouts.start_to_close is not None:
         deadlines.append(Deadline(attempt_started_at + timeouts.start_to_close, "start_to_close"))
@@ -102,6 +119,8 @@ def first_deadline(
         deadlines.append(Deadline(step_started_at + timeouts.schedule_to_close, "schedule_to_close"))
     if timeouts.heartbeat is not None:
         deadlines.append(Deadline(last_heartbeat_at + timeouts.heartbeat, "heartbeat"))
+    if poll_deadline is not None:
+        deadlines.append(Deadline(step_started_at + poll_deadline, "deadline"))
     return min(deadlines) if deadlines else None
 
 

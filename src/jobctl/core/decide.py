@@ -17,7 +17,7 @@ A terminated run goes from STOPPING to ENDED.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -82,10 +82,15 @@ class Decider:
     """Decides about one try of one run. Cost per event does not grow with the run, but for the event that stops it.
 
     `kept` are the steps that an earlier try has finished, with how they ended, oldest start first: they do not run
-    again, and their compensations are due if this try fails.
+    again, and their compensations are due if this try fails. `early` are the payloads of signals that no step has had.
     """
 
-    def __init__(self, job: Job, kept: Mapping[str, StepStatus] | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        kept: Mapping[str, StepStatus] | None = None,
+        early: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         kept = kept or {}
         self.mode = Mode.NEW
         self.paused = False
@@ -109,7 +114,8 @@ class Decider:
         self._undo: list[str] = []
         self._undoing: str | None = None
         self._waits: dict[str, list[str]] = {}  # signal -> steps that wait for it, oldest first
-        self._early: dict[str, list[Mapping[str, Any]]] = {}  # signals that came before a step waited for them
+        # Signals that came before a step waited for them, oldest first.
+        self._early = {signal: [_payload(one) for one in payloads] for signal, payloads in (early or {}).items()}
         self._ends: dict[str, EndStep] = {}  # what waits are about to end with: told, and not recorded yet
 
     def feed(self, event: Event) -> list[Action]:
@@ -302,7 +308,7 @@ class Decider:
     def _signal(self, signal: str, payload: Mapping[str, Any], out: list[Action]) -> None:
         """One signal ends one wait: that of the step that has waited longest. Without one it is kept."""
         for name in self._waits.get(signal, ()):
-            if name not in self._ends:
+            if self._may_end(name):
                 self._end_wait(name, StepStatus.SUCCEEDED, payload, None, out)
                 return
         self._early.setdefault(signal, []).append(payload)
@@ -327,10 +333,13 @@ class Decider:
     def _end_wait(
         self, name: str, status: StepStatus, outputs: Mapping[str, Any], error: str | None, out: list[Action]
     ) -> None:
-        # The first word counts: an answer and a timer may come in one breath.
-        if name in self._active and name not in self._ends:
+        if self._may_end(name):
             self._ends[name] = EndStep(name, status, outputs, error)
             out.append(self._ends[name])
+
+    def _may_end(self, name: str) -> bool:
+        """The first word counts: an answer and a timer, or a cancel and a signal, may come in one breath."""
+        return name in self._active and name not in self._ends and self.mode is not Mode.STOPPING
 
     # -- when it does not succeed ----------------------------------------------------------------------------------
 
@@ -494,6 +503,11 @@ def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
     return {step.name: step.status for step in done}
 
 
+def reopened(job: Job, state: RunState) -> Decider:
+    """The Decider of a run that was just reopened."""
+    return Decider(job, kept(job, state), state.untaken)
+
+
 def _place(step: StepState) -> int:
     """Where in the run's history an ended step stands: at its start, or at its end when no attempt of it started."""
     place = step.ended if step.began is None else step.began
@@ -514,7 +528,7 @@ def restore(job: Job, events: Iterable[Event]) -> tuple[RunState, Decider]:
     for event in events:
         state.apply(event)
         if event.type is EventType.RUN_REOPENED:
-            decider = Decider(job, kept(job, state))
+            decider = reopened(job, state)
             since.clear()
         else:
             since.append(event)

@@ -148,7 +148,7 @@ class StepState:
         self.stdout: str | None = None
         self.error: str | None = None
         self.checked = False  # only_if has said "run"
-        self.waiting: Mapping[str, Any] | None = None  # what it waits for: as in WAIT_STARTED
+        self.waiting: Mapping[str, Any] | None = None  # what it still waits for: as in WAIT_STARTED
 
     @property
     def attempts_in_try(self) -> int:
@@ -230,6 +230,7 @@ class RunState:
         self.fire_time: int | None = None
         self.steps: dict[str, StepState] = {}
         self.undo: dict[str, StepState] = {}
+        self.untaken: dict[str, list[Any]] = {}  # signal -> payloads that no step has had yet, oldest first
 
     @property
     def undone(self) -> bool:
@@ -276,7 +277,7 @@ class RunState:
                 for step in states.values():
                     if step.status is StepStatus.WAITING:
                         step.status = StepStatus.CANCELED
-                        step.retry_at = None
+                        step.retry_at = step.waiting = None
             return
         after = TRANSITIONS.get((self.status, kind))
         if after is None:
@@ -306,7 +307,8 @@ class RunState:
             if self.started_at is None:
                 self.status = _Q
         elif kind is EventType.SIGNAL_RECEIVED:
-            pass  # which step it ends is decide.py's business; that step's end follows
+            # Which step it ends is decide.py's business; that step's end follows.
+            self.untaken.setdefault(event.data["name"], []).append(event.data.get("payload"))
         else:
             self.reason = event.data.get("reason", self.reason)
             if kind is not EventType.RUN_PAUSED and self.stopped is None:
@@ -341,13 +343,26 @@ class RunState:
         elif kind is EventType.APPROVAL_ANSWERED or kind is EventType.TIMER_FIRED:
             if step.waiting is None:
                 raise HistoryError(f"step {step.name}: {kind}, but it waits for nothing")
+            step.waiting = None  # the first word counts; the step's end follows
         else:
             if kind is EventType.ATTEMPT_ENDED:
                 step.end(event)
             else:
+                waited = step.waiting or {}
                 step.end_outside(event.data)
+                # A wait that nothing else has ended, and that ends well, was ended by the oldest signal.
+                if step.status is StepStatus.SUCCEEDED and waited.get("kind") == "signal":
+                    self._take_signal(waited["name"])
             if step.status is not StepStatus.WAITING and step.status is not StepStatus.PENDING:
                 step.ended = self.events
+
+    def _take_signal(self, name: str) -> None:
+        payloads = self.untaken.get(name)
+        if not payloads:
+            raise HistoryError(f"a step had the signal {name}, but none was left")
+        del payloads[0]
+        if not payloads:
+            del self.untaken[name]
 
 
 def replay(events: Iterable[Event]) -> RunState:

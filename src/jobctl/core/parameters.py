@@ -11,6 +11,8 @@ from jobctl.core.errors import UsageError
 from jobctl.core.model import Job, Param, ParamType
 from jobctl.core.suggest import did_you_mean
 
+_MOST_DIGITS = 20  # of a whole number
+
 
 def values(job: Job, given: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:
     """Every parameter of the job with its value: given, or its default with `run.*` filled in from `run`.
@@ -43,6 +45,10 @@ def typed(name: str, param: Param, value: Any) -> Any:
     """The value as the parameter's type. UsageError when it is none, or not one of the choices."""
     try:
         out = _CONVERT[param.type](value)
+    except OverflowError:
+        raise UsageError(
+            f"parameter {name} has more than {_MOST_DIGITS} digits", hint='such a number is a text: type = "string"'
+        ) from None
     except (ValueError, TypeError):
         shown = value if isinstance(value, str) else json.dumps(value)
         raise UsageError(
@@ -70,8 +76,11 @@ def _string(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, (bool, float)) or (isinstance(value, str) and len(value) > 20):
+    if isinstance(value, (bool, float)):
         raise ValueError(value)
+    if isinstance(value, str) and len(value) > _MOST_DIGITS:
+        # `int` would take its time with a very long one.
+        raise OverflowError if value.lstrip("+-").isdigit() else ValueError(value)
     return int(value)
 
 

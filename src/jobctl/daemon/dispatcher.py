@@ -37,7 +37,10 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
     if not queued:
         return []
     begun: dict[str, int] = dict(
-        store.rows("SELECT job, count(*) FROM runs WHERE finished_at IS NULL AND status != 'queued' GROUP BY job")
+        store.rows(
+            "SELECT job, count(*) FROM runs INDEXED BY runs_alive_by_job"
+            " WHERE finished_at IS NULL AND status != 'queued' GROUP BY job"
+        )
     )
     policies: dict[int, OverlapPolicy] = {}
     troubles = []

@@ -55,6 +55,7 @@ class Daemon:
         self._others: set[str] = set()
         self._look_at = 0  # monotonic
         self._prune_at = clock.monotonic() + PRUNE_MS // 60
+        self._forget_after: firings.Place | None = firings.FIRST
         self._offset = clock.now() - clock.monotonic()
         self._dispatch = True
         self._rescue = True
@@ -218,8 +219,13 @@ class Daemon:
         if mono >= self._prune_at:
             # One portion a turn, and the next one soon: what fires in between is not held up.
             more = pruner.once(self._store, self._reloader.catalog.jobs, now)
-            more += firings.forget(self._store, now - FIRINGS_KEPT_MS)
-            self._prune_at = mono + (50 if more else PRUNE_MS)
+            if self._forget_after is not None:
+                self._forget_after = firings.forget(self._store, now - FIRINGS_KEPT_MS, self._forget_after)
+            if more or self._forget_after is not None:
+                self._prune_at = mono + 50
+            else:
+                self._prune_at = mono + PRUNE_MS
+                self._forget_after = firings.FIRST
 
     def _housekeeping(self) -> None:
         mono = clock.monotonic()

@@ -21,8 +21,10 @@ from jobctl.store.store import Store
 
 # Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.
 _MOST_AT_ONCE = 20_000
-# Schedules dealt with in one commit: the first commands start while the other schedules are still to be looked at.
-_AT_A_TIME = 20
+# Schedules dealt with in one commit, at first and at most: commands start while other schedules are still to be looked
+# at.
+_AT_FIRST = 5
+_AT_A_TIME = 40
 _A_YEAR = 365 * 86_400_000  # Temporal's default catch-up window
 _ON_TIME_MS = 1_000  # nobody is exactly on time; a shorter catch-up window would let no fire time through
 _WRONG_CLOCK_MS = 86_400_000
@@ -84,17 +86,20 @@ class Scheduler:
         due = []
         while self._due and self._due[0][0] <= now:
             due.append(heapq.heappop(self._due))
-        for begin in range(0, len(due), _AT_A_TIME):
+        size = _AT_FIRST
+        while due:
             found_alive = self._found_alive.copy()
             try:
-                dealt = self._deal([number for _, number in due[begin : begin + _AT_A_TIME]], now)
+                dealt = self._deal([number for _, number in due[:size]], now)
             except JobctlError:
                 self._found_alive = found_alive
-                for entry in due[begin:]:
+                for entry in due:
                     heapq.heappush(self._due, entry)
                 raise
             for number, more in dealt:
                 self._push(number, again_at=now if more else None)
+            del due[:size]
+            size = min(2 * size, _AT_A_TIME)
 
     def _deal(self, numbers: list[int], now: int) -> list[tuple[int, bool]]:
         """Fire these schedules. Returns those that go on, and whether more of their fire times have come."""

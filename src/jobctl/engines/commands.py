@@ -121,9 +121,10 @@ class RunContext:
         if state.outputs:
             from jobctl.core.shapes import too_long
         for key, value in state.outputs.items():
-            text = as_text(value)
-            if not too_long(text, len(key) + 16):  # an undo without one output is better than none at all
-                command.environment["JOBCTL_OUTPUT_" + key.upper().replace("-", "_")] = text
+            name, text = "JOBCTL_OUTPUT_" + key.upper().replace("-", "_"), as_text(value)
+            # What a signal brought may be no variable. An undo without one output is better than none at all.
+            if not too_long(text, len(key) + 16) and "=" not in name and "\0" not in name + text:
+                command.environment[name] = text
         return command
 
     def _command(
@@ -202,7 +203,8 @@ def _stdout_of(job: Job) -> frozenset[str]:
     """Steps whose last line of output a later step names: only theirs is read back from the log."""
     found: set[str] = set()
     for step in job.steps:
-        texts = [*step.env.values(), step.cwd or "", *(step.command if isinstance(step.command, tuple) else ())]
+        texts = [*step.env.values(), step.cwd or "", step.sleep_until or ""]
+        texts.extend(step.command if isinstance(step.command, tuple) else ())
         if step.compensate is not None and isinstance(step.compensate.command, tuple):
             texts.extend(step.compensate.command)
         for text in (*texts, *job.env.values(), *job.default_env.values()):

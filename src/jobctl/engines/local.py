@@ -11,12 +11,13 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from jobctl import clock
 from jobctl.core import attempts as rules
 from jobctl.core.attempts import Outcome
-from jobctl.core.decide import Compensate, Decider, EndStep, FinishRun, Mode, StartStep, StopStep, kept, restore
+from jobctl.core.decide import Compensate, Decider, EndStep, FinishRun, Mode, StartStep, StopStep, reopened, restore
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
 from jobctl.core.model import Job, Poll, Queue, RetryPolicy, RunStatus, Step, StepKind, StepStatus, Timeouts
@@ -80,11 +81,12 @@ class LiveAttempt:
 
     __slots__ = (
         "between_probes",
+        "checked",
+        "deadline_at",
         "files",
         "key",
         "kill_at",
         "kind_of_stop",
-        "mark",
         "number",
         "own",
         "pid",
@@ -105,11 +107,13 @@ class LiveAttempt:
         self.token = run.context.token(key, number)
         self.pid = 0
         self.own = True  # our child: until it is reaped, its pid and group are nobody else's
-        self.kind_of_stop: str | None = None  # cancel | kill | run | start_to_close | schedule_to_close | heartbeat
+        # drain (a poll's) | cancel | kill | run | start_to_close | schedule_to_close | heartbeat | deadline (a poll's)
+        self.kind_of_stop: str | None = None
         self.kill_at: int | None = None  # monotonic
-        self.mark: tuple[int, int] | None = None  # the last heartbeat seen
+        self.deadline_at: int | None = None  # the instant that a timer is set for
         self.probes = 0  # of a poll, by this executor
         self.between_probes = False
+        self.checked = False  # its condition (only_if) has let an earlier probe run
 
     @property
     def is_undo(self) -> bool:
@@ -229,10 +233,6 @@ class LocalEngine:
         self._advance([(run, [], events[-1:])])
         if run_id in self.runs:
             self._reconcile(run)
-            if id(run) not in self._facts and (wake_at := self._wake_at(run, Effects())) is not None:
-                # It was looked at for nothing, and sleeps on.
-                self.store.append([Batch(run.id, run.seq, [], run.state, executor=None, wake_at=wake_at)])
-                self._let_go(run)
         return run
 
     def unborn(self) -> list[LiveRun]:
@@ -376,13 +376,13 @@ class LocalEngine:
                     executor=self.executor.id,
                     new=run.new,
                     limits=effects.limits,
-                    wake_at=self._wake_at(run, effects) if events else None,
+                    wake_at=self._wake_at(run, effects),
                 )
                 planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
             work = []
             try:
-                written = [batch for batch in batches if batch.events]
+                written = [batch for batch in batches if batch.events or batch.wake_at is not None]
                 refused = self.store.append(written) if written else []
             except StoreUnavailableError as error:
                 self._keep(planned.values(), error)
@@ -420,11 +420,12 @@ class LocalEngine:
         """
         if self.executor.kind != "daemon" or run.state.status is not RunStatus.RUNNING:
             return None
-        if run.attempts or effects.launches or effects.queued or run.new is not None:
+        if run.attempts or effects.launches or effects.queued:
             return None
-        keys = _under_way(run.decider)
+        if run.decider.mode is Mode.STOPPING or run.decider.ends():
+            return None  # something was asked or came while nobody had it: that is carried out first
         waits: list[int] = []
-        for key in keys:
+        for key in _under_way(run.decider):
             step = run.step_state(key)
             if step.status is not StepStatus.WAITING:
                 return None
@@ -456,7 +457,7 @@ class LocalEngine:
                 events.append(event)
             state.apply(event)
             if event.type is EventType.RUN_REOPENED:
-                run.decider = Decider(run.job, kept(run.job, state))
+                run.decider = reopened(run.job, state)
                 continue
             was_paused = run.decider.paused
             for action in run.decider.feed(event):
@@ -493,6 +494,8 @@ class LocalEngine:
             if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
             if fact.key in run.steps and run.steps[fact.key].kind is not StepKind.COMMAND:
+                if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
+                    return None  # it waits already
                 return self._begin_wait(run, run.steps[fact.key], effects)
             queue = run.steps[fact.key].queue if fact.key in run.steps else None
             if queue is not None and not self._has_place(queue, effects):
@@ -582,14 +585,16 @@ class LocalEngine:
         key = stop.step + UNDO if stop.step == run.decider.undoing else stop.step
         state = run.step_state(key)
         if state.status is StepStatus.RUNNING:
-            if stop.how != "drain":
+            attempt = run.attempts.get(key)
+            if stop.how != "drain" or (attempt is not None and attempt.between_probes):
                 effects.stops.append((key, "run" if stop.how == "timeout" else stop.how))
             return None
         if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
             return None
         # Between two attempts, or waiting for something: it just does not go on.
-        status = {"drain": "failed", "timeout": "timed_out"}.get(stop.how, "canceled")
-        return _ended_outside(key, status, state.error or "the run was stopped")
+        drained = "canceled" if state.waiting is not None else "failed"  # a wait has not failed at anything
+        status = {"drain": drained, "timeout": "timed_out"}.get(stop.how, "canceled")
+        return _ended_outside(key, status, state.error or _RUN_STOPPED)
 
     def _reload(self, run: LiveRun) -> list[Event]:
         """Put the run back to what it was before a turn that was not recorded. Returns what others have added."""
@@ -720,41 +725,49 @@ class LocalEngine:
             return step.compensate.retry, step.compensate.timeouts
         return step.retry, step.timeouts
 
-    def _set_deadline(self, attempt: LiveAttempt) -> None:
+    def _first_deadline(self, attempt: LiveAttempt) -> rules.Deadline | None:
         _, timeouts = self._rules(attempt)
-        if timeouts == _NO_TIMEOUTS:
-            return
-        attempt.mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
-        first = rules.first_deadline(
+        poll = self._poll(attempt)
+        limit = poll.deadline if poll is not None else None
+        if timeouts == _NO_TIMEOUTS and limit is None:
+            return None
+        mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
+        return rules.first_deadline(
             timeouts,
             attempt_started_at=attempt.started_at,
             step_started_at=attempt.run.step_state(attempt.key).started_at or attempt.started_at,
-            last_heartbeat_at=max(attempt.started_at, attempt.mark[0] if attempt.mark else 0),
+            last_heartbeat_at=max(attempt.started_at, mark[0] if mark else 0),
+            poll_deadline=limit,
         )
-        if first is not None:
-            self._at_wall(first.at, self._deadline, attempt, first.kind, attempt.started_at)
 
-    def _deadline(self, attempt: LiveAttempt, kind: str, started_at: int) -> None:
-        if attempt.started_at != started_at:
-            return  # that of an earlier probe
+    def _set_deadline(self, attempt: LiveAttempt) -> None:
+        first = self._first_deadline(attempt)
+        # One timer for all heartbeats and probes: when it is due, it is set for what is the first deadline then.
+        if first is not None and (attempt.deadline_at is None or first.at < attempt.deadline_at):
+            attempt.deadline_at = first.at
+            self._at_wall(first.at, self._deadline, attempt, first.at)
+
+    def _deadline(self, attempt: LiveAttempt, at: int) -> None:
+        if attempt.deadline_at != at:
+            return  # an earlier one was set since
+        attempt.deadline_at = None
         if attempt.run.attempts.get(attempt.key) is not attempt or attempt.kind_of_stop is not None:
             return
-        if kind == "heartbeat" and files_of.heartbeat_mark(attempt.files.heartbeat) != attempt.mark:
-            self._set_deadline(attempt)
+        first = self._first_deadline(attempt)
+        if first is None or attempt.between_probes:  # the next probe has its own
             return
-        self._stop(attempt, kind)
+        if first.at <= at:
+            self._stop(attempt, first.kind)
+        else:
+            self._set_deadline(attempt)
+
+    def _poll(self, attempt: LiveAttempt) -> Poll | None:
+        return None if attempt.is_undo else attempt.run.steps[attempt.step].poll
 
     def _check_logs(self) -> None:
         """Keep the logs of running attempts within their limit."""
-        from jobctl.process import logs
-
         for attempt in self._by_pid.values():
-            limit = attempt.run.job.log_limit
-            try:
-                if os.stat(attempt.files.log).st_size > limit:
-                    logs.cap(attempt.files.log, limit)
-            except OSError:
-                continue  # gone, or no room to make room: looked at again in a second
+            _cap_log(attempt)
         self._log_checks = bool(self._by_pid)
         if self._log_checks:
             self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
@@ -823,7 +836,7 @@ class LocalEngine:
         if not done or attempt.kind_of_stop is not None:
             _signal(attempt, signal.SIGKILL)
             launch.sweep(attempt.token)
-        poll = None if attempt.is_undo or attempt.kind_of_stop is not None else attempt.run.steps[attempt.step].poll
+        poll = self._poll(attempt) if attempt.kind_of_stop is None else None
         if poll is not None and state is not None and state.status == 1 and not state.skipped:
             _reap(attempt.pid)
             self._not_yet(attempt, poll)
@@ -836,27 +849,40 @@ class LocalEngine:
         """A poll's condition does not hold: ask again later, in the same attempt - a thousand times leave no trace."""
         attempt.pid = 0
         attempt.probes += 1
-        now = clock.now()
-        wait = rules.poll_wait(poll, attempt.probes)
-        began = attempt.run.step_state(attempt.key).started_at or attempt.started_at
-        if poll.deadline is not None and now + wait >= began + poll.deadline:
-            from jobctl.core.durations import format
-
-            error = f"the condition did not hold within {format(poll.deadline)}"
-            self._record_end(attempt, Outcome(rules.TIMED_OUT, 1, error=error, timeout="deadline"), {})
+        attempt.checked = True
+        if attempt.run.decider.mode is Mode.STOPPING:
+            self._record_end(attempt, Outcome(rules.CANCELED, 1, error=_RUN_STOPPED), {})
             return
-        os.unlink(attempt.files.state)  # a keeper makes it anew; after a crash, none means: ask now
+        now = clock.now()
+        _, timeouts = self._rules(attempt)
+        began = attempt.run.step_state(attempt.key).started_at or attempt.started_at
+        next_probe = rules.next_probe(poll, timeouts, probe=attempt.probes, ended_at=now, step_started_at=began)
+        if next_probe.retry_at is None:
+            assert next_probe.why is not None
+            error = _did_not_hold(poll, timeouts, next_probe.why)
+            self._record_end(attempt, Outcome(rules.TIMED_OUT, 1, error=error, timeout=next_probe.why), {})
+            return
+        _cap_log(attempt)
+        try:
+            # What was said with a "not yet" is not what the step says. After a crash, no state file means: ask now.
+            for path in (attempt.files.output, attempt.files.failure, attempt.files.state):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        except OSError as error:
+            self._record_end(attempt, Outcome(rules.FAILED, error=f"it could not be asked again: {error}"), {})
+            return
         attempt.between_probes = True
-        self._at(clock.monotonic() + wait, self._probe, attempt)
+        self._at_wall(next_probe.retry_at, self._probe, attempt)
 
     def _probe(self, attempt: LiveAttempt) -> None:
-        if attempt.run.attempts.get(attempt.key) is not attempt or not attempt.between_probes:
+        if attempt.run.attempts.get(attempt.key) is not attempt or not attempt.between_probes or self.draining:
             return
         attempt.between_probes = False
         attempt.own = True
         attempt.started_at = clock.now()  # start_to_close is for one probe
         try:
-            self._spawn(attempt, self._command(attempt.run, attempt.key, attempt.number))
+            command = self._command(attempt.run, attempt.key, attempt.number)
+            self._spawn(attempt, command._replace(only_if="") if attempt.checked else command)
         except UnresolvedError as error:
             self._record_end(attempt, Outcome(rules.FAILED, error=str(error), non_retryable=True), {})
 
@@ -867,7 +893,7 @@ class LocalEngine:
         cursor = files_of.read_cursor(files.heartbeat)
         if cursor:
             extra["cursor"] = cursor
-        if step.only_if and state is not None and not state.checked and not state.skipped:
+        if step.only_if and state is not None and not (state.checked or state.skipped or attempt.checked):
             extra["unchecked"] = True
         try:
             outcome = self._outcome(attempt, state)
@@ -884,7 +910,7 @@ class LocalEngine:
     def _outcome(self, attempt: LiveAttempt, state: KeeperState | None) -> Outcome:
         if attempt.kind_of_stop is not None:
             known = files_of.outcome(state, files_of.Failure()) if state is not None and state.status else Outcome("")
-            return _stopped(attempt, self._rules(attempt)[1], known)
+            return _stopped(attempt, self._rules(attempt)[1], self._poll(attempt), known)
         if state is None or state.status is None:
             return Outcome(rules.FAILED, error="lost: its process ended and nobody saw how")
         if state.status == 0 or state.skipped:
@@ -911,6 +937,8 @@ class LocalEngine:
             ended_at=now,
             step_started_at=state.started_at or attempt.started_at,
         )
+        if outcome.error_type is not None:  # not before the verdict, which knows it by its real name
+            outcome = outcome._replace(error_type=run.context.mask(outcome.error_type))
         if outcome.status == rules.SUCCEEDED and run.steps[attempt.step].kind is not StepKind.COMMAND:
             if not attempt.is_undo:
                 extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
@@ -936,7 +964,7 @@ class LocalEngine:
             if state.status is StepStatus.RUNNING:
                 self._find(run, key)
             elif decider.mode is Mode.STOPPING:
-                self._add_fact(run, _ended_outside(key, "canceled", state.error or "the run was stopped"))
+                self._add_fact(run, _ended_outside(key, "canceled", state.error or _RUN_STOPPED))
             elif state.status is StepStatus.WAITING and state.retry_at is not None:
                 self._at_wall(state.retry_at, self._retry_due, run, key, state.retry_at)
             elif state.waiting is not None and "until" in state.waiting:
@@ -962,6 +990,8 @@ class LocalEngine:
             attempt.kind_of_stop = stop
             self._ended(attempt, None)  # it never started, and nothing starts any more
             return
+        if self._poll(attempt) is not None:  # start_to_close is for one probe, and this is another than the first
+            attempt.started_at = clock.now() if found is None else _made_at(attempt.files.state, attempt.started_at)
         if found is None:
             attempt.own = True
             try:
@@ -986,6 +1016,7 @@ class LocalEngine:
 
 _NO_TIMEOUTS = Timeouts()
 _NO_FAILURE = files_of.Failure()
+_RUN_STOPPED = "the run was stopped"
 
 
 def created(new: NewRun, params: dict[str, Any], now: int) -> Event:
@@ -1039,21 +1070,51 @@ def _signal(attempt: LiveAttempt, number: int) -> None:
         launch.signal_group(attempt.pid, number)
 
 
-def _stopped(attempt: LiveAttempt, timeouts: Timeouts, known: Outcome) -> Outcome:
+def _stopped(attempt: LiveAttempt, timeouts: Timeouts, poll: Poll | None, known: Outcome) -> Outcome:
     """The outcome of an attempt that was stopped, whatever its command made of the signal."""
     kind = attempt.kind_of_stop
-    if kind in ("cancel", "kill"):
-        error = "canceled" if kind == "cancel" else "terminated"
+    assert kind is not None
+    error = {"cancel": "canceled", "kill": "terminated", "drain": _RUN_STOPPED}.get(kind)
+    if error is not None:
         return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
     from jobctl.core.durations import format
 
     if kind == "run":
         error = "stopped: the run's timeout passed"
+    elif kind == "deadline":
+        assert poll is not None
+        error = _did_not_hold(poll, timeouts, kind)
     else:
-        assert kind is not None
         after = format(getattr(timeouts, kind))
         error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
     return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
+
+
+def _did_not_hold(poll: Poll, timeouts: Timeouts, which: str) -> str:
+    from jobctl.core.durations import format
+
+    limit = poll.deadline if which == "deadline" else timeouts.schedule_to_close
+    assert limit is not None
+    return f"the condition did not hold within {format(limit)}"
+
+
+def _made_at(path: str, otherwise: int) -> int:
+    """When a probe's keeper made its state file."""
+    try:
+        return os.stat(path).st_mtime_ns // 1_000_000
+    except OSError:
+        return otherwise
+
+
+def _cap_log(attempt: LiveAttempt) -> None:
+    limit = attempt.run.job.log_limit
+    try:
+        if os.stat(attempt.files.log).st_size > limit:
+            from jobctl.process import logs
+
+            logs.cap(attempt.files.log, limit)
+    except OSError:
+        pass  # gone, or no room to make room: looked at again in a second
 
 
 def _went_away(attempt: LiveAttempt) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 
 from jobctl import clock, executor
 from jobctl.core.decide import to_redo
-from jobctl.core.errors import JobctlError, NotFoundError
+from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.history import Event, EventType, RunState
 from jobctl.core.model import Job, RunStatus
 from jobctl.core.suggest import did_you_mean
 from jobctl.engines.daemons import daemons, poke_daemons
+from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.store import RunRow, Store
 
 
@@ -44,7 +45,8 @@ def pause(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
 
 def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) -> RunRow:
     """Send a named message. One that no step waits for yet is kept. JobctlError when the run is over, NotFoundError
-    when no step of it ever waits for a signal of that name."""
+    when no step of it ever waits for a signal of that name, UsageError for a payload that cannot be kept as JSON."""
+    _check(payload)
     names = [step["signal"] for step in _steps(store, row) if "signal" in step]
     if name not in names:
         raise NotFoundError(
@@ -84,6 +86,15 @@ def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comme
         return Event(EventType.APPROVAL_ANSWERED, clock.now(), step or waiting[0], data=data), None
 
     return _append(store, row, make)
+
+
+def _check(payload: Any) -> None:
+    try:
+        size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError) as error:  # NaN, half a surrogate pair, lists in lists without end
+        raise UsageError(f"the signal's data cannot be kept: {error}", hint="send plain JSON values") from error
+    if size > MAX_OUTPUT:
+        raise UsageError(f"the signal's data has {size} bytes, {MAX_OUTPUT} are the limit", hint="send a path instead")
 
 
 def _steps(store: Store, row: RunRow) -> list[dict[str, Any]]:

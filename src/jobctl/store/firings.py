@@ -11,6 +11,11 @@ from typing import NamedTuple
 from jobctl.store.store import Store
 
 
+Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
+FIRST: Place = (0, 0)
+_PAGE = 2_000
+
+
 class Entry(NamedTuple):
     """A schedule as the store knows it. `progress`: the newest fire time that has been dealt with."""
 
@@ -146,27 +151,32 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
     Without queued ones of a backfill: they wait for their turn, whatever the schedules do.
     """
     rows = store.rows(
-        "SELECT id, status FROM runs WHERE finished_at IS NULL AND job = ?"
+        "SELECT id, status FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ?"
         " AND NOT (status = 'queued' AND trigger = 'backfill') ORDER BY id",
         job,
     )
     return [row for row in rows if row[1] != "queued"], [row for row in rows if row[1] == "queued"]
 
 
-def forget(store: Store, before: int, limit: int = 1_000) -> int:
-    """Remove what was recorded of fire times before then whose run is gone or never was; how many. The schedule's
-    progress, which never goes back, keeps them from firing again."""
-    # Found before the writer's lock is taken: there may be many to look through.
-    rows = store.rows(
-        "SELECT schedule, fire_time FROM firings"
-        " WHERE fire_time < ? AND (run IS NULL OR run NOT IN (SELECT id FROM runs)) LIMIT ?",
+def forget(store: Store, before: int, after: Place = FIRST) -> Place | None:
+    """Remove what was recorded of fire times before then whose run is gone or never was. The schedule's progress, which
+    never goes back, keeps them from firing again.
+
+    Looks at one page, some milliseconds: those behind `after`. Returns where the next one begins, None at the end.
+    """
+    page = store.rows(
+        "SELECT schedule, fire_time,"
+        " fire_time < ? AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE id = run)) FROM firings"
+        " WHERE (schedule, fire_time) > (?, ?) ORDER BY schedule, fire_time LIMIT ?",
         before,
-        limit,
+        *after,
+        _PAGE,
     )
-    if rows:
+    gone = [(schedule, fire_time) for schedule, fire_time, is_gone in page if is_gone]
+    if gone:
         with store.transaction() as db:
-            db.executemany("DELETE FROM firings WHERE schedule = ? AND fire_time = ?", rows)
-    return len(rows)
+            db.executemany("DELETE FROM firings WHERE schedule = ? AND fire_time = ?", gone)
+    return page[-1][:2] if len(page) == _PAGE else None
 
 
 def pause(store: Store, job: str, *, at: int, reason: str | None, who: str | None) -> None:

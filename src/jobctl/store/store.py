@@ -328,14 +328,14 @@ class Store:
                 "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
                 (new.fire_time, new.schedule, new.fire_time),
             )
-        over = state.finished_at is not None
+        nobodys = state.finished_at is not None or state.status is RunStatus.QUEUED or batch.wake_at is not None
         values = {
             "name": new.name,
             "job": new.job,
             "definition": _definition(db, new.job, new.definition),
             "status": str(state.status),
             "seq": len(batch.events),
-            "executor": None if over or state.status is RunStatus.QUEUED else batch.executor,
+            "executor": None if nobodys else batch.executor,
             "trigger": new.trigger,
             "fire_time": new.fire_time,
             "created_at": state.created_at,
@@ -344,6 +344,7 @@ class Store:
             "reason": state.reason,
             "queue": new.queue,
             "priority": new.priority,
+            "wake_at": batch.wake_at,
         }
         cursor = db.execute(
             f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
@@ -486,7 +487,9 @@ class Store:
 
     def alive(self) -> list[RunRow]:
         """Runs that are not over, oldest first."""
-        return [RunRow(*r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE finished_at IS NULL ORDER BY id")]
+        # Named, or it would read all of the table: that comes in the order asked for.
+        query = f"SELECT {_RUN} FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL ORDER BY id"
+        return [RunRow(*row) for row in self.rows(query)]
 
     def awake(self) -> list[RunRow]:
         """Runs that are not over and not asleep, oldest first."""
