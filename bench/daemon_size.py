@@ -18,7 +18,6 @@ from jobctl.core.schedule import next_fire
 from jobctl.definitions import read_file
 
 _ZONE = "Europe/Berlin"
-_SETTLED = 2.0  # seconds after which a daemon that is ready has done what a start brings
 
 _HEAP = """\
 import heapq, sys, time
@@ -36,7 +35,7 @@ def idle(bench: Bench) -> list[Row]:
     seconds = bench.size.of(120, 20, 1)
     (folder / "jobs.toml").write_text(definitions(count))
     with daemon(folder) as ours, subprocess.Popen([sys.executable, "-c", _HEAP, str(count)]) as bare:
-        time.sleep(_SETTLED)
+        time.sleep(_settled(bench))
         pids = (ours.process.pid, bare.pid)
         try:
             woken, used = [wake_ups(pid) for pid in pids], [cpu_seconds(pid) for pid in pids]
@@ -70,7 +69,7 @@ def schedules(bench: Bench) -> list[Row]:
         living = Daemon(folders[count])
         try:
             ready = living.until_ready()
-            time.sleep(_SETTLED)
+            time.sleep(_settled(bench))
             memory[count].append(living.rss())
         finally:
             living.kill()
@@ -97,6 +96,11 @@ def schedules(bench: Bench) -> list[Row]:
         Row("schedules", f"{what}: RSS", "MiB", memory[many], name, memory[few], Goal("value", "<=", 90)),
         Row("schedules", f"{what}: each next fire time", "us", each[0], name, each[1], Goal("value", "<=", 150)),
     ]
+
+
+def _settled(bench: Bench) -> float:
+    """Seconds after which a daemon that is ready has done what a start brings."""
+    return bench.size.of(2.0, 2.0, 0.1)
 
 
 def definitions(count: int) -> str:

@@ -106,7 +106,6 @@ def test_a_sparse_giant_is_not_read_into_memory(tmp_path: Path) -> None:
         ('A="# no comment" # comment', {"A": "# no comment"}),
         ("A=$HOME/{{ run.id }}", {"A": "$HOME/{{ run.id }}"}),
         ("A=it's", {"A": "it's"}),
-        ("a.b-c=1", {"a.b-c": "1"}),
         ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
         ("A=1\nA=2", {"A": "2"}),
         ("A=ü", {"A": "ü"}),
@@ -122,7 +121,7 @@ def test_lines_of_an_env_file(tmp_path: Path, line: str, variables: dict[str, st
 def test_every_line_of_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
-        "A=1\nhunter2\nB =hunter2\n1C=hunter2\nD='hunter2\nE=\"hunter2\\\"\nF='hunter2' x\n=hunter2\nG=" + "h" * 131_072
+        "A=1\na.b=hunter2\nB =hunter2\n1C=hunter2\nD='hunter2\nE=\"hunter2\\\"\nF='hunter2' x\n=hunter2\nG=" + "h" * 131_072
     )
     with pytest.raises(DefinitionError) as error:
         read_env_file(str(file))

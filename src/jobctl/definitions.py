@@ -18,7 +18,7 @@ from jobctl.core.shapes import too_long
 
 STDIN = "-"
 
-_ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?', re.DOTALL)
 _SINGLE_QUOTED = re.compile(r"'([^']*)'[ \t]*(?:#.*)?", re.DOTALL)
 _COMMENT = re.compile(r"[ \t]+#.*", re.DOTALL)

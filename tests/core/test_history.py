@@ -27,9 +27,14 @@ BEFORE |= {
 }
 
 # What each kind of event needs to say.
-DATA: dict[EventType, dict[str, Any]] = {E.RUN_REOPENED: {"redo": []}, E.RUN_ENDED: {"status": "succeeded"}}
+DATA: dict[EventType, dict[str, Any]] = {
+    E.RUN_REOPENED: {"redo": []},
+    E.RUN_ENDED: {"status": "succeeded"},
+    E.SIGNAL_RECEIVED: {"name": "go"},
+}
 
 ABOUT_STEPS = {E.ATTEMPT_STARTED, E.ATTEMPT_ENDED, E.STEP_ENDED, E.UNDO_STARTED, E.UNDO_ENDED}
+ABOUT_STEPS |= {E.WAIT_STARTED, E.APPROVAL_ANSWERED, E.TIMER_FIRED}
 RUN_EVENTS = [kind for kind in E if kind not in ABOUT_STEPS and kind is not E.RUN_ENDED]
 TAKEN = BEFORE[S.RUNNING]
 
@@ -42,6 +47,10 @@ A1 = about(E.ATTEMPT_STARTED, number=1)
 A1_OK = about(E.ATTEMPT_ENDED, number=1)
 A1_RETRIES = about(E.ATTEMPT_ENDED, number=1, status="failed", retry_at=99)
 U1 = about(E.UNDO_STARTED, number=1)
+WAITS = about(E.WAIT_STARTED, kind="signal", name="go", until=99)
+ASKS = about(E.WAIT_STARTED, kind="approval", name="go on?")
+SENT = Event(E.SIGNAL_RECEIVED, 9, data={"name": "go", "payload": 7})
+CAME = about(E.STEP_ENDED, status="succeeded")
 
 
 def test_every_status_has_a_history_here() -> None:
@@ -112,6 +121,20 @@ def test_steps_move_only_in_a_run_that_lives(before: RunStatus | None, kind: Eve
         ([A1, A1_OK, U1, U1], "attempt 1 cannot start after 1"),
         ([A1, A1_OK, U1, about(E.UNDO_ENDED, status="canceled")], "outside of an attempt, but it is running"),
         ([A1, A1_OK, U1, about(E.UNDO_ENDED, number=1), U1], "attempt 1 cannot start after 1 when it is succeeded"),
+        ([WAITS, WAITS], "cannot begin to wait when it is waiting"),
+        ([A1, WAITS], "cannot begin to wait when it is running"),
+        ([A1, A1_RETRIES, WAITS], "cannot begin to wait when it is waiting"),
+        ([SENT, WAITS, CAME, WAITS], "cannot begin to wait when it is succeeded"),
+        ([WAITS, A1, A1], "attempt 1 cannot start after 1"),
+        ([about(E.APPROVAL_ANSWERED, approved=True)], "approval_answered, but it waits for nothing"),
+        ([A1, A1_RETRIES, about(E.TIMER_FIRED)], "timer_fired, but it waits for nothing"),
+        ([ASKS, about(E.APPROVAL_ANSWERED, approved=False), about(E.TIMER_FIRED)], "timer_fired, but it waits"),
+        (
+            [ASKS, about(E.TIMER_FIRED), about(E.APPROVAL_ANSWERED, approved=True)],
+            "approval_answered, but it waits for nothing",
+        ),
+        ([WAITS, CAME], "a step had the signal go, but none was left"),
+        ([Event(E.SIGNAL_RECEIVED, 9)], "signal_received is damaged: 'name'"),
         ([Event(E.RUN_ENDED, 9)], "run_ended is damaged: 'status'"),
         ([Event(E.RUN_ENDED, 9, data={"status": "tired"})], "run_ended is damaged: 'tired'"),
         ([Event(E.RUN_ENDED, 9, data={"status": "paused"})], "a run cannot end as paused"),
@@ -257,6 +280,67 @@ def test_a_run_unpaused_in_the_queue_is_queued() -> None:
     assert replay([created, Event(E.RUN_PAUSED, 2), Event(E.RUN_UNPAUSED, 3)]).status is S.QUEUED
     taken = Event(E.RUN_TAKEN, 3)
     assert replay([created, Event(E.RUN_PAUSED, 2), taken, Event(E.RUN_UNPAUSED, 4)]).status is S.RUNNING
+
+
+# -- waits ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "waits", "outputs"),
+    [
+        ([WAITS], "waiting", True, {}),
+        ([WAITS, SENT], "waiting", True, {}),
+        ([SENT, WAITS, about(E.STEP_ENDED, status="succeeded", outputs={"k": 1})], "succeeded", False, {"k": 1}),
+        ([WAITS, about(E.TIMER_FIRED)], "waiting", False, {}),
+        ([WAITS, about(E.TIMER_FIRED), about(E.STEP_ENDED, status="timed_out", error="late")], "timed_out", False, {}),
+        ([ASKS, about(E.APPROVAL_ANSWERED, approved=True)], "waiting", False, {}),
+        ([WAITS, about(E.STEP_ENDED, status="canceled", error="stopped")], "canceled", False, {}),
+        ([WAITS, Event(E.RUN_ENDED, 9, data={"status": "failed"})], "canceled", False, {}),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, step_status="pending")], "pending", False, {}),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, step_status="pending"), WAITS], "waiting", True, {}),
+    ],
+)
+def test_where_a_wait_stands(events: list[Event], status: str, waits: bool, outputs: dict[str, Any]) -> None:
+    step = replay([*TAKEN, *events]).steps["a"]
+    assert (step.status, step.waiting is not None, step.outputs) == (status, waits, outputs)
+
+
+def test_a_wait_begins_when_it_begins_and_its_condition_is_asked_before() -> None:
+    asked = [about(E.ATTEMPT_STARTED, number=1, at=10), about(E.ATTEMPT_ENDED, number=1, at=20, step_status="pending")]
+    step = replay([*TAKEN, *asked, WAITS._replace(at=30)]).steps["a"]
+    assert (step.began, step.ended, step.started_at, step.checked) == (2, None, 10, True)
+    assert step.waiting == {"kind": "signal", "name": "go", "until": 99}
+    step = replay([*TAKEN, WAITS._replace(at=30)]).steps["a"]
+    assert (step.began, step.ended, step.started_at, step.checked) == (2, None, 30, False)
+
+
+def sent(payload: object, name: str = "go") -> Event:
+    return Event(E.SIGNAL_RECEIVED, 9, data={"name": name, "payload": payload})
+
+
+OVER = Event(E.RUN_ENDED, 20, data={"status": "failed"})
+AGAIN = Event(E.RUN_REOPENED, 30, data={"redo": ["a"]})
+
+
+@pytest.mark.parametrize(
+    ("events", "untaken"),
+    [
+        ([], {}),
+        ([sent(1), sent(2), sent(3, "other")], {"go": [1, 2], "other": [3]}),
+        ([Event(E.SIGNAL_RECEIVED, 9, data={"name": "go"})], {"go": [None]}),
+        ([WAITS, sent(1), sent(2)], {"go": [1, 2]}),
+        ([WAITS, sent(1), sent(2), CAME], {"go": [2]}),
+        ([sent(1), WAITS, CAME], {}),
+        ([sent(1), WAITS, about(E.STEP_ENDED, status="canceled")], {"go": [1]}),
+        ([WAITS, about(E.TIMER_FIRED), CAME, sent(1)], {"go": [1]}),  # on_timeout = "continue"
+        ([ASKS, sent(1), about(E.APPROVAL_ANSWERED, approved=True), CAME], {"go": [1]}),
+        ([sent(1), about(E.WAIT_STARTED, kind="sleep", until=9), about(E.TIMER_FIRED), CAME], {"go": [1]}),
+        ([sent(1), OVER, AGAIN, sent(2)], {"go": [1, 2]}),
+        ([sent(1), sent(2), WAITS, CAME, OVER, AGAIN, WAITS], {"go": [2]}),
+    ],
+)
+def test_signals_that_no_step_has_had(events: list[Event], untaken: dict[str, list[Any]]) -> None:
+    assert replay([*TAKEN, *events]).untaken == untaken
 
 
 # -- reopened ------------------------------------------------------------------------------------------------------

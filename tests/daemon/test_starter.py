@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from places import HELD, NOW, Place, job
 
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import StoreUnavailableError
 from jobctl.core.model import RunStatus
 
 AT = '{ at = "2036-01-01T00:00:00Z" }'
@@ -101,14 +101,20 @@ def test_end_reaches_what_runs_what_waits_and_what_was_made_just_now(
     assert "later fire time" in (place.runs()[0].reason or "")
 
 
-def test_when_the_store_cannot_be_written_nothing_later_is(place: Place) -> None:
+def test_what_comes_later_is_not_recorded_before_what_has_begun(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.arm(job(AT, HELD))
     (number,) = (row[0] for row in place.store.rows("SELECT id FROM schedules"))
     begin(place, fire_time=NOW, schedule=number)
     begin(place, fire_time=NOW + 1, schedule=number, hold=True)
-    place.store._db.execute("PRAGMA query_only = ON")
-    with pytest.raises(JobctlError):
+
+    def full(_: object) -> None:
+        raise StoreUnavailableError("full")
+
+    with monkeypatch.context() as once:
+        once.setattr(place.store, "append", full)
+        place.engine.flush()  # the engine keeps what it could not record
+    with pytest.raises(StoreUnavailableError):
         place.starter.flush()
-    place.store._db.execute("PRAGMA query_only = OFF")
-    place.starter.flush()
-    assert place.store.rows("SELECT fire_time FROM firings WHERE fire_time > ?", NOW) == []
+    assert place.runs() == []
+    place.until(place.runs)
+    assert place.fired() == [0]

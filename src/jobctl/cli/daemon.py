@@ -50,7 +50,7 @@ def main(
             store,
             files,
             max_concurrent_runs=max_concurrent_runs or default_concurrency(),
-            journal=Journal(style, sys.stderr),
+            journal=Journal(style, sys.stderr, quiet=settings.quiet),
             notifier=Notifier(),
         )
         daemon.start()

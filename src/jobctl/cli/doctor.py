@@ -202,7 +202,7 @@ def _store(settings: Settings) -> Iterator[Check]:
             yield Check("store", OK, f"{store.path} is sound")
             interrupted = [
                 row.name
-                for row in store.alive()
+                for row in store.awake()
                 if row.status == "running" and not (row.executor and executor.alive(settings.state_dir, row.executor))
             ]
     except NotFoundError:

@@ -332,7 +332,9 @@ class _Following:
     def _nobody_at_it(self) -> str:
         """Why nothing will follow though the run is not over; "" where something may."""
         row = views.current(self._store, self._row)
-        if row.seq != self._row.seq or row.status == "queued" or views.summary(self._store, row)["executor"]:
+        if row.seq != self._row.seq or row.status == "queued" or row.wake_at is not None:
+            return ""
+        if views.summary(self._store, row)["executor"]:
             return ""
         what = "is paused, and no process has it" if row.status == "paused" else "is interrupted"
         return f"{row.name} {what}; take it up again with: jobctl resume {row.name}"

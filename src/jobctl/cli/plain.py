@@ -140,7 +140,8 @@ def feed_of(run: LiveRun) -> Feed:
     """The feed of a run that has just come here."""
     feed = Feed(run)
     if run.new is None:
-        feed.remark(f"{run.name} is taken up again")
+        began = any(step.attempts for step in run.state.steps.values())
+        feed.remark(f"{run.name} is taken up again" if began else f"{run.name} started")
     return feed
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
 
+_ASLEEP_SHOWN = 20  # runs that only wait
+
 _LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
 
 
@@ -91,7 +93,9 @@ def _overview(settings: Settings, *, now: int) -> int:
         living = store.executors()
         daemons = views.daemons(store)
         dropped = views.dropped(store, now - _DROPPED_SINCE)
-        alive = [row for row in (views.current(store, row) for row in store.alive()) if row.finished_at is None]
+        # People see those that wake first; a hundred thousand that sleep are a number to them.
+        found = store.alive() if settings.json else [*store.awake(), *store.asleep(_ASLEEP_SHOWN)]
+        alive = [row for row in (views.current(store, row) for row in found) if row.finished_at is None]
         names = {**defined, **dict.fromkeys(store.jobs())}
         last = {name: views.current(store, row) for name in names if (row := store.latest(name)) is not None}
         if settings.json:
@@ -120,6 +124,8 @@ def _overview(settings: Settings, *, now: int) -> int:
         if rows:
             print()
             print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
+        if (more := store.count_asleep() - _ASLEEP_SHOWN) > 0:
+            output.say(f"and {more:,} more that only wait: jobctl history --status running")
         standings = {name: _standing_of(store, row, living) for name, row in last.items()}
         _say_jobs(settings, defined, {name: (row, standings[name]) for name, row in last.items()}, now)
         for gone in dropped:
@@ -224,16 +230,22 @@ def waits_for(document: Document, now: int) -> str:
         return f"{waiting['name']} to end, which is another run of its job"
     if waiting["kind"] == "queue":
         return f"a place in the queue {waiting['name']}" if waiting["name"] else "a place among the daemon's runs"
-    until = f", {text.in_(_ms(waiting['until']), now)} at the latest" if waiting["until"] is not None else ""
+    until = _at_the_latest(waiting, now)
     if waiting["kind"] == "signal":
         return f"the signal {waiting['name']}: jobctl signal {document['id']} {waiting['name']}{until}"
     if waiting["kind"] == "approval":
-        question = next(s["waiting"]["name"] for s in document["steps"] if s["name"] == waiting["name"])
-        return f"an answer to {question!r}: jobctl approve {document['id']}, or jobctl reject{until}"
+        asked = [s for s in document["steps"] if s["waiting"] is not None and s["waiting"]["kind"] == "approval"]
+        question = next(s["waiting"]["name"] for s in asked if s["name"] == waiting["name"])
+        which = f" {waiting['name']}" if len(asked) > 1 else ""
+        return f"an answer to {question!r}: jobctl approve {document['id']}{which}, or jobctl reject{until}"
     if waiting["kind"] == "sleep":
         return f"the end of its sleep, {text.in_(_ms(waiting['until']), now)} (step {waiting['name']})"
     step = next(step for step in document["steps"] if step["name"] == waiting["name"])
     return f"attempt {step['attempt'] + 1} of step {step['name']}, {text.in_(_ms(waiting['until']), now)}"
+
+
+def _at_the_latest(waiting: Document, now: int) -> str:
+    return f", {text.in_(_ms(waiting['until']), now)} at the latest" if waiting["until"] is not None else ""
 
 
 def _now(document: Document, now: int) -> str:
@@ -291,6 +303,12 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
         line += _why_pending(definition, ended)
     elif step["status"] == "waiting" and step["next_attempt_at"]:
         line += f" for attempt {step['attempt'] + 1}, {text.in_(_ms(step['next_attempt_at']), now)}"
+    elif (waiting := step["waiting"]) is not None:
+        what = {"signal": f"the signal {waiting['name']}", "approval": f"an answer to {waiting['name']!r}"}
+        if waiting["kind"] == "sleep":
+            line += f" for the end of its sleep, {text.in_(_ms(waiting['until']), now)}"
+        else:
+            line += f" for {what[waiting['kind']]}{_at_the_latest(waiting, now)}"
     elif attempts:
         last = attempts[-1]["finished_at"]
         line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"

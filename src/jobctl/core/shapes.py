@@ -579,6 +579,10 @@ class NotATable(Json):
         return {"type": ["string", "number", "boolean", "array"]}
 
 
+VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
+VARIABLE_RULE = re.compile(VARIABLE)
+
+
 class Environment(Shape):
     """Variables and their values. The values may be secrets: no message repeats one."""
 
@@ -591,8 +595,9 @@ class Environment(Shape):
         read = {}
         for name, content in value.items():
             place = (*path, name)
-            if not name or "=" in name or "\0" in name:
-                report(place, "is not a name of a variable", "it has no `=`, no NUL and is not empty")
+            if not VARIABLE_RULE.fullmatch(name):
+                # The shell that every command runs under drops other names without a word.
+                report(place, "is not a name of a variable", "letters, digits and _ only, and no digit first")
             elif not isinstance(content, str):
                 report(place, f"must be text, not {kind(content)}", "put the value in quotes")
             elif "\0" in content:
@@ -604,7 +609,8 @@ class Environment(Shape):
         return read
 
     def schema(self, defs: Defs) -> dict[str, Any]:  # noqa: ARG002
-        return {"type": "object", "propertyNames": {"pattern": "^[^=]+$"}, "additionalProperties": {"type": "string"}}
+        names = {"pattern": f"^{VARIABLE}$"}
+        return {"type": "object", "propertyNames": names, "additionalProperties": {"type": "string"}}
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from jobctl import clock, text
 
 
 class Journal:
-    def __init__(self, style: str = "text", stream: TextIO | None = None) -> None:
-        """`style`: text | json."""
+    def __init__(self, style: str = "text", stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        """`style`: text | json. `quiet`: troubles only."""
+        self._quiet = quiet
         self._json = style == "json"
         self._stream = stream if stream is not None else sys.stderr
         self._last: dict[str, str] = {}
 
     def say(self, message: str, *, level: str = "info", **about: object) -> None:
         """One thing that happened. `about`: what it concerns (run, job, …)."""
+        if self._quiet and level == "info":
+            return
         now = clock.now()
         if self._json:
             line = json.dumps({"at": text.rfc3339(now), "level": level, "message": message, **about}, default=str)

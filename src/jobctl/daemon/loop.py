@@ -330,6 +330,8 @@ class Daemon:
         self._wakeup = signal.set_wakeup_fd(self._executor.wake_fd, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._handlers[number] = signal.signal(number, self._came)
+        # Ignored, as it may be inherited, it would reap keepers before their time.
+        self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def _restore_signals(self) -> None:
         if self._handlers:

@@ -340,7 +340,8 @@ class LocalEngine:
             for run_id, seq in found:
                 run = self.runs.get(run_id)
                 if run is not None and run.seq < seq and id(run) not in self._unwritten:
-                    work.append((run, [], self.store.events(run_id, after=run.seq)))
+                    work.append((run, [], self._added(run)))
+            self.store.check_place()
         except StoreUnavailableError as error:
             self.trouble = error
             return
@@ -348,6 +349,18 @@ class LocalEngine:
             self.trouble = None
         if work:
             self._advance(work)
+
+    def _added(self, run: LiveRun) -> list[Event]:
+        """What others have appended to a run. One that can no longer be read is let go: it does not stop the others."""
+        try:
+            return self.store.events(run.id, after=run.seq)
+        except StoreUnavailableError:
+            raise
+        except JobctlError:
+            if self.executor.kind != "daemon":
+                raise
+            self._let_go(run)  # its commands run on; whoever takes it next is told why it cannot
+            return []
 
     def _context(self, run: LiveRun, env_file: dict[str, str]) -> RunContext:
         if not self._store_id:
@@ -903,6 +916,8 @@ class LocalEngine:
                     from jobctl.process.logs import last_line
 
                     extra["stdout"] = last_line(files.log)
+            else:
+                extra["outputs"] = _outputs_so_far(files.output)
         except FileError as error:
             outcome = Outcome(rules.FAILED, error=str(error))
         return outcome, extra
@@ -1115,6 +1130,14 @@ def _cap_log(attempt: LiveAttempt) -> None:
             logs.cap(attempt.files.log, limit)
     except OSError:
         pass  # gone, or no room to make room: looked at again in a second
+
+
+def _outputs_so_far(path: str) -> dict[str, str]:
+    """What a failed command handed on: its compensation may need it. That it cannot be read is no second failure."""
+    try:
+        return files_of.read_outputs(path)
+    except FileError:
+        return {}
 
 
 def _went_away(attempt: LiveAttempt) -> bool:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from jobctl.store.store import Store
 
-
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
 _PAGE = 2_000

@@ -131,6 +131,8 @@ class Store:
             self._db = self._connect()
         self._new_executors: list[tuple[Any, ...]] = []
         self._commits = 0
+        found = os.stat(self.path)
+        self._place = (found.st_dev, found.st_ino)
 
     def _connect(self) -> sqlite3.Connection:
         if os.path.getsize(self.path) == 0:
@@ -201,7 +203,7 @@ class Store:
                     db.execute("ROLLBACK")
                 raise
         self._commits += 1
-        if self._commits % 256 == 0:
+        if self._commits % 64 == 0:
             self.checkpoint()
 
     def vacuum(self, pages: int) -> int:
@@ -213,6 +215,18 @@ class Store:
             # Each row is a page that was taken out.
             self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
         return int(self.row("PRAGMA freelist_count")[0])
+
+    def check_place(self) -> None:
+        """StoreError when the file was removed or replaced while it is open: writes would go into the void."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._place:
+            raise StoreError(
+                f"the state store {self.path} was moved away or replaced while it was in use",
+                hint="put it back; commands that run go on, and the next jobctl takes them over",
+            )
 
     def checkpoint(self, *, whole: bool = False) -> None:
         """Move the write-ahead log into the database when it has grown, or (`whole`) in any case, and empty its file.
@@ -495,6 +509,15 @@ class Store:
         """Runs that are not over and not asleep, oldest first."""
         condition = "finished_at IS NULL AND wake_at IS NULL"
         return [RunRow(*r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE {condition} ORDER BY id")]
+
+    def asleep(self, limit: int) -> list[RunRow]:
+        """Runs that are asleep, those that wake first."""
+        condition = "finished_at IS NULL AND wake_at IS NOT NULL"
+        query = f"SELECT {_RUN} FROM runs INDEXED BY runs_alive WHERE {condition} ORDER BY wake_at LIMIT ?"
+        return [RunRow(*row) for row in self.rows(query, limit)]
+
+    def count_asleep(self) -> int:
+        return int(self.row("SELECT count(*) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")[0])
 
     def jobs(self) -> list[str]:
         """Names of jobs that have run. Skips from one to the next on the index: it does not read every run."""
