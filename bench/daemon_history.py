@@ -58,15 +58,16 @@ def pruning(bench: Bench) -> list[Row]:
     quiet = bench.size.of(30, 10, 2)  # seconds of firings before it begins
     _templates(folder)
     _multiply(folder / "state", runs)
-    oldest = query(folder, "SELECT name FROM runs ORDER BY id LIMIT ?", removed)
-    for (name,) in oldest:
+    oldest = query(folder, "SELECT id, name FROM runs ORDER BY id LIMIT ?", removed)
+    for _, name in oldest:
         _files(folder / "state" / "runs" / name)
-    last = query(folder, "SELECT id FROM runs ORDER BY id LIMIT 1 OFFSET ?", removed - 1)[0][0]
+    last = oldest[-1][0]
+    some = oldest[5 * _JOBS][0]  # up to here there are runs of every job
     kept = (runs - removed) // _JOBS
     (folder / "jobs.toml").write_text(_jobs(f"keep = {{ runs = {kept} }}") + _firing())
     code = _PRUNING_SOON.format(ms=quiet * 60_000)
     with daemon(folder, command=(sys.executable, "-c", code)) as living:
-        until(lambda: _oldest(folder) != oldest[0][0], "the first runs to be removed", quiet + 60)
+        until(lambda: _upto(folder, some) <= 5 * _JOBS, "the first runs to be removed", quiet + 60)
         begin = time.time() * 1000
         until(lambda: query(folder, "SELECT 1 FROM runs WHERE id <= ? LIMIT 1", last) == [], "the last to go", 600)
         end = time.time() * 1000
@@ -154,5 +155,6 @@ def _files(run: Path) -> None:
         (run / name).write_text(text)
 
 
-def _oldest(folder: Path) -> object:
-    return query(folder, "SELECT name FROM runs ORDER BY id LIMIT 1")[0][0]
+def _upto(folder: Path, run: int) -> int:
+    """How many runs are left up to that one."""
+    return int(query(folder, "SELECT count(*) FROM runs WHERE id <= ?", run)[0][0])

@@ -134,7 +134,7 @@ def test_wrong_parameters_are_said_before_anything_is_recorded(
         ('[jobs.x]\ncommand = "true"\n', ["y"], 3, "there is no job 'y'"),
         ('[jobs.x]\ncommand = "true"\nparams = { p = { type = "string" } }\n', ["x"], 2, "needs the parameter 'p'"),
         ('[jobs.x]\ncomand = "true"\n', ["x"], 2, "comand"),
-        ('[jobs.x]\ncommand = "true"\nenv_file = "missing.env"\n', ["x"], 2, "jobs.toml: job x, env_file: there is no file"),
+        ('[jobs.x]\ncommand = "true"\nenv_file = "missing.env"\n', ["x"], 2, "job x, env_file: there is no file"),
         ("", ["x"], 2, "defines no jobs"),
     ],
 )

@@ -1,6 +1,7 @@
 """Jobs and histories in a few words, for the tables of the core's tests. No expectation of any test stands here.
 
-A job is a line for each step, `name < needs [traits]`; a history is words such as `take`, `a ok`, `cancel`, `a undone`.
+A job is a line for each step, `name < needs [traits]`; a history is words such as `take`, `a ok`, `cancel`, `a undone`,
+`a waits`, `send go 1`, `a fires`, `a rejected`. `a ends` records what was decided of a's wait, as an engine does.
 """
 
 from __future__ import annotations
@@ -8,9 +9,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobctl.core.decide import Action, Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore, to_redo
+from jobctl.core.decide import (
+    Action,
+    Compensate,
+    Decider,
+    EndStep,
+    FinishRun,
+    Mode,
+    StartStep,
+    StopStep,
+    kept,
+    restore,
+    to_redo,
+)
 from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.model import Compensation, Job, Step, When
+from jobctl.core.model import Compensation, Job, OnTimeout, Step, StepKind, When
 
 _TRAITS: dict[str, dict[str, Any]] = {
     "undo": {"compensate": Compensation("undo")},
@@ -19,6 +32,8 @@ _TRAITS: dict[str, dict[str, Any]] = {
     "always": {"when": When.ALWAYS},
     "sleep": {"command": None, "sleep": 1_000},
     "signal": {"command": None, "signal": "go"},
+    "stop": {"command": None, "signal": "stop"},
+    "continue": {"on_timeout": OnTimeout.CONTINUE},
     "approval": {"command": None, "approval": "go on?"},
     "job": {"command": None, "job": "other"},
 }
@@ -50,6 +65,10 @@ _STEP_WORDS: dict[str, tuple[EventType, dict[str, Any]]] = {
     "dropped": (EventType.STEP_ENDED, {"status": "canceled"}),
     "refused": (EventType.STEP_ENDED, {"status": "failed", "error": "no such thing"}),
     "came": (EventType.STEP_ENDED, {"status": "succeeded"}),
+    "may": (EventType.ATTEMPT_ENDED, {"step_status": "pending"}),  # its condition lets it wait
+    "fires": (EventType.TIMER_FIRED, {}),
+    "approved": (EventType.APPROVAL_ANSWERED, {"approved": True, "by": "anna"}),
+    "rejected": (EventType.APPROVAL_ANSWERED, {"approved": False, "by": "anna", "comment": "no"}),
     "undoing": (EventType.UNDO_STARTED, {}),
     "undone": (EventType.UNDO_ENDED, {}),
     "undo-retries": (EventType.UNDO_ENDED, {"status": "failed", "retry_at": 9_999}),
@@ -57,7 +76,7 @@ _STEP_WORDS: dict[str, tuple[EventType, dict[str, Any]]] = {
     "undo-killed": (EventType.UNDO_ENDED, {"status": "canceled"}),
     "undo-dropped": (EventType.UNDO_ENDED, {"status": "canceled"}),
 }
-_OUTSIDE = {"undo-dropped"}
+_OUTSIDE = {"undo-dropped", "fires", "approved", "rejected"}
 
 _RUN_WORDS = {
     "take": EventType.RUN_TAKEN,
@@ -92,9 +111,19 @@ class World:
             assert self.finished is not None
             data = {"status": str(self.finished.status), "reason": self.finished.reason}
             return self._say(self.feed(Event(EventType.RUN_ENDED, self.now(), data=data)))
+        if words == "fail":  # by somebody who could not wait for what was decided
+            return self._say(self.feed(Event(EventType.RUN_ENDED, self.now(), data={"status": "failed"})))
         if words in _RUN_WORDS:
             return self._say(self.feed(Event(_RUN_WORDS[words], self.now())))
+        if words.startswith("send "):
+            _, name, value = words.split()
+            data = {"name": name, "payload": json.loads(value)}
+            return self._say(self.feed(Event(EventType.SIGNAL_RECEIVED, self.now(), data=data)))
         name, word = words.split()
+        if word == "waits":
+            return self._say(self.feed(Event(EventType.WAIT_STARTED, self.now(), name, data=self._wait(name))))
+        if word == "ends":
+            return self._say(self.feed(self._end_of_wait(name)))
         kind, data = _STEP_WORDS[word]
         number = 0
         if kind is not EventType.STEP_ENDED and word not in _OUTSIDE:
@@ -119,6 +148,17 @@ class World:
         state, decider = restore(self.job, self.events)
         assert picture(state) == picture(self.state)
         assert decider.snapshot() == self.decider.snapshot()
+
+    def _wait(self, name: str) -> dict[str, Any]:
+        step = self.job.step(name)
+        if step.kind is StepKind.SLEEP:
+            return {"kind": "sleep", "until": 9_999}
+        return {"kind": str(step.kind), "name": step.signal or step.approval}
+
+    def _end_of_wait(self, name: str) -> Event:
+        (end,) = [end for end in self.decider.ends() if end.step == name]
+        data = {"status": str(end.status), "outputs": end.outputs, "error": end.error}
+        return Event(EventType.STEP_ENDED, self.now(), name, data=data)
 
     def _number(self, name: str, undo: bool, starts: bool) -> int:
         states = self.state.undo if undo else self.state.steps
@@ -153,13 +193,16 @@ class World:
 
 
 def say(action: Action) -> str:
-    """An action in two words: `start a`, `drain a`, `undo a`, `finish failed`."""
+    """An action in a few words: `start a`, `drain a`, `undo a`, `end a succeeded value=1`, `finish failed`."""
     if isinstance(action, StartStep):
         return f"start {action.step}"
     if isinstance(action, StopStep):
         return f"{action.how} {action.step}"
     if isinstance(action, Compensate):
         return f"undo {action.step}"
+    if isinstance(action, EndStep):
+        outputs = "".join(f" {key}={value}" for key, value in action.outputs.items())
+        return f"end {action.step} {action.status}{outputs}"
     return f"finish {action.status}"
 
 

@@ -13,7 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import World, job, story
 
-from jobctl.core.decide import Action, Compensate, Decider, FinishRun, Mode, StartStep, StopStep, kept, restore, to_redo
+from jobctl.core.decide import (
+    Action,
+    Compensate,
+    Decider,
+    EndStep,
+    FinishRun,
+    Mode,
+    StartStep,
+    StopStep,
+    kept,
+    restore,
+    to_redo,
+)
 from jobctl.core.history import Event, EventType
 from jobctl.core.model import Job, RunStatus, StepKind, StepStatus, When
 
@@ -1349,7 +1361,419 @@ REOPENED: Situations = {
     ),
 }
 
-SITUATIONS = FORWARD | AT_THE_END | FAILURE | COMPENSATION | REQUESTS | PAUSE | REOPENED
+WAITS: Situations = {
+    "a sleep": (
+        job("a [sleep]", "b < a"),
+        """
+        take -> start a
+        a waits
+        a fires -> end a succeeded
+        a ends -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "a signal": (
+        job("a [signal]", "b < a"),
+        """
+        take -> start a
+        a waits
+        send go {"k":1,"l":[2]} -> end a succeeded k=1 l=[2]
+        a ends -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "a payload that is no table is one output": (
+        job("a [signal]", "b [signal]", "c [signal]"),
+        """
+        take -> start a, start b, start c
+        a waits
+        b waits
+        c waits
+        send go "text" -> end a succeeded value=text
+        send go [] -> end b succeeded value=[]
+        send go null -> end c succeeded
+        """,
+    ),
+    "a signal of another name": (
+        job("a [signal]"),
+        """
+        take -> start a
+        a waits
+        send stop 1
+        send go 2 -> end a succeeded value=2
+        """,
+    ),
+    "signals that come early are kept, in order": (
+        job("a [signal]", "b < a [signal]", "c < b [signal]"),
+        """
+        send go 1
+        take -> start a
+        send go 2
+        a waits -> end a succeeded value=1
+        send go 3
+        a ends -> start b
+        b waits -> end b succeeded value=2
+        b ends -> start c
+        c waits -> end c succeeded value=3
+        c ends -> finish succeeded
+        """,
+    ),
+    "one signal ends one wait: the longest": (
+        job("a [signal]", "b [signal]"),
+        """
+        take -> start a, start b
+        b waits
+        a waits
+        send go 1 -> end b succeeded value=1
+        send go 2 -> end a succeeded value=2
+        send go 3
+        b ends
+        a ends -> finish succeeded
+        """,
+    ),
+    "who has begun to wait first is first, also behind one that has ended": (
+        job("a [signal]", "b [signal]", "c [signal]"),
+        """
+        take -> start a, start b, start c
+        c waits
+        b waits
+        send go 1 -> end c succeeded value=1
+        c ends
+        a waits
+        send go 2 -> end b succeeded value=2
+        send go 3 -> end a succeeded value=3
+        """,
+    ),
+    "steps that wait for different signals": (
+        job("a [signal]", "b [stop]"),
+        """
+        take -> start a, start b
+        a waits
+        b waits
+        send stop 1 -> end b succeeded value=1
+        send go 2 -> end a succeeded value=2
+        b ends
+        a ends -> finish succeeded
+        """,
+    ),
+    "a signal that does not come in time": (
+        job("a [signal]", "b < a"),
+        """
+        take -> start a
+        a waits
+        a fires -> end a timed_out
+        a ends -> finish failed
+        """,
+    ),
+    "a signal that need not come": (
+        job("a [signal continue]", "b < a"),
+        """
+        take -> start a
+        a waits
+        a fires -> end a succeeded
+        send go 1
+        a ends -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "a signal and the timer in one breath": (
+        job("a [signal]", "b < a [signal]"),
+        """
+        take -> start a
+        a waits
+        send go 1 -> end a succeeded value=1
+        a fires
+        a ends -> start b
+        b waits
+        """,
+    ),
+    "the timer and a signal in one breath: the signal is kept": (
+        job("a [signal continue]", "b < a [signal]"),
+        """
+        take -> start a
+        a waits
+        a fires -> end a succeeded
+        send go 1
+        a ends -> start b
+        b waits -> end b succeeded value=1
+        """,
+    ),
+    "approved": (
+        job("a [approval]", "b < a"),
+        """
+        take -> start a
+        a waits
+        a approved -> end a succeeded by=anna
+        a ends -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "rejected: no retry, and what was done is undone": (
+        job("z [undo]", "a < z [approval]", "b < a", "f < b [failure]"),
+        """
+        take -> start z
+        z ok -> start a
+        a waits
+        a rejected -> end a failed
+        a ends -> undo z
+        z undone -> start f
+        f ok -> finish failed
+        """,
+    ),
+    "rejected, and it may be": (
+        job("a [approval allow]", "b < a"),
+        """
+        take -> start a
+        a waits
+        a rejected -> end a failed
+        a ends -> start b
+        """,
+    ),
+    "an answer and the timer in one breath": (
+        job("a [approval]"),
+        """
+        take -> start a
+        a waits
+        a approved -> end a succeeded by=anna
+        a ends -> finish succeeded
+        """,
+    ),
+    "an answer that does not come in time": (
+        job("a [approval]", "c [approval continue]"),
+        """
+        take -> start a, start c
+        a waits
+        c waits
+        c fires -> end c succeeded
+        c ends
+        a fires -> end a timed_out
+        a ends -> finish failed
+        """,
+    ),
+    "several answers": (
+        job("a [approval]", "b [approval]"),
+        """
+        take -> start a, start b
+        a waits
+        b waits
+        b approved -> end b succeeded by=anna
+        a approved -> end a succeeded by=anna
+        b ends
+        a ends -> finish succeeded
+        """,
+    ),
+    "its condition is asked first": (
+        job("a [signal]", "b < a"),
+        """
+        send go 1
+        take -> start a
+        a starts
+        a may
+        a waits -> end a succeeded value=1
+        a ends -> start b
+        """,
+    ),
+    "its condition says no": (
+        job("a [signal]", "b < a [signal]"),
+        """
+        send go 1
+        take -> start a
+        a skipped -> start b
+        b waits -> end b succeeded value=1
+        """,
+    ),
+    "timers and answers go on in a pause, and nothing new starts": (
+        job("a [sleep]", "b [signal]", "c [approval]", "d < a b c [sleep]"),
+        """
+        take -> start a, start b, start c
+        a waits
+        b waits
+        c waits
+        pause
+        a fires -> end a succeeded
+        a ends
+        send go 1 -> end b succeeded value=1
+        b ends
+        c approved -> end c succeeded by=anna
+        c ends
+        unpause -> start d
+        d waits
+        d fires -> end d succeeded
+        d ends -> finish succeeded
+        """,
+    ),
+    "a wait that fails in a pause": (
+        job("z [undo]", "a < z [signal]"),
+        """
+        take -> start z
+        z ok -> start a
+        a waits
+        pause
+        a fires -> end a timed_out
+        a ends
+        unpause -> undo z
+        z undone -> finish failed
+        """,
+    ),
+    "canceled while it waits": (
+        job("z [undo]", "a < z [signal]", "w < a [always]"),
+        """
+        take -> start z
+        z ok -> start a
+        a waits
+        cancel -> cancel a
+        a dropped -> undo z
+        z undone -> start w
+        w ok -> finish canceled
+        """,
+    ),
+    "canceled and a signal in one breath: the cancel was first": (
+        job("a [signal]"),
+        """
+        take -> start a
+        a waits
+        cancel -> cancel a
+        send go 1
+        a dropped -> finish canceled
+        reopen -> redo a
+        take -> start a
+        a waits -> end a succeeded value=1
+        """,
+    ),
+    "a signal and a cancel in one breath: the signal was first": (
+        job("a [signal undo]", "b < a"),
+        """
+        take -> start a
+        a waits
+        send go 1 -> end a succeeded value=1
+        cancel -> cancel a
+        a ends -> undo a
+        a undone -> finish canceled
+        """,
+    ),
+    "canceled, and answered too late": (
+        job("a [approval]"),
+        """
+        take -> start a
+        a waits
+        cancel -> cancel a
+        a approved
+        a dropped -> finish canceled
+        """,
+    ),
+    "the run's deadline while it waits": (
+        job("a [approval]", "b [sleep]"),
+        """
+        take -> start a, start b
+        a waits
+        b waits
+        deadline -> timeout a, timeout b
+        a dropped
+        b dropped -> finish timed_out
+        """,
+    ),
+    "terminated while it waits": (
+        job("z [undo]", "a < z [sleep]", "w < a [always]"),
+        """
+        take -> start z
+        z ok -> start a
+        a waits
+        terminate -> kill a
+        a dropped -> finish terminated
+        """,
+    ),
+    "another step fails while it waits": (
+        job("a [signal]", "b"),
+        """
+        take -> start a, start b
+        a waits
+        b fails -> drain a
+        send go 1
+        a dropped -> finish failed
+        reopen -> redo a, redo b
+        take -> start a, start b
+        a waits -> end a succeeded value=1
+        """,
+    ),
+    "waits at the end": (
+        job("a", "s < a [always sleep]", "g < s [always signal]"),
+        """
+        take -> start a
+        a fails -> start s
+        s waits
+        s fires -> end s succeeded
+        s ends -> start g
+        g waits
+        cancel
+        send go 1 -> end g succeeded value=1
+        g ends -> finish failed
+        """,
+    ),
+    "what waited well can be undone, what waited in vain need not": (
+        job("a [signal undo]", "b < a [signal undo]"),
+        """
+        take -> start a
+        a waits
+        send go 1 -> end a succeeded value=1
+        a ends -> start b
+        b waits
+        b fires -> end b timed_out
+        b ends -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "signals that nobody took are there for the next try": (
+        job("a", "b < a [signal]", "c < b [signal]", "d < c [stop]"),
+        """
+        send go 1
+        send stop 9
+        take -> start a
+        a ok -> start b
+        b waits -> end b succeeded value=1
+        send go 2
+        send go 3
+        b ends -> start c
+        c waits -> end c succeeded value=2
+        c ends -> start d
+        terminate -> kill d
+        d dropped -> finish terminated
+        reopen from c -> redo c, redo d
+        take -> start c
+        c waits -> end c succeeded value=3
+        c ends -> start d
+        d waits -> end d succeeded value=9
+        d ends -> finish succeeded
+        """,
+    ),
+    "a signal that was decided about and never recorded is there for the next try": (
+        job("a [signal]"),
+        """
+        take -> start a
+        a waits
+        send go 1 -> end a succeeded value=1
+        fail
+        reopen -> redo a
+        take -> start a
+        a waits -> end a succeeded value=1
+        """,
+    ),
+    "a step that is kept has kept its signal": (
+        job("a [signal]", "b < a"),
+        """
+        take -> start a
+        a waits
+        send go 1 -> end a succeeded value=1
+        a ends -> start b
+        b fails -> finish failed
+        reopen from a -> redo a, redo b
+        take -> start a
+        a waits
+        send go 2 -> end a succeeded value=2
+        """,
+    ),
+}
+
+SITUATIONS = FORWARD | AT_THE_END | FAILURE | COMPENSATION | REQUESTS | PAUSE | REOPENED | WAITS
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -1362,7 +1786,7 @@ def test_what_follows(name: str) -> None:
 
 
 def test_no_situation_hides_another_of_the_same_name() -> None:
-    tables = (FORWARD, AT_THE_END, FAILURE, COMPENSATION, REQUESTS, PAUSE, REOPENED)
+    tables = (FORWARD, AT_THE_END, FAILURE, COMPENSATION, REQUESTS, PAUSE, REOPENED, WAITS)
     assert len(SITUATIONS) == sum(len(table) for table in tables)
 
 
@@ -1387,6 +1811,64 @@ def test_the_run_ends_with_its_first_reason(words: str, reason: str | None) -> N
         world.tell(word)
     assert world.finished is not None
     assert world.finished.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "reason"),
+    [
+        ("a [signal]", "a fires", "step a: the signal go did not come in time"),
+        ("a [approval]", "a fires", "step a: the answer did not come in time"),
+        ("a [approval]", "a rejected", "step a: rejected by anna: no"),
+        ("a [approval]", "cancel", "canceled"),
+    ],
+)
+def test_why_a_wait_ended_the_run(step: str, words: str, reason: str) -> None:
+    world = World(job(step))
+    for word in ("take", "a waits", words, "a dropped" if words == "cancel" else "a ends"):
+        world.tell(word)
+    assert world.finished is not None
+    assert world.finished.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"approved": False}, "rejected"),
+        ({"approved": False, "by": "anna"}, "rejected by anna"),
+        ({"approved": False, "comment": "not now"}, "rejected: not now"),
+    ],
+)
+def test_a_rejection_says_who_and_why(answer: dict[str, Any], error: str) -> None:
+    world = World(job("a [approval]"))
+    world.tell("take")
+    world.tell("a waits")
+    (end,) = world.feed(Event(EventType.APPROVAL_ANSWERED, world.now(), "a", data=answer))
+    assert end == EndStep("a", StepStatus.FAILED, {}, error)
+
+
+def test_what_was_decided_and_is_not_recorded_is_found_by_who_goes_on() -> None:
+    world = World(job("a [signal]", "b [approval]", "c [sleep]"))
+    for words in ("take", "a waits", "b waits", "c waits", "send go 1", "b approved"):
+        world.tell(words)
+    _, decider = restore(world.job, world.events)
+    assert [(end.step, end.status) for end in decider.ends()] == [("a", "succeeded"), ("b", "succeeded")]
+    assert decider.active() == ["a", "b", "c"]
+    world.tell("b ends")
+    _, decider = restore(world.job, world.events)
+    assert [end.step for end in decider.ends()] == ["a"]
+
+
+def test_signals_of_a_try_with_another_definition_are_kept_too() -> None:
+    before, after = job("gone [signal]", "b < gone"), job("b", "new < b [signal]")
+    world = World(before)
+    for words in ("take", "gone waits", "send go 1", "gone ends", "send go 2", "b fails", "end"):
+        world.tell(words)
+    events = [*world.events, Event(EventType.RUN_REOPENED, 900, data={"redo": to_redo(after, world.state)})]
+    events += [Event(EventType.RUN_TAKEN, 901), Event(EventType.ATTEMPT_STARTED, 902, "b", 2)]
+    events += [Event(EventType.ATTEMPT_ENDED, 903, "b", 2)]
+    _, decider = restore(after, events)
+    waits = Event(EventType.WAIT_STARTED, 904, "new", data={"kind": "signal", "name": "go"})
+    assert decider.feed(waits) == [EndStep("new", StepStatus.SUCCEEDED, {"value": 2}, None)]
 
 
 @pytest.mark.parametrize("kind", [EventType.CANCEL_REQUESTED, EventType.RUN_TIMED_OUT, EventType.TERMINATE_REQUESTED])
@@ -1625,7 +2107,8 @@ def _jobs(draw: st.DrawFn) -> Job:
     lines = []
     for i in range(draw(st.integers(1, 7))):
         needs = [f"s{n}" for n in range(i) if draw(st.booleans())]
-        traits = [trait for trait in ("undo", "allow", "sleep") if draw(st.integers(0, 3)) == 0]
+        traits = [trait for trait in ("undo", "allow") if draw(st.integers(0, 3)) == 0]
+        traits += draw(st.sampled_from([[], [], [], [], ["sleep"], ["signal"], ["signal", "continue"], ["approval"]]))
         traits += draw(st.sampled_from([[], [], [], ["always"], ["failure"]]))
         lines.append(f"s{i} < {' '.join(needs)} [{' '.join(traits)}]")
     draw(st.randoms(use_true_random=False)).shuffle(lines)
@@ -1642,13 +2125,15 @@ class _Watched(World):
         self.undone: list[str] = []
         self.undoing: str | None = None
         self.at_end: set[str] = set()
+        self.ending: set[str] = set()  # waits whose end was decided in this try
         super().__init__(what)
 
     def feed(self, event: Event) -> list[Action]:
         over = event.data.get("retry_at") is None
         if event.type in (EventType.ATTEMPT_ENDED, EventType.STEP_ENDED) and over:
             self.running.pop(event.step)
-        if event.type is EventType.ATTEMPT_STARTED and event.step not in self.begun:
+        came = event.type is EventType.STEP_ENDED and event.data["status"] == "succeeded"
+        if (came or event.type is EventType.ATTEMPT_STARTED) and event.step not in self.begun:
             self.begun.append(event.step)
         if event.type is EventType.UNDO_ENDED and over:
             self.undoing = None
@@ -1658,7 +2143,7 @@ class _Watched(World):
         assert not self.running
         assert self.undoing is None
         done = kept(self.job, self.state)
-        self.started, self.undone, self.at_end = set(done), [], set()
+        self.started, self.undone, self.at_end, self.ending = set(done), [], set(), set()
         self.begun = [name for name, status in done.items() if status is not StepStatus.SKIPPED]
 
     def _note(self, actions: list[Action]) -> list[Action]:
@@ -1673,6 +2158,11 @@ class _Watched(World):
                 self.undone.append(action.step)
             elif isinstance(action, StopStep):
                 assert action.step in self.running or action.step == self.undoing
+            elif isinstance(action, EndStep):
+                assert self.state.steps[action.step].status is StepStatus.WAITING
+                assert action.step in self.running
+                assert action.step not in self.ending, "a wait ends once"
+                self.ending.add(action.step)
             else:
                 self._check_finish(action.status)
         return super()._note(actions)
@@ -1727,8 +2217,15 @@ def _possible(world: _Watched) -> list[str]:
         if state is not None and state.status is StepStatus.RUNNING:
             words += [f"{name} {word}" for word in ("ok", "ok", "ok", "fails", "timed_out", "skipped", "canceled")]
             words += [f"{name} retries"]
+        elif name in (end.step for end in decider.ends()):
+            words += [f"{name} ends"]
+        elif state is not None and state.waiting is not None:
+            answers = ["approved", "rejected", "fires"] if state.waiting["kind"] == "approval" else ["fires"]
+            words += [f"{name} {word}" for word in answers]
+            words += [f"{name} dropped"] if decider.mode is Mode.STOPPING else []
         elif decider.may_start:
-            words += [f"{name} starts"] * 3 + [f"{name} refused"]
+            command = world.job.step(name).kind is StepKind.COMMAND
+            words += [f"{name} {'starts' if command else 'waits'}"] * 3 + [f"{name} refused"]
         elif decider.mode is Mode.STOPPING:
             words += [f"{name} dropped"]
     if decider.undoing is not None:
@@ -1744,7 +2241,7 @@ def _possible(world: _Watched) -> list[str]:
 
 
 def _requests(world: _Watched) -> list[str]:
-    words = ["take", "pause", "cancel", "terminate"]
+    words = ["take", "pause", "cancel", "terminate", "send go 1"]
     if world.state.status is RunStatus.PAUSED:
         words += ["unpause"] * 8
     if world.state.status is not RunStatus.QUEUED:

@@ -39,8 +39,8 @@ RUN_EVENTS = [kind for kind in E if kind not in ABOUT_STEPS and kind is not E.RU
 TAKEN = BEFORE[S.RUNNING]
 
 
-def about(kind: EventType, step: str = "a", number: int = 0, at: int = 9, **data: Any) -> Event:
-    return Event(kind, at, step, number, data)
+def about(event: EventType, step: str = "a", number: int = 0, at: int = 9, **data: Any) -> Event:
+    return Event(event, at, step, number, data)
 
 
 A1 = about(E.ATTEMPT_STARTED, number=1)

@@ -21,6 +21,7 @@ def test_every_type_of_event_can_be_stored(kind: EventType) -> None:
     [
         Event(EventType.RUN_UNPAUSED, 0),
         Event(EventType.STEP_ENDED, 1, "dump", 0, {"status": "skipped"}),
+        Event(EventType.SIGNAL_RECEIVED, 1, data={"name": "go", "payload": [1, None, {"a": "\ud800"}], "by": "me"}),
         Event(EventType.RUN_CREATED, 1, data={"params": {"bytes of the command line": "\udcff\udc80"}}),
         Event(EventType.RUN_CREATED, 1, data={"params": {"quote": "a\n\"'\\ \u2028"}}),
     ],
@@ -73,6 +74,10 @@ def test_a_number_that_has_stood_in_a_database_keeps_its_meaning() -> None:
             12: "run_timed_out",
             13: "run_reopened",
             14: "run_ended",
+            15: "wait_started",
+            16: "signal_received",
+            17: "approval_answered",
+            18: "timer_fired",
         }
         == now
     )

@@ -30,10 +30,13 @@ from jobctl.store.store import Store
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long
 PRUNE_MS = 3_600_000
+VACUUM_PAGES = 500  # given back to the disk after each portion: some milliseconds
 FIRINGS_KEPT_MS = 90 * 86_400_000  # what became of fire times whose run is gone
 RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
 _NEVER_MS = 1 << 40
+_PRUNE_FOR_MS = 5
+_PRUNE_AGAIN_MS = 50
 
 
 class Daemon:
@@ -55,7 +58,8 @@ class Daemon:
         self._others: set[str] = set()
         self._look_at = 0  # monotonic
         self._prune_at = clock.monotonic() + PRUNE_MS // 60
-        self._forget_after: firings.Place | None = firings.FIRST
+        self._to_prune: list[str] | None = None  # jobs of this round that are still to be looked at; None between two
+        self._forget_after: firings.Place | None = None
         self._offset = clock.now() - clock.monotonic()
         self._dispatch = True
         self._rescue = True
@@ -216,16 +220,25 @@ class Daemon:
                 self._journal.say_once(f"dispatch {name}", f"cannot begin: {why}", run=name)
 
     def _prune(self, now: int, mono: int) -> None:
-        if mono >= self._prune_at:
-            # One portion a turn, and the next one soon: what fires in between is not held up.
-            more = pruner.once(self._store, self._reloader.catalog.jobs, now)
-            if self._forget_after is not None:
-                self._forget_after = firings.forget(self._store, now - FIRINGS_KEPT_MS, self._forget_after)
-            if more or self._forget_after is not None:
-                self._prune_at = mono + 50
-            else:
-                self._prune_at = mono + PRUNE_MS
-                self._forget_after = firings.FIRST
+        """A little a turn, and the next turn soon: what fires in between is not held up."""
+        if mono < self._prune_at:
+            return
+        jobs = self._reloader.catalog.jobs
+        if self._to_prune is None:
+            self._to_prune, self._forget_after = list(jobs), firings.FIRST
+        # Finding out that nothing of a long history is due takes a while, too: not all jobs in one turn.
+        while self._to_prune and clock.monotonic() < mono + _PRUNE_FOR_MS:
+            job = jobs.get(self._to_prune[-1])
+            if job is None or not pruner.once(self._store, {job.name: job}, now):
+                self._to_prune.pop()
+        if self._forget_after is not None:
+            self._forget_after = firings.forget(self._store, now - FIRINGS_KEPT_MS, self._forget_after)
+        self._store.checkpoint()  # in small pieces, as it grows: a large one would hold up what fires
+        if self._to_prune or self._forget_after is not None:
+            self._prune_at = mono + _PRUNE_AGAIN_MS
+        else:
+            self._to_prune = None
+            self._prune_at = mono + PRUNE_MS
 
     def _housekeeping(self) -> None:
         mono = clock.monotonic()
