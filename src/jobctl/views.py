@@ -71,6 +71,7 @@ def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, i
         "job": row.job,
         "status": row.status,
         "interrupted": is_interrupted(row, holder),
+        "trigger": row.trigger,
         "fire_time": _time(row.fire_time),
         "created_at": rfc3339(row.created_at),
         "started_at": _time(row.started_at),

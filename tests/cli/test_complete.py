@@ -44,7 +44,7 @@ def offered(*words: str) -> list[str]:
         (["cancel", "x", "y", "backup-"], ["backup-a1b2c3"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["list", ""], []),
-        ([], [path for path in _interface.COMMANDS if path]),
+        ([], [path for path in _interface.COMMANDS if path and " " not in path]),
     ],
 )
 def test_candidates(words: list[str], expected: list[str]) -> None:

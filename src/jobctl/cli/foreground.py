@@ -11,6 +11,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jobctl import clock
 from jobctl.cli.exit import EXIT_CODES
 from jobctl.core.history import Event, EventType
 from jobctl.engines.local import LiveRun, LocalEngine
@@ -68,6 +69,7 @@ def drive(
         run = begin(engine)
         view.begin(run)
         troubled = ""
+        give_up_at: int | None = None  # monotonic: asked to end, and the store does not take it
         try:
             while engine.busy:
                 engine.turn(TICK_MS if view.wants_ticks else None)
@@ -75,7 +77,11 @@ def drive(
                     raise engine.trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
                 for number in asked.take():
                     _ask(engine, run, view, number, asked.count)
-                if asked.count > 1 and engine.trouble is not None:
+                if engine.trouble is None:
+                    give_up_at = None
+                elif asked.count and give_up_at is None:
+                    give_up_at = clock.monotonic() + run.job.kill_grace
+                if engine.trouble is not None and (asked.count > 1 or _is_past(give_up_at)):
                     raise engine.trouble  # the end cannot be recorded; what runs goes on, for `resume`
                 trouble = str(engine.trouble or "")  # after each try another object, mostly about the same
                 if trouble != troubled:
@@ -91,6 +97,10 @@ def drive(
     if status == "canceled" and asked.last == signal.SIGTERM:
         return 128 + signal.SIGTERM
     return EXIT_CODES[status]
+
+
+def _is_past(moment: int | None) -> bool:
+    return moment is not None and clock.monotonic() >= moment
 
 
 def _view(settings: Settings, store: Store) -> View:

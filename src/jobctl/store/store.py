@@ -687,6 +687,7 @@ _EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
         "put a backup in its place; to save what can be read: sqlite3 {path} .recover",
         False,
     ),
+    ("SQLITE_IOERR_SHM", "has no room for its shared memory: is the disk full?", "free some space", True),
     ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "see the system's log: dmesg", True),
 )
 
