@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from jobctl.core.attempts import Deadline, Outcome, Verdict, event_data, first_deadline, retry_wait, verdict
-from jobctl.core.model import RetryPolicy, Timeouts
+from jobctl.core.attempts import (
+    Deadline,
+    Outcome,
+    Verdict,
+    event_data,
+    first_deadline,
+    next_probe,
+    poll_wait,
+    retry_wait,
+    verdict,
+)
+from jobctl.core.model import Poll, RetryPolicy, Timeouts
 
 CENTURY = 100 * 365 * 86_400_000
 
@@ -209,6 +219,69 @@ def test_whether_another_attempt_follows(name: str) -> None:
 def test_which_deadline_passes_first(timeouts: Timeouts, expected: Deadline | None) -> None:
     found = first_deadline(timeouts, attempt_started_at=5_000, step_started_at=1_000, last_heartbeat_at=7_000)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("deadline", "timeouts", "expected"),
+    [
+        (9_000, Timeouts(), Deadline(10_000, "deadline")),
+        (9_000, Timeouts(start_to_close=2_000), Deadline(7_000, "start_to_close")),
+        (5_000, Timeouts(start_to_close=2_000), Deadline(6_000, "deadline")),
+        (9_000, Timeouts(schedule_to_close=8_000), Deadline(9_000, "schedule_to_close")),
+        (None, Timeouts(), None),
+    ],
+    ids=str,
+)
+def test_the_deadline_of_a_poll(deadline: int | None, timeouts: Timeouts, expected: Deadline | None) -> None:
+    found = first_deadline(
+        timeouts,
+        attempt_started_at=5_000,
+        step_started_at=1_000,
+        last_heartbeat_at=5_000,
+        poll_deadline=deadline,
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("poll", "waits"),
+    [
+        (Poll(1_000), [1_000, 1_000, 1_000, 1_000]),
+        (Poll(1_000, 2.0), [1_000, 2_000, 4_000, 8_000]),
+        (Poll(1_000, 2.0, 3_000), [1_000, 2_000, 3_000, 3_000]),
+        (Poll(1_000, 1.5), [1_000, 1_500, 2_250, 3_375]),
+    ],
+    ids=str,
+)
+def test_the_wait_after_each_not_yet(poll: Poll, waits: list[int]) -> None:
+    assert [poll_wait(poll, probe) for probe in range(1, len(waits) + 1)] == waits
+
+
+@pytest.mark.parametrize("probe", [1_100, 1_000_000])
+def test_the_wait_after_very_many_not_yets(probe: int) -> None:
+    assert poll_wait(Poll(1_000, 2.0), probe) == CENTURY
+    assert poll_wait(Poll(1_000, 2.0, 60_000), probe) == 60_000
+    assert poll_wait(Poll(1_000), probe) == 1_000
+
+
+# The step began at 1,000; a probe ends at 10,000 and says "not yet"; the next one would come at 13,000.
+@pytest.mark.parametrize(
+    ("poll", "timeouts", "expected"),
+    [
+        (Poll(3_000), Timeouts(), Verdict(13_000)),
+        (Poll(3_000), Timeouts(start_to_close=1), Verdict(13_000)),
+        (Poll(3_000, deadline=12_001), Timeouts(), Verdict(13_000)),
+        (Poll(3_000, deadline=12_000), Timeouts(), Verdict(None, "deadline")),
+        (Poll(3_000, deadline=5), Timeouts(), Verdict(None, "deadline")),
+        (Poll(3_000), Timeouts(schedule_to_close=12_001), Verdict(13_000)),
+        (Poll(3_000), Timeouts(schedule_to_close=12_000), Verdict(None, "schedule_to_close")),
+        (Poll(3_000, deadline=99_000), Timeouts(schedule_to_close=12_000), Verdict(None, "schedule_to_close")),
+        (Poll(1_500, 2.0), Timeouts(), Verdict(13_000)),
+    ],
+    ids=str,
+)
+def test_when_a_poll_is_asked_again(poll: Poll, timeouts: Timeouts, expected: Verdict) -> None:
+    assert next_probe(poll, timeouts, probe=2, ended_at=10_000, step_started_at=1_000) == expected
 
 
 @pytest.mark.parametrize(

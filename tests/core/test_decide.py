@@ -1529,15 +1529,6 @@ WAITS: Situations = {
         a ends -> start b
         """,
     ),
-    "an answer and the timer in one breath": (
-        job("a [approval]"),
-        """
-        take -> start a
-        a waits
-        a approved -> end a succeeded by=anna
-        a ends -> finish succeeded
-        """,
-    ),
     "an answer that does not come in time": (
         job("a [approval]", "c [approval continue]"),
         """

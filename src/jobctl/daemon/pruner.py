@@ -11,8 +11,8 @@ from jobctl.core.model import Job, Keep, Millis
 from jobctl.store.store import Store
 from jobctl.views import run_folder
 
-# Runs removed in one transaction: some milliseconds.
-_AT_A_TIME = 100
+# Runs removed in one transaction: some milliseconds, their files included.
+_AT_A_TIME = 25
 _PAGE = 500
 
 
