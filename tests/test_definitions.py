@@ -121,7 +121,8 @@ def test_lines_of_an_env_file(tmp_path: Path, line: str, variables: dict[str, st
 def test_every_line_of_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
-        "A=1\na.b=hunter2\nB =hunter2\n1C=hunter2\nD='hunter2\nE=\"hunter2\\\"\nF='hunter2' x\n=hunter2\nG=" + "h" * 131_072
+        "A=1\na.b=hunter2\nB =hunter2\n1C=hunter2\nD='hunter2\nE=\"hunter2\\\"\nF='hunter2' x\n=hunter2\nG="
+        + "h" * 131_072
     )
     with pytest.raises(DefinitionError) as error:
         read_env_file(str(file))

@@ -148,7 +148,8 @@ def test_a_condition_that_cannot_be_asked_fails_the_step(world: World) -> None:
 
 def test_a_condition_that_ended_while_nobody_looked(world: World) -> None:
     run = world.start(
-        '[[jobs.x.steps]]\nname = "a"\nonly_if = "echo asked >> asked; until [ -e go ]; do sleep 0.01; done"\nsleep = "10ms"'
+        '[[jobs.x.steps]]\nname = "a"\nsleep = "10ms"\n'
+        'only_if = "echo asked >> asked; until [ -e go ]; do sleep 0.01; done"'
     )
     world.until(lambda: world.read("asked"))
     world.die()
@@ -622,12 +623,12 @@ def test_its_condition_is_asked_once(world: World) -> None:
     ("keys", "more", "error"),
     [
         ({"deadline": "250ms"}, "", "the condition did not hold within 250ms"),
-        ({}, 'timeout = { schedule_to_close = "250ms" }', "the condition did not hold within 250ms"),
+        ({"interval": "1h"}, 'timeout = { schedule_to_close = "250ms" }', "the condition did not hold within 250ms"),
         ({"deadline": "250ms", "interval": "1h"}, "", "the condition did not hold within 250ms"),
     ],
 )
 def test_a_condition_that_does_not_hold_in_time(world: World, keys: dict[str, str], more: str, error: str) -> None:
-    run = world.run(poll("exit 1", more + "\nretry = 5" if "retry" not in more else more, **keys))
+    run = world.run(poll("exit 1", more + "\nretry = 5", **keys))
     step = world.step(run, "p")
     assert (step["status"], step["error"], len(step["attempts"])) == ("timed_out", error, 1)
     assert run.state.status == "failed"
