@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from jobctl.core import definition
+from jobctl.core.shapes import VARIABLE_RULE
 from jobctl.core.zones import ZoneError, check_zone
 from jobctl.crontab_lines import (
     REBOOT,
@@ -166,6 +167,9 @@ class _Reader:
     def _tell_variable(self, number: int, name: str, value: str) -> None:
         if not name:
             self._tell(number, Became.UNCONVERTED, "a variable without a name")
+            return
+        if not VARIABLE_RULE.fullmatch(name):
+            self._tell(number, Became.IGNORED, "the shell that cron runs commands with passes no such name on", name)
             return
         became, why = self._meaning(name, value)
         if name not in self._overwritten:
