@@ -181,7 +181,7 @@ def test_variables_count_for_the_lines_below_them() -> None:
         ("RANDOM_DELAY=-1\n", CRONIE, {}, Became.IGNORED, "0 to 1440"),
         ("MAILTO=ann\n", DEBIAN, {}, Became.IGNORED, "sends no mail: output is kept"),
         ('MAILTO=""\n', DEBIAN, {}, Became.IGNORED, "no mail anyway"),
-        ("MAILFROM=ann\n", CRONIE, {}, Became.IGNORED, "notify"),
+        ("MAILFROM=ann\n", CRONIE, {}, Became.IGNORED, 'when = "failure"'),
         ("LOGNAME=bob\n", DEBIAN, {}, Became.IGNORED, "cron sets it"),
         ("USER=bob\n", DEBIAN, {"default_env": {"USER": "bob"}}, Became.VARIABLE, "`env`"),
         ("USER=bob\n", CRONIE, {}, Became.IGNORED, "cron sets it"),

@@ -191,7 +191,7 @@ class _Reader:
             return (
                 Became.IGNORED,
                 "jobctl sends no mail: output is kept, see `jobctl logs`; to be told of a failure, give the job"
-                ' notify = { on = ["failed", "timed_out"], command = "…" }',
+                ' a last step with when = "failure" that tells you',
             )
         if name == "SHELL":
             return Became.VARIABLE, "`shell` of the jobs below"
