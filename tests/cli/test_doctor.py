@@ -162,3 +162,12 @@ def test_a_run_that_somebody_has_is_not_interrupted(folder: Path, capsys: pytest
     finally:
         executor.close()
     assert checks["runs"]["status"] == "ok"
+
+
+def test_a_run_that_is_asleep_is_not_interrupted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = _state(folder)
+    _run(state, "dead")
+    with Store(state) as store, store.transaction() as db:
+        db.execute("UPDATE runs SET executor = NULL, wake_at = ?", (1 << 62,))
+    _, checks = _doctor(capsys)
+    assert checks["runs"]["status"] == "ok"

@@ -252,3 +252,26 @@ def test_the_ordinary_call_loads_little(folder: Path, runs: Runs, capsys: pytest
     assert "jobctl.views" in loaded
     heavy = {"dataclasses", "inspect", "tomllib", "zoneinfo", "rich", "typer", "sqlite_utils", "subprocess"}
     assert loaded & {*heavy, "jobctl.core.model", "jobctl.core.definition", "jobctl.engines.local"} == set()
+
+
+def test_of_very_many_runs_that_only_wait_those_that_wake_first_are_shown(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.start(runs.job(Step("nap", sleep=7_200_000)), name="job-000000")
+    runs.die()
+    with runs.store.transaction() as db:
+        kept = "job, definition, status, seq, trigger, created_at, started_at, priority"
+        db.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+            f" INSERT INTO runs (name, wake_at, {kept})"
+            f" SELECT printf('job-%06d', i), 0, {kept} FROM n, runs WHERE id = 1"
+        )
+        copied = "e.seq, e.at, e.type, e.step, e.number, e.data"
+        db.execute(f"INSERT INTO events SELECT r.id, {copied} FROM events e, runs r WHERE r.id > 1")
+        db.execute("UPDATE runs SET wake_at = 9000000000000 + id, executor = NULL")
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert [f"job-{i:06}  running" in told for i in (0, 1, 19, 20)] == [True, True, True, False]
+    assert "and 1,981 more that only wait: jobctl history --status running" in told
+    assert main(["status", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 2_001

@@ -36,12 +36,7 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
     queued = _queued(store, capacity)
     if not queued:
         return []
-    begun: dict[str, int] = dict(
-        store.rows(
-            "SELECT job, count(*) FROM runs INDEXED BY runs_alive_by_job"
-            " WHERE finished_at IS NULL AND status != 'queued' GROUP BY job"
-        )
-    )
+    begun: dict[str, int] = {}
     policies: dict[int, OverlapPolicy] = {}
     troubles = []
     for number, name, job, queue, trigger, definition in queued:
@@ -50,7 +45,9 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
         if trigger in ("schedule", "backfill"):
             if definition not in policies:
                 policies[definition] = _policy(store, definition)
-            if not may_leave_buffer(policies[definition], running=begun.get(job, 0)):
+            if job not in begun:
+                begun[job] = _begun(store, job)
+            if not may_leave_buffer(policies[definition], running=begun[job]):
                 continue
         if not capacity.take_place(queue):
             continue
@@ -80,6 +77,16 @@ def _queued(store: Store, capacity: Capacity) -> list[tuple[int, str, str, str |
         f" ORDER BY {order} priority DESC, id",
         *values,
     )
+
+
+def _begun(store: Store, job: str) -> int:
+    """1 when a run of the job has begun and is not over, else 0: a hundred thousand that sleep are not counted."""
+    found = store.row(
+        "SELECT 1 FROM runs INDEXED BY runs_alive_by_job"
+        " WHERE job = ? AND finished_at IS NULL AND status != 'queued' LIMIT 1",
+        job,
+    )
+    return 0 if found is None else 1
 
 
 def _policy(store: Store, definition: int) -> OverlapPolicy:

@@ -187,6 +187,7 @@ class LocalEngine:
         self._others: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._timer_count = 0
+        self._over = 0  # runs that have ended here and may have timers left
         self._facts: dict[int, tuple[LiveRun, list[Fact]]] = {}
         self._unwritten: dict[int, tuple[LiveRun, list[Fact]]] = {}  # kept while the store cannot be written
         self._looked_at = clock.monotonic()
@@ -423,8 +424,18 @@ class LocalEngine:
     def _let_go(self, run: LiveRun) -> None:
         """The run is asleep now: a row with a time, not an object in memory."""
         self.runs.pop(run.id, None)
-        self._timers = [timer for timer in self._timers if timer[3][:1] != (run,)]
+        self._forget_timers()
+
+    def _forget_timers(self) -> None:
+        """Those of runs that are not here any more: a timeout of a day would keep a run that took a second."""
+        self._over = 0
+        self._timers = [timer for timer in self._timers if self._concerns_us(timer[3])]
         heapq.heapify(self._timers)
+
+    def _concerns_us(self, values: tuple[Any, ...]) -> bool:
+        about = values[0] if values else None
+        run = about.run if isinstance(about, LiveAttempt) else about
+        return not isinstance(run, LiveRun) or self.runs.get(run.id) is run
 
     def _wake_at(self, run: LiveRun, effects: Effects) -> int | None:
         """When a run that from now on only waits, and for long, is to be looked at again. None: it stays here.
@@ -665,6 +676,9 @@ class LocalEngine:
             self._at_wall(retry_at, self._retry_due, run, name, retry_at)
         if run.state.status is not None and run.state.status.final:
             self.runs.pop(run.id, None)
+            self._over += 1
+            if self._over > _OVER_AT_MOST + len(self.runs):
+                self._forget_timers()
 
     def _watch_run_deadline(self, run: LiveRun) -> None:
         start = run.state.try_started_at
@@ -1029,6 +1043,7 @@ class LocalEngine:
             self._do(self._stop, attempt, stop)
 
 
+_OVER_AT_MOST = 100
 _NO_TIMEOUTS = Timeouts()
 _NO_FAILURE = files_of.Failure()
 _RUN_STOPPED = "the run was stopped"
