@@ -23,13 +23,6 @@ def test_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.isenabled()
 
 
-def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
-    one, two = tmp_path / "1.toml", tmp_path / "2.toml"
-    one.write_text('[jobs.a]\ncommand = "x"\n')
-    two.write_text('[jobs.a]\ncommand = "x" \n')
-    assert read_file(str(one)).digest == read_file(str(one)).digest != read_file(str(two)).digest
-
-
 def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'[jobs.a]\ncommand = "x"')))

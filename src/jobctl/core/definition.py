@@ -42,12 +42,11 @@ Clean = dict[str, Any]  # a table as schema.py's shapes give it: only what is va
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """What one file defines. `digest` is the SHA-256 of its bytes, in hex."""
+    """What one file defines."""
 
     jobs: Mapping[str, Job]
     queues: Mapping[str, Queue]
     file: str
-    digest: str
 
 
 class Here(NamedTuple):
@@ -75,10 +74,7 @@ def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> t
     problems = findings.problems(file, text)
     if findings.failed:
         return None, problems
-
-    from hashlib import sha256
-
-    return Definitions(jobs, queues, file, sha256(data).hexdigest()), problems
+    return Definitions(jobs, queues, file), problems
 
 
 class _Findings:

@@ -643,9 +643,13 @@ def new_name(job: str) -> str:
 
 
 def _definition(db: sqlite3.Connection, job: str, body: str) -> int:
-    import hashlib
+    try:
+        # What hashlib gives too, after it has loaded OpenSSL: some milliseconds of every `jobctl run`.
+        from _blake2 import blake2b
+    except ImportError:
+        from hashlib import blake2b
 
-    digest = hashlib.blake2b(body.encode(), digest_size=16).hexdigest()
+    digest = blake2b(body.encode(), digest_size=16).hexdigest()
     row = db.execute("SELECT id FROM definitions WHERE digest = ?", (digest,)).fetchone()
     if row is not None:
         return int(row[0])
