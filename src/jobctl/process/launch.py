@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 
 from jobctl.process.attempt import AttemptFiles, read_state
@@ -46,6 +47,8 @@ echo "exit $?" >&2
 """
 
 TOKEN = "JOBCTL_TOKEN"
+
+_EXEC_SECONDS = 0.005  # longer than an exec takes until the new environment is there
 
 WENT_AWAY = 75  # what a keeper ends with that has started nothing: another one has the attempt, or there is no room
 
@@ -190,11 +193,16 @@ def signal_members(token: str, number: int, *, outside: int = 0) -> list[int]:
 def sweep(token: str) -> int:
     """SIGKILL every process that carries the token until none is left. Returns how many were killed."""
     killed: set[int] = set()
+    empty = 0
     for _ in range(100):
         found = signal_members(token, signal.SIGKILL)
-        if not found:
-            break
         killed.update(found)
+        empty = 0 if found else empty + 1
+        # In the middle of an exec a process has no environment to look at: where there were any, look again.
+        if empty > (1 if killed else 0):
+            break
+        if empty:
+            time.sleep(_EXEC_SECONDS)
     return len(killed)
 
 
