@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobctl import clock, executor
-from jobctl.core.history import AttemptState, Event, EventType, HistoryError, RunState, StepState, replay
+from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.process.attempt import AttemptFiles, read_cursor, signal_name
 from jobctl.store.store import RunRow, Store
 from jobctl.text import rfc3339
@@ -24,7 +24,7 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
 
     StoreError when its history cannot be read.
     """
-    state = history_of(store, row)
+    state = store.state(row)
     definition = json.loads(store.definition(row.definition))
     steps = definition["steps"]
     folder = run_folder(store, row.name)
@@ -48,19 +48,6 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
         "executor": holder,
         "steps": documents,
     }
-
-
-def history_of(store: Store, row: RunRow) -> RunState:
-    """The state of a run, from its events. StoreError naming the run when they do not add up."""
-    from jobctl.core.errors import StoreError
-
-    try:
-        return replay(store.events(row.id, upto=row.seq))
-    except HistoryError as error:
-        raise StoreError(
-            f"the history of run {row.name} is damaged: {error}",
-            hint="the other runs are not concerned; see: jobctl doctor",
-        ) from error
 
 
 def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:

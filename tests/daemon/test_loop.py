@@ -206,3 +206,16 @@ def test_another_daemon_that_starts_is_watched_from_then_on(start: Callable[...,
     second = start(job(NEVER, HELD))
     first.daemon.turn(1_000)
     assert first.daemon._others == {second.daemon._executor.id}
+
+
+def test_what_retention_frees_goes_back_to_the_disk(start: Callable[..., Loop]) -> None:
+    loop = start(job(NEVER))
+    with loop.store.transaction() as db:
+        db.execute("CREATE TABLE freed (text TEXT)")
+        db.executemany("INSERT INTO freed VALUES (?)", [("x" * 4000,)] * 200)
+    with loop.store.transaction() as db:
+        db.execute("DROP TABLE freed")
+    unused = "PRAGMA freelist_count"
+    assert loop.store.row(unused)[0] > 100
+    loop.daemon._prune(clock.now(), clock.monotonic() + 86_400_000)
+    assert loop.store.row(unused)[0] == 0

@@ -73,7 +73,7 @@ def main(
         raise UsageError("--tail is below 0", hint="give a number of lines: --tail 20")
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
         row = find(settings, store, run, now=clock.now())
-        state = views.history_of(store, row)
+        state = store.state(row)
         names = _names(store, row, state)
         if step is not None and step not in names:
             from jobctl.core.suggest import did_you_mean

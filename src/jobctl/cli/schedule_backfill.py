@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from jobctl.core.model import Job
     from jobctl.settings import Settings
 
-LIMIT = 10_000  # runs, unless --limit says otherwise
-
 
 def main(
     settings: Settings,

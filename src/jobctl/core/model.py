@@ -18,14 +18,6 @@ from jobctl.core.status import StepStatus as StepStatus
 Millis = int
 
 
-class Trigger(StrEnum):
-    MANUAL = "manual"
-    SCHEDULE = "schedule"
-    BACKFILL = "backfill"
-    CHILD = "child"
-    API = "api"
-
-
 class OverlapPolicy(StrEnum):
     SKIP = "skip"
     BUFFER_ONE = "buffer_one"

@@ -233,6 +233,7 @@ class Daemon:
                 self._to_prune.pop()
         if self._forget_after is not None:
             self._forget_after = firings.forget(self._store, now - FIRINGS_KEPT_MS, self._forget_after)
+        self._store.vacuum(VACUUM_PAGES)
         self._store.checkpoint()  # in small pieces, as it grows: a large one would hold up what fires
         if self._to_prune or self._forget_after is not None:
             self._prune_at = mono + _PRUNE_AGAIN_MS

@@ -10,7 +10,7 @@ from jobctl.daemon.take import OnFailed, fail, ignore, take
 from jobctl.engines.local import LocalEngine
 from jobctl.process import launch
 from jobctl.store.store import RunRow, Store
-from jobctl.views import attempt_files, history_of
+from jobctl.views import attempt_files
 
 # So often may a run be taken over without anything happening in it in between, and within this time: an executor that
 # lived with a run for long was not killed by it.
@@ -71,7 +71,7 @@ def _is_poison(store: Store, row: RunRow) -> bool:
 
 def _end(store: Store, row: RunRow) -> None:
     identity = store.identity()
-    for key, number, attempt, _ in attempt_files(store, row, history_of(store, row)):
+    for key, number, attempt, _ in attempt_files(store, row, store.state(row)):
         if attempt.status == "running":
             launch.sweep(launch.token(identity, row.name, key, number))
     fail(store, row, f"it was recovered {POISON} times without progress")

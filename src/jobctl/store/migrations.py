@@ -13,8 +13,7 @@ from collections.abc import Callable
 from filelock import FileLock
 from sqlite_utils import Database, Migrations
 
-APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 1  # the number of migrations; stands in user_version
+from jobctl.store.store import APPLICATION_ID, VERSION
 
 migrations = Migrations("jobctl")
 

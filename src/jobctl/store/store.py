@@ -17,8 +17,8 @@ from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.status import RunStatus
 from jobctl.store.codec import from_row, to_row
 
-APPLICATION_ID = 0x6A6F6263  # as in migrations.py, which is not imported to read
-VERSION = 1
+APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
+VERSION = 1  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
@@ -212,8 +212,8 @@ class Store:
         The file itself gets smaller with the next checkpoint.
         """
         with _explained(self.path):
-            # Each row is a page that was taken out.
-            self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            # A script, because each page is a step of the statement: `execute` takes one and leaves the others.
+            self._db.executescript(f"PRAGMA incremental_vacuum({pages})")
         return int(self.row("PRAGMA freelist_count")[0])
 
     def check_place(self) -> None:
