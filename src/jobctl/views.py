@@ -12,6 +12,7 @@ from typing import Any
 
 from jobctl import clock, executor
 from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
+from jobctl.core.keys import UNDO
 from jobctl.process.attempt import AttemptFiles, read_cursor, signal_name
 from jobctl.store.store import RunRow, Store
 from jobctl.text import rfc3339
@@ -173,7 +174,7 @@ def attempt_files(store: Store, row: RunRow, state: RunState) -> Iterable[tuple[
     folder = run_folder(store, row.name)
     found = [
         (name + suffix, attempt.number, attempt, AttemptFiles(folder, name + suffix, attempt.number))
-        for suffix, steps in (("", state.steps), ("!undo", state.undo))
+        for suffix, steps in (("", state.steps), (UNDO, state.undo))
         for name, step in steps.items()
         for attempt in step.attempts
     ]
@@ -280,7 +281,7 @@ def _step(name: str, state: RunState, folder: str) -> Document:
             "error": undo.error,
             "next_attempt_at": _time(undo.retry_at),
             "attempts": [
-                _attempt(attempt, AttemptFiles(folder, name + "!undo", attempt.number)) for attempt in undo.attempts
+                _attempt(attempt, AttemptFiles(folder, name + UNDO, attempt.number)) for attempt in undo.attempts
             ],
         }
     return document

@@ -12,13 +12,13 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
+from jobctl.core.keys import is_undo, undone_key
 from jobctl.process import logs
 from jobctl.process.attempt import AttemptFiles
 
 if TYPE_CHECKING:
     from jobctl.engines.local import LiveRun
 
-UNDO = "!undo"  # what the engine adds to a step's name for its compensation
 RECENT_LINES = 10  # of an attempt that ran before it was looked at here
 
 _PIECE = 4096  # a pipe that is ready takes so much at once (PIPE_BUF)
@@ -187,4 +187,4 @@ def single(run: LiveRun) -> bool:
 
 
 def _label(key: str) -> str:
-    return f"{key.removesuffix(UNDO)} (compensation)" if key.endswith(UNDO) else key
+    return f"{undone_key(key)} (compensation)" if is_undo(key) else key

@@ -18,6 +18,7 @@ from jobctl.cli import output
 from jobctl.cli.secrets import hidden, masker_of
 from jobctl.cli.status import find
 from jobctl.core.errors import NotFoundError, UsageError
+from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.process import logs
 from jobctl.process.logs import CHUNK, LINE_LIMIT, Follower, LineBuffer, tail_offset
 from jobctl.settings import state_dir_ready
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 LOOK_EVERY_MS = 100  # for new output and, by one pragma, for new events
 ALIVE_EVERY_MS = 1_000  # whether the run's executor lives
 
-UNDO = "!undo"
-
 
 class Log:
     """One attempt's log."""
@@ -52,8 +51,7 @@ class Log:
     @property
     def name(self) -> str:
         """The step, as people are told of it."""
-        step = self.key.removesuffix(UNDO)
-        return step if step == self.key else f"{step} (compensation)"
+        return f"{undone_key(self.key)} (compensation)" if is_undo(self.key) else self.key
 
 
 def main(

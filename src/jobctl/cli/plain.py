@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl import clock, views
 from jobctl.cli import summary
-from jobctl.cli.feed import UNDO, Feed, Kind, Outlet, single
+from jobctl.cli.feed import Feed, Kind, Outlet, single
 from jobctl.cli.output import colored, paint
 from jobctl.core.history import Event, EventType
+from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.text import duration
 
 if TYPE_CHECKING:
@@ -177,8 +178,8 @@ def remark(run: LiveRun, event: Event, key: str) -> str:
     more = "retry_at" in event.data
     if single(run) and (not more if kind in _ENDS else event.number == 1):
         return ""  # what there is to say of its only step stands in the run's own lines
-    step = run.steps[event.step]
-    policy = step.compensate.retry if key.endswith(UNDO) and step.compensate is not None else step.retry
+    step = run.step(key)
+    policy = step.compensate.retry if is_undo(key) and step.compensate is not None else step.retry
     if policy.maximum_attempts == 1:  # it does not have to be said that it was the only one
         event = event._replace(data={name: value for name, value in event.data.items() if name != "why"})
     text = views.describe(event)
@@ -213,8 +214,7 @@ def _started_at(run: LiveRun, key: str, event: Event) -> int:
 def _about(run: LiveRun, key: str) -> str:
     if single(run):
         return ""
-    name = key.removesuffix(UNDO)
-    return f"compensation of step {name}, " if key.endswith(UNDO) else f"step {name}, "
+    return f"compensation of step {undone_key(key)}, " if is_undo(key) else f"step {key}, "
 
 
 def _one_line(text: str) -> str:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl import clock
 from jobctl.cli import summary
-from jobctl.cli.feed import UNDO, Feed, Kind, Outlet, single
+from jobctl.cli.feed import Feed, Kind, Outlet, single
 from jobctl.cli.output import colored, paint
 from jobctl.cli.plain import BUSY_MS, complain, feed_of, find, tell
 from jobctl.core.decide import Mode
+from jobctl.core.keys import UNDO
 from jobctl.core.model import StepStatus, When
 from jobctl.process import logs
 from jobctl.text import clean, duration

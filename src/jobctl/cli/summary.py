@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.cli.feed import UNDO, single
+from jobctl.cli.feed import single
 from jobctl.cli.foreground import way_on
+from jobctl.core.keys import UNDO
 from jobctl.core.model import Step, StepStatus
 from jobctl.process import logs
 from jobctl.process.attempt import AttemptFiles

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.core import references
 from jobctl.core.history import RunState, StepState
+from jobctl.core.keys import UNDO
 from jobctl.core.model import Job, Step
 from jobctl.core.parameters import as_text
 from jobctl.process import environment
@@ -98,7 +99,7 @@ class RunContext:
         # A wait that has a condition runs nothing but the condition.
         command = step.command if step.command is not None else ("true",)
         only_if = None if state.checked else step.only_if
-        return self._command(step, command, step.name, state.cursor, number, files, only_if)
+        return self._command(step, command, state.name, state.cursor, number, files, only_if)
 
     def sleep_until(self, step: Step, now: int) -> int:
         """When a sleep that begins now is over. UnresolvedError, ValueError when what it names is no instant."""
@@ -116,7 +117,7 @@ class RunContext:
     def undo_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
         """The command of an attempt of a step's compensation: it also learns how the step ended, and its outputs."""
         assert step.compensate is not None
-        command = self._command(step, step.compensate.command, step.name + "!undo", None, number, files, None)
+        command = self._command(step, step.compensate.command, state.name + UNDO, None, number, files, None)
         command.environment["JOBCTL_STEP_STATUS"] = str(state.status)
         if state.outputs:
             from jobctl.core.shapes import too_long

@@ -20,6 +20,7 @@ from jobctl.core.attempts import Outcome
 from jobctl.core.decide import Compensate, Decider, EndStep, FinishRun, Mode, StartStep, StopStep, reopened, restore
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
+from jobctl.core.keys import UNDO, is_undo, step_name, undone_key
 from jobctl.core.model import Job, Poll, Queue, RetryPolicy, RunStatus, Step, StepKind, StepStatus, Timeouts
 from jobctl.engines.commands import Command, RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
@@ -38,8 +39,6 @@ FAR = 1 << 62  # later than any time
 YOUNG_MS = 1_000  # an attempt that is stopped younger than this is asked twice
 ASK_AGAIN_MS = 200
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
-
-UNDO = "!undo"  # no step's name has a `!`
 
 
 def check_supported(job: Job) -> None:
@@ -93,14 +92,12 @@ class LiveAttempt:
         "probes",
         "run",
         "started_at",
-        "step",
         "token",
     )
 
     def __init__(self, run: LiveRun, key: str, number: int, started_at: int) -> None:
         self.run = run
         self.key = key
-        self.step = key.removesuffix(UNDO)
         self.number = number
         self.started_at = started_at
         self.files = AttemptFiles(run.context.folder, key, number)
@@ -117,7 +114,11 @@ class LiveAttempt:
 
     @property
     def is_undo(self) -> bool:
-        return self.key.endswith(UNDO)
+        return is_undo(self.key)
+
+    @property
+    def step(self) -> Step:
+        return self.run.step(self.key)
 
 
 class LiveRun:
@@ -146,16 +147,18 @@ class LiveRun:
         self.state = state
         self.decider = decider
         self.steps = {step.name: step for step in job.steps}
-        self.attempts: dict[str, LiveAttempt] = {}  # by step, or STEP!undo
+        self.attempts: dict[str, LiveAttempt] = {}  # by key
         self.new: NewRun | None = None  # until its first commit
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
         self.has_folder = False
         self.context: RunContext
 
+    def step(self, key: str) -> Step:
+        """The definition of what a key names."""
+        return self.steps[step_name(key)]
+
     def step_state(self, key: str) -> StepState:
-        if key.endswith(UNDO):
-            return self.state.undo_of(key.removesuffix(UNDO))
-        return self.state.step(key)
+        return self.state.undo_of(undone_key(key)) if is_undo(key) else self.state.step(key)
 
 
 class Effects:
@@ -517,11 +520,12 @@ class LocalEngine:
             status = run.step_state(fact.key).status
             if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
-            if fact.key in run.steps and run.steps[fact.key].kind is not StepKind.COMMAND:
+            step, undo = run.step(fact.key), is_undo(fact.key)
+            if step.kind is not StepKind.COMMAND and not undo:
                 if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
                     return None  # it waits already
-                return self._begin_wait(run, run.steps[fact.key], effects)
-            queue = run.steps[fact.key].queue if fact.key in run.steps else None
+                return self._begin_wait(run, fact.key, effects)
+            queue = None if undo else step.queue
             if queue is not None and not self._has_place(queue, effects):
                 effects.queued.append((queue, fact.key))
                 return None
@@ -544,16 +548,15 @@ class LocalEngine:
     def _start(self, run: LiveRun, key: str, effects: Effects) -> Event:
         """The event that starts the next attempt - or ends the step, when there is nothing that could be run."""
         now = clock.now()
-        name = key.removesuffix(UNDO)
         number = len(run.step_state(key).attempts) + 1
         try:
             effects.launches.append((key, number, self._command(run, key, number)))
         except UnresolvedError as error:
             return _ended_outside(key, "failed", str(error))
-        if key != name:
-            return Event(EventType.UNDO_STARTED, now, name, number)
-        queue = run.steps[name].queue
-        return Event(EventType.ATTEMPT_STARTED, now, name, number, {"queue": queue} if queue is not None else {})
+        if is_undo(key):
+            return Event(EventType.UNDO_STARTED, now, undone_key(key), number)
+        queue = run.step(key).queue
+        return Event(EventType.ATTEMPT_STARTED, now, key, number, {"queue": queue} if queue is not None else {})
 
     def _has_place(self, queue: str, effects: Effects) -> bool:
         """Whether an attempt may start in a queue now. The store has the last word, when it is recorded."""
@@ -581,29 +584,28 @@ class LocalEngine:
         if self._waiting:
             self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
 
-    def _begin_wait(self, run: LiveRun, step: Step, effects: Effects) -> Event:
+    def _begin_wait(self, run: LiveRun, key: str, effects: Effects) -> Event:
         """The event that begins a sleep, or a wait for a signal or a person; first the step's condition is asked."""
-        if step.only_if and not run.state.step(step.name).checked:
-            return self._start(run, step.name, effects)
+        step = run.step(key)
+        if step.only_if and not run.state.step(key).checked:
+            return self._start(run, key, effects)
         now = clock.now()
         data: dict[str, Any] = {"kind": str(step.kind)}
         if step.kind is StepKind.SLEEP:
             try:
                 data["until"] = run.context.sleep_until(step, now)
             except (UnresolvedError, ValueError) as error:
-                return _ended_outside(step.name, "failed", str(error))
+                return _ended_outside(key, "failed", str(error))
         else:
             data["name"] = step.signal if step.signal is not None else step.approval
             if step.timeouts.schedule_to_close is not None:
                 data["until"] = now + step.timeouts.schedule_to_close
-        return Event(EventType.WAIT_STARTED, now, step.name, data=data)
+        return Event(EventType.WAIT_STARTED, now, key, data=data)
 
     def _command(self, run: LiveRun, key: str, number: int) -> Command:
-        name = key.removesuffix(UNDO)
         files = AttemptFiles(run.context.folder, key, number)
-        if key == name:
-            return run.context.step_command(run.steps[name], run.state.step(name), number, files)
-        return run.context.undo_command(run.steps[name], run.state.step(name), number, files)
+        command = run.context.undo_command if is_undo(key) else run.context.step_command
+        return command(run.step(key), run.state.step(undone_key(key)), number, files)
 
     def _stop_event(self, run: LiveRun, stop: StopStep, effects: Effects) -> Event | None:
         key = stop.step + UNDO if stop.step == run.decider.undoing else stop.step
@@ -747,7 +749,7 @@ class LocalEngine:
             self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
 
     def _rules(self, attempt: LiveAttempt) -> tuple[RetryPolicy, Timeouts]:
-        step = attempt.run.steps[attempt.step]
+        step = attempt.step
         if attempt.is_undo and step.compensate is not None:
             return step.compensate.retry, step.compensate.timeouts
         return step.retry, step.timeouts
@@ -789,7 +791,7 @@ class LocalEngine:
             self._set_deadline(attempt)
 
     def _poll(self, attempt: LiveAttempt) -> Poll | None:
-        return None if attempt.is_undo else attempt.run.steps[attempt.step].poll
+        return None if attempt.is_undo else attempt.step.poll
 
     def _check_logs(self) -> None:
         """Keep the logs of running attempts within their limit."""
@@ -915,7 +917,7 @@ class LocalEngine:
 
     def _result(self, attempt: LiveAttempt, state: KeeperState | None) -> tuple[Outcome, dict[str, Any]]:
         files, run = attempt.files, attempt.run
-        step = run.steps[attempt.step]
+        step = attempt.step
         extra: dict[str, Any] = {}
         cursor = files_of.read_cursor(files.heartbeat)
         if cursor:
@@ -968,12 +970,12 @@ class LocalEngine:
         )
         if outcome.error_type is not None:  # not before the verdict, which knows it by its real name
             outcome = outcome._replace(error_type=run.context.mask(outcome.error_type))
-        if outcome.status == rules.SUCCEEDED and run.steps[attempt.step].kind is not StepKind.COMMAND:
+        if outcome.status == rules.SUCCEEDED and attempt.step.kind is not StepKind.COMMAND:
             if not attempt.is_undo:
                 extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
         kind = EventType.UNDO_ENDED if attempt.is_undo else EventType.ATTEMPT_ENDED
         data = rules.event_data(outcome, verdict, **extra)
-        self._add_fact(run, Event(kind, now, attempt.step, attempt.number, data))
+        self._add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
 
     # -- go on with what another executor left ---------------------------------------------------------------------
 
@@ -1090,8 +1092,8 @@ def _end_of_wait(end: EndStep) -> Event:
 
 def _ended_outside(key: str, status: str, error: str) -> Event:
     """A step, or its undo, that ends with no attempt running."""
-    kind = EventType.UNDO_ENDED if key.endswith(UNDO) else EventType.STEP_ENDED
-    return Event(kind, clock.now(), key.removesuffix(UNDO), data={"status": status, "error": error})
+    kind = EventType.UNDO_ENDED if is_undo(key) else EventType.STEP_ENDED
+    return Event(kind, clock.now(), undone_key(key), data={"status": status, "error": error})
 
 
 def _signal(attempt: LiveAttempt, number: int) -> None:

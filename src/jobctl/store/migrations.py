@@ -18,11 +18,21 @@ from jobctl.store.store import APPLICATION_ID, VERSION
 migrations = Migrations("jobctl")
 
 
+# The first one makes the whole schema of today; each one after it looks whether what it adds is there already.
 @migrations()
 def m001_first(db: Database) -> None:
     for statement in _statements(_schema()):
         db.execute(statement)
     db.execute("INSERT INTO store (id) VALUES (?)", [secrets.token_hex(6)])
+
+
+@migrations()
+def m002_children(db: Database) -> None:
+    if "parent" in _columns(db, "runs"):
+        return
+    db.execute("ALTER TABLE runs ADD COLUMN parent INTEGER")
+    db.execute("ALTER TABLE runs ADD COLUMN parent_step TEXT")
+    db.execute("CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL")
 
 
 def create(path: str) -> None:
@@ -65,6 +75,10 @@ def upgrade(path: str, read_version: Callable[[], int]) -> None:
 def _apply(db: Database) -> None:
     migrations.apply(db)
     db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _columns(db: Database, table: str) -> set[str]:
+    return {row[1] for row in db.execute(f"PRAGMA table_info({table})").fetchall()}
 
 
 def _schema() -> str:

@@ -35,7 +35,10 @@ CREATE TABLE runs (
     queue TEXT,
     priority INTEGER NOT NULL,
     -- When a run that only waits has to be looked at again: it is in nobody's memory. NULL: it is not asleep.
-    wake_at INTEGER
+    wake_at INTEGER,
+    -- The run and the step (its key: core/keys.py) that started this one as a child.
+    parent INTEGER,
+    parent_step TEXT
 );
 
 -- The latest runs of a job, without a look at the others.
@@ -47,6 +50,9 @@ CREATE INDEX runs_alive ON runs (wake_at) WHERE finished_at IS NULL;
 -- What of a job is not over: asked at every firing. Left to itself SQLite takes runs_by_job and reads the whole history
 -- of the job, so queries name this one (INDEXED BY).
 CREATE INDEX runs_alive_by_job ON runs (job, id) WHERE finished_at IS NULL;
+
+-- The children of a run, without a look at all runs.
+CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 
 -- Which definitions no run needs any more.
 CREATE INDEX runs_by_definition ON runs (definition);
@@ -69,7 +75,7 @@ CREATE TABLE events (
 -- Every attempt of every step, with how it ended: an attempt starts once, whoever starts it.
 CREATE TABLE attempts (
     run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
-    step TEXT NOT NULL,  -- a step's compensation is STEP!undo
+    step TEXT NOT NULL,  -- a key: core/keys.py
     number INTEGER NOT NULL,
     status TEXT NOT NULL,
     exit_code INTEGER,

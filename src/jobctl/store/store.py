@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
+from jobctl.core.keys import UNDO
 from jobctl.core.status import RunStatus
 from jobctl.store.codec import from_row, to_row
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 1  # the number of migrations; stands in user_version
+VERSION = 2  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
@@ -44,6 +45,8 @@ class RunRow(NamedTuple):
     queue: str | None
     priority: int
     wake_at: int | None
+    parent: int | None  # the run that started it as its child
+    parent_step: str | None  # and the key of the step there
 
 
 _RUN = ", ".join(RunRow._fields)
@@ -60,6 +63,8 @@ class NewRun(NamedTuple):
     queue: str | None = None
     priority: int = 0
     schedule: int | None = None  # the schedule that fires; nothing is written if this fire time was dealt with already
+    parent: int | None = None
+    parent_step: str | None = None
 
 
 class Batch:
@@ -290,9 +295,9 @@ class Store:
                     elif kind is EventType.ATTEMPT_ENDED:
                         attempts_ended.append(_ended(run_id, event.step, event))
                     elif kind is EventType.UNDO_STARTED:
-                        attempts_started.append((run_id, event.step + "!undo", event.number, event.at, None))
+                        attempts_started.append((run_id, event.step + UNDO, event.number, event.at, None))
                     elif kind is EventType.UNDO_ENDED:
-                        attempts_ended.append(_ended(run_id, event.step + "!undo", event))
+                        attempts_ended.append(_ended(run_id, event.step + UNDO, event))
             db.executemany(
                 "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
@@ -359,6 +364,8 @@ class Store:
             "queue": new.queue,
             "priority": new.priority,
             "wake_at": batch.wake_at,
+            "parent": new.parent,
+            "parent_step": new.parent_step,
         }
         cursor = db.execute(
             f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
