@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, daemon_firing, daemon_history, daemon_recovery, daemon_size, others, report, steps
+from bench import calls, daemon_firing, daemon_history, daemon_recovery, daemon_size, others, report, steps, workflows
 from bench.figure import Bench, Row, Size, SkippedError
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -26,6 +26,8 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
         calls.logs,
         calls.validate,
         steps.database,
+        workflows.saga,
+        workflows.sleepers,
         daemon_firing.lateness,
         daemon_firing.detach,
         daemon_firing.two_daemons,

@@ -48,7 +48,7 @@ def chain(bench: Bench) -> list[Row]:
 
 def database(bench: Bench) -> list[Row]:
     """By how much the database grows for a run of 10 steps, once it holds some."""
-    folder = _fresh(bench.folder / "database")
+    folder = fresh(bench.folder / "database")
     runs = bench.size.of(500, 100, 20)
     sizes = []
     for name, count in (("before", runs // 5), ("measured", runs)):
@@ -62,13 +62,13 @@ def database(bench: Bench) -> list[Row]:
 
 def engine_rate(folder: Path, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...] = "true") -> float:
     """Steps a second, from handing in the first run to the end of the last. The store exists before the clock runs."""
-    with Store(str(_fresh(folder))) as store:
+    with Store(str(fresh(folder))) as store:
         return runs * steps / _carry_out(store, runs, steps, in_flight, command, "run")
 
 
 def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
     """Keepers a second when nothing is recorded or decided: what is left when jobctl costs nothing."""
-    cwd = str(_fresh(folder))
+    cwd = str(fresh(folder))
     variables = environment.build(os.environ)
     started, living = 0, 0
     begin = time.perf_counter()
@@ -85,7 +85,21 @@ def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
 def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...], name: str) -> float:
     """Seconds for so many runs. RuntimeError unless all of them succeeded: a fast failure is no figure."""
     chain = tuple(Step(f"s{i}", needs=(f"s{i - 1}",) if i else (), command=command) for i in range(steps))
-    job = Job("bench", store.state_dir, chain)
+    seconds = carry_out(store, Job("bench", store.state_dir, chain), runs, in_flight, name)
+    with sqlite3.connect(os.path.join(store.state_dir, "jobctl.db")) as db:
+        done = db.execute(
+            "SELECT count(*) FROM runs JOIN attempts ON run = id"
+            " WHERE runs.status = 'succeeded' AND attempts.status = 'succeeded' AND name LIKE ? || '-%'",
+            (name,),
+        ).fetchone()[0]
+    db.close()
+    if done != runs * steps:
+        raise RuntimeError(f"{done} of {runs * steps} steps succeeded")
+    return seconds
+
+
+def carry_out(store: Store, job: Job, runs: int, in_flight: int, name: str) -> float:
+    """Seconds for so many runs of a job, however they end."""
     kept = encode(job)
     engine = LocalEngine(store, Executor(store.state_dir, "foreground"))
     submitted = 0
@@ -99,19 +113,10 @@ def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str
             raise engine.trouble
     seconds = time.perf_counter() - begin
     engine.close()
-    with sqlite3.connect(os.path.join(store.state_dir, "jobctl.db")) as db:
-        done = db.execute(
-            "SELECT count(*) FROM runs JOIN attempts ON run = id"
-            " WHERE runs.status = 'succeeded' AND attempts.status = 'succeeded' AND name LIKE ? || '-%'",
-            (name,),
-        ).fetchone()[0]
-    db.close()
-    if done != runs * steps:
-        raise RuntimeError(f"{done} of {runs * steps} steps succeeded")
     return seconds
 
 
-def _fresh(folder: Path) -> Path:
+def fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return folder
