@@ -1,6 +1,6 @@
 """What the documents say is so: their commands run, their definitions are valid, their tables are those of the code.
 
-The examples have a test each: end_to_end/test_examples.py and test_examples_daemon.py.
+The examples have a test each: end_to_end/test_examples.py, test_examples_daemon.py, test_examples_workflows.py.
 """
 
 from __future__ import annotations

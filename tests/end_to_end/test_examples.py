@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +110,6 @@ class Example:
             except OSError:
                 continue
         return found
-
-
-@pytest.fixture
-def example(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Example]:
-    here = Example(request.param, tmp_path)
-    yield here
-    for pid in here.processes():
-        os.kill(pid, signal.SIGKILL)
 
 
 def of(name: str) -> pytest.MarkDecorator:

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,13 +27,6 @@ from jobctl.core.errors import NotFoundError
 from jobctl.store.store import RunRow, Store
 
 GATE = "until [ -e go ]; do sleep 0.05; done"  # what a command does in place of taking some time
-
-
-@pytest.fixture
-def example(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Example]:
-    here = Example(request.param, tmp_path)
-    yield here
-    kill(here.processes())
 
 
 def kill(processes: list[int]) -> None:
