@@ -112,13 +112,9 @@ def in_(then: int, now: int) -> str:
 
 
 def _about(ms: int) -> str:
-    if ms < _MINUTE:
-        return f"{ms // _SECOND} s"
-    if ms < _HOUR:
-        return f"{ms // _MINUTE} min"
-    if ms < _DAY:
-        return f"{ms // _HOUR} h"
-    return "1 day" if ms < 2 * _DAY else f"{ms // _DAY} days"
+    from jobctl.core.durations import about
+
+    return about(ms)
 
 
 def local_time(ms: int) -> str:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl import clock, executor
 from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.keys import UNDO
-from jobctl.process.attempt import AttemptFiles, read_cursor, signal_name
+from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
 from jobctl.store.store import RunRow, Store
 from jobctl.text import rfc3339
+
+if TYPE_CHECKING:
+    from jobctl.core.why import Reason, Signs
 
 Document = dict[str, Any]
 
@@ -47,7 +50,49 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
         if row.status == "queued"
         else _waiting_for(store, row, state, holder),
         "executor": holder,
+        "like": state.like,
         "steps": documents,
+    }
+
+
+def reasons(
+    store: Store, row: RunRow, now: int, executors: Mapping[str, tuple[int, str, int]] | None = None
+) -> list[Reason]:
+    """Why a run is where it is: core/why.py's answer. StoreError as in run_document."""
+    from jobctl.core.why import Outside, explain
+
+    state = store.state(row)
+    definition = json.loads(store.definition(row.definition))
+    holder = _holder(store, row, executors)
+    queues = {step["queue"] for step in definition["steps"] if step.get("queue")}
+    seen = Outside(
+        row.name,
+        row.job,
+        holder=holder["kind"] if holder is not None else None,
+        daemon=any(kind == "daemon" for _, kind, _ in _living(store, executors).values()),
+        wake_at=row.wake_at,
+        queue=row.queue,
+        places={queue: store.in_queue(queue) for queue in sorted(queues)},
+        signs=_signs(run_folder(store, row.name), state),
+    )
+    if row.status == "queued":
+        waits_for = _queued_for(store, row, definition)["kind"]
+        before, ahead = _in_front(store, row, waits_for)
+        seen = seen._replace(waits_for=waits_for, before=before, ahead=ahead)
+    return explain(definition, state, seen, now)
+
+
+def reason_document(reason: Reason) -> Document:
+    """One reason for programs. Instants are RFC 3339, as everywhere."""
+    times = {key: _time(reason.fields[key]) for key in reason.fields if key == "since" or key.endswith("_at")}
+    return {
+        "kind": reason.kind,
+        "step": reason.step or None,
+        "until": _time(reason.until),
+        "text": reason.text,
+        "commands": list(reason.commands),
+        **reason.fields,
+        **times,
     }
 
 
@@ -125,7 +170,7 @@ def describe(event: Event) -> str:
     if kind is EventType.SIGNAL_RECEIVED:
         return f"signal {data['name']} sent{_by(data)}"
     words = {
-        EventType.RUN_CREATED: "run created",
+        EventType.RUN_CREATED: "run created" + _reusing(data),
         EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
         EventType.RUN_PAUSED: "run paused",
         EventType.RUN_UNPAUSED: "run goes on",
@@ -147,6 +192,10 @@ def _how_it_ended(event: Event) -> str:
     return words + _after("; no retry: ", data.get("why"))
 
 
+def _reusing(data: Mapping[str, Any]) -> str:
+    return f" like {data['like']}, reusing {', '.join(data['reused']) or 'none of its steps'}" if "like" in data else ""
+
+
 def _words(status: str) -> str:
     return status.replace("_", " ")
 
@@ -159,9 +208,62 @@ def _by(data: Mapping[str, Any]) -> str:
     return _after(" by ", data.get("by"))
 
 
+def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int]:
+    """Which runs a queued one waits for to end, and how many queued ones come before it."""
+    alive = "FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL"
+    if waits_for == "overlap":
+        found = store.rows(
+            "SELECT name FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ? AND id < ?"
+            " ORDER BY id",
+            row.job,
+            row.id,
+        )
+        return [name for (name,) in found], 0
+    if waits_for != "queue":
+        return [], 0
+    begun = []
+    if row.queue is not None:
+        begun = store.rows(
+            f"SELECT name {alive} AND wake_at IS NULL AND status != 'queued' AND queue = ? ORDER BY id", row.queue
+        )
+    ahead = store.row(
+        f"SELECT count(*) {alive} AND wake_at IS NULL AND status = 'queued' AND queue IS ?"
+        " AND (priority > ? OR (priority = ? AND id < ?))",
+        row.queue,
+        row.priority,
+        row.priority,
+        row.id,
+    )[0]
+    return [name for (name,) in begun], ahead
+
+
+def _signs(folder: str, state: RunState) -> dict[str, Signs]:
+    """What the running attempts of a run show of themselves."""
+    from jobctl.core.why import Signs
+
+    found = {}
+    for suffix, steps in (("", state.steps), (UNDO, state.undo)):
+        for name, step in steps.items():
+            if step.status == "running":
+                files = AttemptFiles(folder, name + suffix, step.attempts[-1].number)
+                mark, poll = heartbeat_mark(files.heartbeat), read_poll(files.poll)
+                asked, next_at = poll if poll is not None else (0, None)
+                probe = heartbeat_mark(files.state)
+                found[name + suffix] = Signs(mark[0] if mark else None, probe[0] if probe else None, asked, next_at)
+    return found
+
+
 def executors(store: Store) -> dict[str, tuple[int, str, int]]:
     """The living executors: id -> (pid, kind, started_at)."""
-    return {name: known for name, known in store.executors().items() if executor.alive(store.state_dir, name)}
+    return dict(_living(store, None))
+
+
+def _living(store: Store, known: Mapping[str, tuple[int, str, int]] | None) -> Mapping[str, tuple[int, str, int]]:
+    return {
+        name: about
+        for name, about in (known if known is not None else store.executors()).items()
+        if executor.alive(store.state_dir, name)
+    }
 
 
 def run_folder(store: Store, name: str) -> str:
@@ -299,6 +401,7 @@ def _step_document(step: StepState, status: str, name: str, folder: str) -> Docu
         "cursor": cursor,
         "outputs": step.outputs,
         "error": step.error,
+        "reused_from": step.reused,
         "next_attempt_at": _time(step.retry_at),
         "waiting": None
         if step.waiting is None

@@ -85,8 +85,10 @@ def test_what_runs_now(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert table[0].split() == ["RUN", "STATUS", "TIME", "NOW"]
     expected = [
         rf"{held.name} +running +{TOOK} so far +step a, step b",
-        rf"{waiting.name} +running +{TOOK} so far +waits for attempt 2 of step main, in (99 s|1 min)",
-        rf"{paused.name} +paused +{TOOK} so far +waits for somebody to let it go on: jobctl resume {paused.name}",
+        rf"{waiting.name} +running +{TOOK} so far +step main: attempt 1 failed \(exit code 1\);"
+        r" attempt 2 starts in 1 min; 2 attempts left",
+        rf"{paused.name} +paused +{TOOK} so far +it was paused just now by me \(because\); no attempt starts until:"
+        rf" jobctl resume {paused.name}",
     ]
     for line, pattern in zip(table[1:], expected, strict=True):
         assert re.fullmatch(pattern, line)
@@ -103,7 +105,7 @@ def test_an_interrupted_run(runs: Runs, capsys: pytest.CaptureFixture[str]) -> N
     detail = status(capsys, run.name)
     assert detail.startswith(f"{run.name}: interrupted\n")
     assert "the process that ran it is gone" in detail
-    assert f"  go on      jobctl resume {run.name}\n" in detail
+    assert f"  go on      jobctl resume {run.name}; to stop it: jobctl cancel {run.name}\n" in detail
 
 
 @pytest.mark.parametrize("args", [[], ["--json"]])
@@ -192,7 +194,8 @@ def test_why_a_step_has_not_begun(runs: Runs, capsys: pytest.CaptureFixture[str]
     out = status(capsys, run.name)
     assert "    b  pending, needs a\n" in out
     assert "    c  pending, for when the run fails\n" in out
-    assert re.search(r"    d  waiting for attempt 2, in (99 s|1 min): exit code 1\n", out)
+    assert re.search(r"    d  waiting, [\dms. ]+s: exit code 1\n", out)
+    assert "  why        step d: attempt 1 failed (exit code 1); attempt 2 starts in 1 min; 1 attempt left\n" in out
     assert re.search(rf"    a  running, {TOOK} so far\n", out)
     assert f"  go on      jobctl logs -f {run.name}; to stop it: jobctl cancel {run.name}\n" in out
 

@@ -95,13 +95,13 @@ class World:
     all three must agree, at every moment of every situation that is told here.
     """
 
-    def __init__(self, what: Job) -> None:
+    def __init__(self, what: Job, reused: dict[str, dict[str, Any]] | None = None) -> None:
         self.job = what
         self.state = RunState()
         self.decider = Decider(what)
         self.events: list[Event] = []
         self.finished: FinishRun | None = None
-        self.feed(Event(EventType.RUN_CREATED, 0))
+        self.feed(Event(EventType.RUN_CREATED, 0, data={"like": "job-old", "reused": reused} if reused else {}))
 
     def tell(self, words: str) -> list[str]:
         """What is decided when this happens, in words. An attempt that ends is started first, where it was not."""

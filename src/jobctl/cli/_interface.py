@@ -68,6 +68,7 @@ Commands:
   init        Write a small commented jobs.toml to start from.
   run         Run a job here, in the foreground.
   status      Show what runs, or one run in detail.
+  why         Say what a run waits for, and what would move it on.
   history     List past runs, newest first, or the events of one run.
   logs        Print a run's output.
   resume      Take up a paused, interrupted or unsuccessful run.
@@ -124,10 +125,12 @@ Options:
                     'DURATION',
                     'Wait that long (20s, 5m), then leave the run to the daemon.'),
          '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--from': ('from_step', 'text', (), 'STEP', 'With --like: do this step, and what needs it, anew.'),
+         '--like': ('like', 'text', (), 'RUN', 'With --from: reuse the results and parameters of this run.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
         'arguments': (('job', 'one', (), 'JOB'),),
-        'defaults': {'job': None, 'params': [], 'wait': None, 'detach': False},
+        'defaults': {'job': None, 'params': [], 'wait': None, 'detach': False, 'from_step': None, 'like': None},
         "page": """\
 Usage: jobctl run [OPTIONS] JOB
 
@@ -144,6 +147,8 @@ Options:
   -p, --param K=V  A parameter of the run; may be given several times.
   --wait DURATION  Wait that long (20s, 5m), then leave the run to the daemon.
   --detach         Hand the run to the daemon, print its id and end.
+  --from STEP      With --like: do this step, and what needs it, anew.
+  --like RUN       With --from: reuse the results and parameters of this run.
   -h, --help       Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
@@ -167,6 +172,27 @@ Arguments:
 Options:
   --exit-status  End with the run's exit code, as `run` would.
   -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'why': {
+        'summary': 'Say what a run waits for, and what would move it on.',
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'),),
+        'defaults': {'run': None},
+        "page": """\
+Usage: jobctl why [OPTIONS] RUN
+
+  Say what a run waits for, and what would move it on.
+
+Arguments:
+  RUN  A run's id, a unique beginning of one, or a job's name for its latest
+       run.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

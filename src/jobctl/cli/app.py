@@ -151,6 +151,14 @@ def run(
         typer.Option("--wait", metavar="DURATION", help="Wait that long (20s, 5m), then leave the run to the daemon."),
     ] = None,
     detach: DetachOption = False,
+    from_step: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="With --like: do this step, and what needs it, anew."),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", metavar="RUN", help="With --from: reuse the results and parameters of this run."),
+    ] = None,
 ) -> None:
     """Run a job here, in the foreground.
 
@@ -167,6 +175,11 @@ def status(
     ] = False,
 ) -> None:
     """Show what runs, or one run in detail."""
+
+
+@command
+def why(run: RunArgument) -> None:
+    """Say what a run waits for, and what would move it on."""
 
 
 @command

@@ -93,7 +93,7 @@ def main(
                 output.print_json_line(hidden(store, row, views.run_document(store, row)))
             return 0
         if not found:
-            output.note(f"{f'step {step}' if step else f'run {row.name}'} has written nothing yet")
+            output.note(_nothing(row, state, step))
         if settings.json:
             out.write(b"[")
         for log in found:
@@ -106,6 +106,13 @@ def main(
         if settings.json:
             out.write(b"\n]\n")
     return 0
+
+
+def _nothing(row: RunRow, state: RunState, step: str | None) -> str:
+    done = state.steps.get(step) if step is not None else None
+    if done is not None and done.reused is not None:
+        return f"step {step} was not run: its results are those of {done.reused}: jobctl logs {done.reused} {step}"
+    return f"{f'step {step}' if step else f'run {row.name}'} has written nothing yet"
 
 
 def _names(store: Store, row: RunRow, state: RunState) -> list[str]:

@@ -17,6 +17,7 @@ from jobctl.engines.submit import record
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Queue
+    from jobctl.engines.like import Like
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.settings import Settings
     from jobctl.store.store import NewRun, Store
@@ -37,9 +38,10 @@ def drive_in_turn(
     params: dict[str, Any],
     env_file: dict[str, str],
     queues: Mapping[str, Queue],
+    like: Like | None = None,
 ) -> int:
     """Queue the run, wait for a place, advance it here - or watch it, when a daemon has taken it. Its exit code."""
-    record(store, new, [created(new, params, clock.now())])
+    record(store, new, [created(new, params, clock.now(), like)])
     row = store.find(new.name)
     capacity = Capacity(store, "", _NO_LIMIT)
     capacity.set_queues(queues)

@@ -353,6 +353,8 @@ def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
         yield f"NOT COMPENSATED ({_one_line(undo.error or 'it was stopped')})"
     elif state.status is StepStatus.COMPENSATED:
         yield "compensated"
+    if state.reused is not None:
+        yield f"reused from {state.reused}"
     attempts = state.attempts[state.earlier :]
     if attempts and attempts[-1].finished_at is not None and state.started_at is not None:
         yield duration(attempts[-1].finished_at - state.started_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobctl import clock
 from jobctl.cli import load
@@ -10,11 +10,21 @@ from jobctl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job
+    from jobctl.engines.like import Like
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.settings import Settings
 
 
-def main(settings: Settings, *, job: str, params: list[str], wait: str | None, detach: bool) -> int:
+def main(
+    settings: Settings,
+    *,
+    job: str,
+    params: list[str],
+    wait: str | None,
+    detach: bool,
+    from_step: str | None,
+    like: str | None,
+) -> int:
     """Exit code: the run's. UsageError for parameters that do not fit, JobctlError for what cannot run yet."""
     from jobctl import masking
     from jobctl.core import parameters
@@ -25,14 +35,19 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
 
     catalog = load.catalog(settings)
     definition = load.find_job(catalog.jobs, job)
-    given = given_params(params)
+    given: dict[str, Any] = dict(given_params(params))
+    old: Like | None = None
+    if from_step is not None or like is not None:
+        old = _old_run(settings, definition, from_step, like)
+        given = {**old.params, **given}
     if wait is not None or detach:
-        return _hand_over(settings, definition, given, wait if not detach else None)
+        return _hand_over(settings, definition, given, wait if not detach else None, old)
     check_supported(definition)
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import NewRun, Store
 
-    now = clock.now()
+    fire_time = old.fire_time if old is not None else None
+    now = clock.now() if fire_time is None else fire_time
     parameters.values(definition, given, run_values(definition, job, now))  # refused before anything is made
     env_file = env_file_of(definition)
     kept = encode(masking.redact(definition))
@@ -41,20 +56,47 @@ def main(settings: Settings, *, job: str, params: list[str], wait: str | None, d
     with Store(state_dir_ready(settings.state_dir, True)) as store:
         name = store.unused_name(job)
         values = parameters.values(definition, given, run_values(definition, name, now))
-        new = NewRun(name, job, kept, queue=definition.queue, priority=definition.priority)
+        new = NewRun(name, job, kept, fire_time=fire_time, queue=definition.queue, priority=definition.priority)
         queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
         if queue is not None and queue.concurrency is not None:
             from jobctl.cli.queued import drive_in_turn
 
-            return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues)
+            return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old)
 
         def begin(engine: LocalEngine) -> LiveRun:
-            return engine.submit(new, definition, values, env_file=env_file)
+            return engine.submit(new, definition, values, env_file=env_file, like=old)
 
         return drive(settings, store, begin, queues=catalog.queues)
 
 
-def _hand_over(settings: Settings, job: Job, given: dict[str, str], wait: str | None) -> int:
+def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Like:
+    """What a new run reuses of an old one. UsageError when only one of the two options was given."""
+    from jobctl.cli import output
+    from jobctl.engines.like import like as taken_over
+    from jobctl.settings import state_dir_ready
+    from jobctl.store.store import Store
+
+    if like is None:
+        raise UsageError(
+            "--from is about the results of an old run, and none is named",
+            hint=f"name it: jobctl run {job.name} --from {from_step} --like RUN; jobctl history {job.name} lists them",
+        )
+    if from_step is None:
+        raise UsageError(
+            "--like reuses the results of an old run up to a step, and none is named",
+            hint=f"name it: jobctl run {job.name} --from STEP --like {like}; its steps: "
+            + ", ".join(step.name for step in job.steps),
+        )
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+        found = taken_over(store, job, store.find(like), from_step)
+    for remark in found.remarks:
+        output.note(remark)
+    if found.reused and not settings.quiet:
+        output.note(f"reused from {found.run}: {', '.join(found.reused)}")
+    return found
+
+
+def _hand_over(settings: Settings, job: Job, given: dict[str, Any], wait: str | None, old: Like | None) -> int:
     """Queue the run for the daemon and print its id; with `wait` not before it is over, or that long has passed."""
     from jobctl.cli import output
     from jobctl.cli.wait import until
@@ -66,7 +108,16 @@ def _hand_over(settings: Settings, job: Job, given: dict[str, str], wait: str | 
 
     with Store(state_dir_ready(settings.state_dir, True)) as store:
         need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
-        row = store.find(enqueue(store, job, given, trigger="manual"))
+        row = store.find(
+            enqueue(
+                store,
+                job,
+                given,
+                trigger="manual",
+                fire_time=old.fire_time if old is not None else None,
+                like=old,
+            )
+        )
         if wait is not None:
             return until(settings, store, [row], wait)
         if settings.json:

@@ -14,6 +14,7 @@ from jobctl.cli import outline, output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.secrets import hidden
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
+from jobctl.core.why import in_short
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from jobctl.cli.outline import Outline
+    from jobctl.core.why import Reason
     from jobctl.settings import Settings
     from jobctl.store.store import RunRow
     from jobctl.views import Document
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
 
 _ASLEEP_SHOWN = 20  # runs that only wait
+
+_REASONS_SHOWN = 10
 
 _LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
 
@@ -46,7 +50,8 @@ def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
             output.print_json(document)
         elif not (settings.quiet and exit_status):
             needs = {step["name"]: step for step in json.loads(store.definition(row.definition))["steps"]}
-            for line in detail(document, needs, views.run_folder(store, row.name), now=now):
+            why = hidden(store, row, sentences(views.reasons(store, row, now)))
+            for line in detail(document, needs, views.run_folder(store, row.name), why, now=now):
                 output.say(line)
     return exit_code(document["status"]) if exit_status else 0
 
@@ -116,11 +121,11 @@ def _overview(settings: Settings, *, now: int) -> int:
         rows = []
         for row in alive:
             try:
-                document = views.run_document(store, row, living)
+                now_at = in_short(views.reasons(store, row, now, living))
             except JobctlError as error:
                 problems.append(Problem(error.message, hint=error.hint))
                 continue
-            rows.append((row.name, standing(document), took(row.started_at, None, now), _now(document, now)))
+            rows.append((row.name, _standing_of(store, row, living), took(row.started_at, None, now), now_at))
         if rows:
             print()
             print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
@@ -214,53 +219,19 @@ def standing(document: Document) -> str:
     return "interrupted" if document["interrupted"] else _words(document["status"])
 
 
-def waits_for(document: Document, now: int) -> str:
-    """What keeps a run from going on, in plain words; "" when something of it runs, or it is over."""
-    waiting = document["waiting_for"]
-    if waiting is None:
-        return ""
-    resume = f"jobctl resume {document['id']}"
-    if waiting["kind"] == "pause":
-        return f"somebody to let it go on: {resume}"
-    if waiting["kind"] == "executor":
-        if document["interrupted"]:
-            return f"somebody to take it up: the process that ran it is gone. {resume}"
-        return f"a process to take it up, and no daemon runs here: {resume}"
-    if waiting["kind"] == "overlap":
-        return f"{waiting['name']} to end, which is another run of its job"
-    if waiting["kind"] == "queue":
-        return f"a place in the queue {waiting['name']}" if waiting["name"] else "a place among the daemon's runs"
-    until = _at_the_latest(waiting, now)
-    if waiting["kind"] == "signal":
-        return f"the signal {waiting['name']}: jobctl signal {document['id']} {waiting['name']}{until}"
-    if waiting["kind"] == "approval":
-        asked = [s for s in document["steps"] if s["waiting"] is not None and s["waiting"]["kind"] == "approval"]
-        question = next(s["waiting"]["name"] for s in asked if s["name"] == waiting["name"])
-        which = f" {waiting['name']}" if len(asked) > 1 else ""
-        return f"an answer to {question!r}: jobctl approve {document['id']}{which}, or jobctl reject{until}"
-    if waiting["kind"] == "sleep":
-        return f"the end of its sleep, {text.in_(_ms(waiting['until']), now)} (step {waiting['name']})"
-    step = next(step for step in document["steps"] if step["name"] == waiting["name"])
-    return f"attempt {step['attempt'] + 1} of step {step['name']}, {text.in_(_ms(waiting['until']), now)}"
+def sentences(reasons: Sequence[Reason]) -> list[str]:
+    """Why a run is where it is, a line for each reason; the run's deadline belongs to the only other one."""
+    texts = [reason.text for reason in reasons]
+    if len(reasons) == 2 and reasons[1].kind == "deadline":
+        return ["; ".join(texts)]
+    return texts
 
 
-def _at_the_latest(waiting: Document, now: int) -> str:
-    return f", {text.in_(_ms(waiting['until']), now)} at the latest" if waiting["until"] is not None else ""
-
-
-def _now(document: Document, now: int) -> str:
-    """What a run is at, in a line."""
-    if waits := waits_for(document, now):
-        return f"waits for {waits}"
-    return ", ".join(
-        f"step {step['name']}" + (f" (attempt {step['attempt']})" if step["attempt"] > 1 else "")
-        for step in document["steps"]
-        if step["status"] == "running"
-    )
-
-
-def detail(document: Document, definitions: Mapping[str, Document], folder: str, *, now: int) -> Iterator[str]:
-    """One run for people. `definitions`: its steps as they are kept, by name; `folder`: where its files are."""
+def detail(
+    document: Document, definitions: Mapping[str, Document], folder: str, why: Sequence[str], *, now: int
+) -> Iterator[str]:
+    """One run for people. `definitions`: its steps as they are kept, by name; `folder`: where its files are; `why`: the
+    sentences that say why it is where it is."""
     started, finished = document["started_at"], document["finished_at"]
     yield f"{document['id']}: {standing(document)}"
     if document["reason"]:
@@ -278,8 +249,14 @@ def detail(document: Document, definitions: Mapping[str, Document], folder: str,
         yield _field("params", ", ".join(f"{name}={_short(value)}" for name, value in document["params"].items()))
     if document["executor"] is not None:
         yield _field("runs in", f"{document['executor']['kind']} process {document['executor']['pid']}")
-    if waits := waits_for(document, now):
-        yield _field("waits for", waits)
+    if document["like"] is not None:
+        reused = ", ".join(step["name"] for step in document["steps"] if step["reused_from"] is not None)
+        yield _field("like", document["like"] + (f", reusing {reused}" if reused else ""))
+    if document["finished_at"] is None:
+        for line in why[:_REASONS_SHOWN]:
+            yield _field("why", line)
+        if len(why) > _REASONS_SHOWN:
+            yield _field("", f"and {len(why) - _REASONS_SHOWN} more: jobctl why {document['id']}")
     yield "  steps"
     ended = {s["name"] for s in document["steps"] if s["status"] not in ("pending", "running", "waiting")}
     width = max(len(step["name"]) for step in document["steps"])
@@ -301,14 +278,8 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
     line = f"    {step['name']:<{width}}  {_words(step['status'])}"
     if step["status"] == "pending":
         line += _why_pending(definition, ended)
-    elif step["status"] == "waiting" and step["next_attempt_at"]:
-        line += f" for attempt {step['attempt'] + 1}, {text.in_(_ms(step['next_attempt_at']), now)}"
-    elif (waiting := step["waiting"]) is not None:
-        what = {"signal": f"the signal {waiting['name']}", "approval": f"an answer to {waiting['name']!r}"}
-        if waiting["kind"] == "sleep":
-            line += f" for the end of its sleep, {text.in_(_ms(waiting['until']), now)}"
-        else:
-            line += f" for {what[waiting['kind']]}{_at_the_latest(waiting, now)}"
+    elif step["reused_from"] is not None:
+        line += f", reused from {step['reused_from']}"
     elif attempts:
         last = attempts[-1]["finished_at"]
         line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"
@@ -348,7 +319,7 @@ def _ways_on(document: Document) -> str:
         return ""
     if document["finished_at"] is None:
         if document["waiting_for"] is not None and document["waiting_for"]["kind"] in ("pause", "executor"):
-            return f"jobctl resume {name}"
+            return f"jobctl resume {name}; to stop it: jobctl cancel {name}"
         return f"jobctl logs -f {name}; to stop it: jobctl cancel {name}"
     if any(step["status"] == "compensated" or step.get("compensation") for step in document["steps"]):
         return f"it was rolled back: jobctl resume {name} --from STEP, or a new run: jobctl run {document['job']}"

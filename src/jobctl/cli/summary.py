@@ -104,6 +104,8 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
     compensated = found.status is StepStatus.COMPENSATED
     ended = attempts[-1].status if compensated and attempts else found.status
     parts = [_words(ended)]
+    if found.reused is not None:
+        parts.append(f"reused from {found.reused}")
     if ended in _BAD and step.allow_failure:
         parts[0] += " (allowed)"
     finished = attempts[-1].finished_at if attempts else None

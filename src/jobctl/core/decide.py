@@ -17,7 +17,7 @@ A terminated run goes from STOPPING to ENDED.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -82,7 +82,8 @@ class Decider:
     """Decides about one try of one run. Cost per event does not grow with the run, but for the event that stops it.
 
     `kept` are the steps that an earlier try has finished, with how they ended, oldest start first: they do not run
-    again, and their compensations are due if this try fails. `early` are the payloads of signals that no step has had.
+    again, and their compensations are due if this try fails - but for those in `reused`, which another run has done: to
+    undo them is that run's business. `early` are the payloads of signals that no step has had.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Decider:
         job: Job,
         kept: Mapping[str, StepStatus] | None = None,
         early: Mapping[str, Sequence[Any]] | None = None,
+        reused: Collection[str] = (),
     ) -> None:
         kept = kept or {}
         self.mode = Mode.NEW
@@ -106,7 +108,7 @@ class Decider:
                 self._dependents.setdefault(need, []).append(step.name)
         self._ended: dict[str, StepStatus] = {name: status for name, status in kept.items() if name in self._steps}
         # Steps with something to undo, in order of first start: an attempt began, or what was waited for came.
-        self._started: dict[str, None] = {name: None for name in kept if name in self._steps}
+        self._started: dict[str, None] = {name: None for name in kept if name in self._steps and name not in reused}
         self._active: dict[str, bool] = {}  # steps that were started and have not ended -> holds a parallel slot
         self._slots = 0
         self._ready: list[tuple[bool, int]] = []  # a heap: what needs no slot first, then in the job's order
@@ -145,6 +147,9 @@ class Decider:
         elif kind is EventType.RUN_TAKEN:
             if self.mode is Mode.NEW:
                 self._begin(out)
+        elif kind is EventType.RUN_CREATED:
+            for name, result in event.data.get("reused", {}).items():  # another run has done them
+                self._ended[name] = StepStatus(result.get("status", "succeeded"))
         elif kind is EventType.UNDO_ENDED:
             if event.data.get("retry_at") is None and self._undoing == event.step:
                 self._undoing = None
@@ -505,7 +510,8 @@ def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
 
 def reopened(job: Job, state: RunState) -> Decider:
     """The Decider of a run that was just reopened."""
-    return Decider(job, kept(job, state), state.untaken)
+    reused = [step.name for step in state.steps.values() if step.reused is not None]
+    return Decider(job, kept(job, state), state.untaken, reused)
 
 
 def _place(step: StepState) -> int:

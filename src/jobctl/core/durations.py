@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from jobctl.core.model import Millis
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.core.model import Millis
 
 UNITS: dict[str, Millis] = {
     "w": 7 * 86_400_000,
@@ -72,6 +74,17 @@ def format(ms: Millis) -> str:
             n, ms = divmod(ms, size)
             text += f"{n}{unit}" if n else ""
     return text or "0s"
+
+
+def about(ms: Millis) -> str:
+    """For people, rounded down to one unit: "42 s", "3 min", "14 h", "1 day", "12 days"."""
+    if ms < UNITS["m"]:
+        return f"{max(0, ms) // 1_000} s"
+    if ms < UNITS["h"]:
+        return f"{ms // UNITS['m']} min"
+    if ms < UNITS["d"]:
+        return f"{ms // UNITS['h']} h"
+    return "1 day" if ms < 2 * UNITS["d"] else f"{ms // UNITS['d']} days"
 
 
 def _shown(text: str) -> str:

@@ -15,7 +15,7 @@ from jobctl.core.status import RunStatus, StepStatus
 class EventType(StrEnum):
     """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
 
-    RUN_CREATED = "run_created"  # params, trigger, fire_time, definition, tags
+    RUN_CREATED = "run_created"  # params, trigger, fire_time; like, reused: results of that run, by step
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_ENDED = "attempt_ended"  # an Outcome's fields; retry_at when another attempt follows, else why
@@ -126,6 +126,7 @@ class StepState:
         "name",
         "outputs",
         "retry_at",
+        "reused",
         "started_at",
         "status",
         "stdout",
@@ -149,6 +150,7 @@ class StepState:
         self.error: str | None = None
         self.checked = False  # only_if has said "run"
         self.waiting: Mapping[str, Any] | None = None  # what it still waits for: as in WAIT_STARTED
+        self.reused: str | None = None  # the run that did it: what is here of it are that run's results
 
     @property
     def attempts_in_try(self) -> int:
@@ -200,6 +202,16 @@ class StepState:
         self.outputs = data.get("outputs", {})
         self.retry_at = self.waiting = None
 
+    def reuse(self, run: str, result: Mapping[str, Any], place: int) -> None:
+        self.status = StepStatus(result.get("status", "succeeded"))
+        if self.status in _UNFINISHED or self.status is StepStatus.RUNNING:
+            raise HistoryError(f"step {self.name}: it cannot be reused, it is {self.status}")
+        self.outputs = result.get("outputs", {})
+        self.stdout = result.get("stdout")
+        self.error = result.get("error")
+        self.reused = run
+        self.began = self.ended = place
+
     def reset(self) -> None:
         # The cursor is for work that was left unfinished. Work that is asked for again begins at its beginning.
         if self.status in (StepStatus.SUCCEEDED, StepStatus.COMPENSATED):
@@ -207,6 +219,7 @@ class StepState:
         self.status = StepStatus.PENDING
         self.earlier = len(self.attempts)
         self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = self.waiting = None
+        self.reused = None
         self.outputs = {}
         self.checked = False
 
@@ -223,11 +236,14 @@ class RunState:
         # The event of this try after which only its end was left: a request, the timeout, the first undo. A step that
         # fails for good is another such event, but whether it does is the job's to say.
         self.stopped: int | None = None
+        self.pause: Event | None = None  # by which it is paused
+        self.ending: Event | None = None  # the request or the timeout that this try ends by
         self.events = 0  # how many there are so far
         self.reason: str | None = None
         self.params: Mapping[str, Any] = {}
         self.trigger = "manual"
         self.fire_time: int | None = None
+        self.like: str | None = None  # the run whose results it was started with
         self.steps: dict[str, StepState] = {}
         self.undo: dict[str, StepState] = {}
         self.untaken: dict[str, list[Any]] = {}  # signal -> payloads that no step has had yet, oldest first
@@ -288,11 +304,14 @@ class RunState:
             self.params = event.data.get("params", {})
             self.trigger = event.data.get("trigger", "manual")
             self.fire_time = event.data.get("fire_time")
+            self.like = event.data.get("like")
+            for name, result in event.data.get("reused", {}).items():
+                self.step(name).reuse(event.data["like"], result, self.events)
         elif kind is EventType.RUN_TAKEN:
             if self.started_at is None:
                 self.started_at = self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
-            self.finished_at = self.reason = self.stopped = None
+            self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
             self.try_started_at = event.at
             if event.data.get("queued"):
                 self.status = _Q
@@ -303,7 +322,7 @@ class RunState:
             for undo in self.undo.values():
                 undo.reset()
         elif kind is EventType.RUN_UNPAUSED:
-            self.reason = None
+            self.reason = self.pause = None
             if self.started_at is None:
                 self.status = _Q
         elif kind is EventType.SIGNAL_RECEIVED:
@@ -311,7 +330,13 @@ class RunState:
             self.untaken.setdefault(event.data["name"], []).append(event.data.get("payload"))
         else:
             self.reason = event.data.get("reason", self.reason)
-            if kind is not EventType.RUN_PAUSED and self.stopped is None:
+            if kind is EventType.RUN_PAUSED:
+                self.pause = event
+                return
+            self.pause = None
+            if self.ending is None or kind is EventType.TERMINATE_REQUESTED:
+                self.ending = event
+            if self.stopped is None:
                 self.stopped = self.events
 
     def _apply_step(self, event: Event) -> None:

@@ -200,15 +200,20 @@ def run_values(job: Job, name: str, at: int) -> dict[str, str]:
     return {"id": name, "job": job.name, "fire_time": text, "fire_date": text[:10]}
 
 
+def step_texts(step: Step) -> list[str]:
+    """Every text of a step that may hold references."""
+    texts = [*step.env.values(), step.cwd or "", step.sleep_until or ""]
+    texts.extend(step.command if isinstance(step.command, tuple) else ())
+    if step.compensate is not None and isinstance(step.compensate.command, tuple):
+        texts.extend(step.compensate.command)
+    return texts
+
+
 def _stdout_of(job: Job) -> frozenset[str]:
     """Steps whose last line of output a later step names: only theirs is read back from the log."""
     found: set[str] = set()
     for step in job.steps:
-        texts = [*step.env.values(), step.cwd or "", step.sleep_until or ""]
-        texts.extend(step.command if isinstance(step.command, tuple) else ())
-        if step.compensate is not None and isinstance(step.compensate.command, tuple):
-            texts.extend(step.compensate.command)
-        for text in (*texts, *job.env.values(), *job.default_env.values()):
+        for text in (*step_texts(step), *job.env.values(), *job.default_env.values()):
             if "steps." in text and "{{" in text:
                 found.update(r.path[1] for r in references.find(text) if r.root == "steps" and r.path[-1] == "stdout")
     return frozenset(found)

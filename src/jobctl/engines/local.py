@@ -12,7 +12,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobctl import clock
 from jobctl.core import attempts as rules
@@ -29,6 +29,9 @@ from jobctl.process import launch
 from jobctl.process.attempt import AttemptFiles, FileError, KeeperState
 from jobctl.process.watch import Watch
 from jobctl.store.store import Batch, NewRun, Store
+
+if TYPE_CHECKING:
+    from jobctl.engines.like import Like
 
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
 LOG_CHECK_MS = 1_000  # log_limit holds within about this time
@@ -205,7 +208,9 @@ class LocalEngine:
 
     # -- work comes in ---------------------------------------------------------------------------------------------
 
-    def submit(self, new: NewRun, job: Job, params: dict[str, Any], *, env_file: dict[str, str]) -> LiveRun:
+    def submit(
+        self, new: NewRun, job: Job, params: dict[str, Any], *, env_file: dict[str, str], like: Like | None = None
+    ) -> LiveRun:
         """A new run of `job`, started at the next turn - unless its fire time turns out to have been dealt with."""
         run = LiveRun(0, new.name, job, 0, RunState(), Decider(job))
         run.new = new
@@ -214,7 +219,7 @@ class LocalEngine:
         run.state.params = params
         run.state.fire_time = new.fire_time
         run.context = self._context(run, env_file)
-        self._add_fact(run, created(new, params, now))
+        self._add_fact(run, created(new, params, now, like))
         self._add_fact(run, Event(EventType.RUN_TAKEN, now, data={"executor": self.executor.id}))
         return run
 
@@ -900,6 +905,7 @@ class LocalEngine:
         except OSError as error:
             self._record_end(attempt, Outcome(rules.FAILED, error=f"it could not be asked again: {error}"), {})
             return
+        files_of.write_poll(attempt.files.poll, attempt.probes, next_probe.retry_at)
         attempt.between_probes = True
         self._at_wall(next_probe.retry_at, self._probe, attempt)
 
@@ -1023,6 +1029,7 @@ class LocalEngine:
             return
         if self._poll(attempt) is not None:  # start_to_close is for one probe, and this is another than the first
             attempt.started_at = clock.now() if found is None else _made_at(attempt.files.state, attempt.started_at)
+            attempt.probes = (files_of.read_poll(attempt.files.poll) or (0, 0))[0]  # its waits go on growing from there
         if found is None:
             attempt.own = True
             try:
@@ -1051,13 +1058,15 @@ _NO_FAILURE = files_of.Failure()
 _RUN_STOPPED = "the run was stopped"
 
 
-def created(new: NewRun, params: dict[str, Any], now: int) -> Event:
-    """The first event of a run."""
+def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = None) -> Event:
+    """The first event of a run; `like` is what it reuses of another."""
     data: dict[str, Any] = {} if new.trigger == "manual" else {"trigger": new.trigger}
     if new.fire_time is not None:
         data["fire_time"] = new.fire_time
     if params:
         data["params"] = params
+    if like is not None:
+        data.update(like=like.run, reused=like.reused)
     return Event(EventType.RUN_CREATED, now, data=data)
 
 

@@ -147,10 +147,10 @@ def reopen(
                 hint=f"start a new one: jobctl run {now.job}; or do a part again: jobctl resume {now.name} --from STEP",
             )
         if from_step is None and state.undone:
-            undone = [name for name, undo in state.undo.items() if undo.attempts]
+            undone = [name for name in names if name in state.undo and state.undo[name].attempts]
             raise JobctlError(
                 f"run {now.name} was rolled back ({', '.join(undone)}): it cannot go on where it stopped",
-                hint=f"jobctl resume {now.name} --from {names[0]}, or a new run: jobctl run {now.job}",
+                hint=f"jobctl resume {now.name} --from {undone[0]}, or a new run: jobctl run {now.job}",
             )
         redo = to_redo(job, state, from_step)
         data: dict[str, Any] = {"redo": redo, "by": by}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl import clock
 from jobctl.core import overlap, parameters
@@ -19,6 +19,9 @@ from jobctl.masking import redact
 from jobctl.store import firings
 from jobctl.store.store import Batch, NewRun, Store
 
+if TYPE_CHECKING:
+    from jobctl.engines.like import Like
+
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
 
 
@@ -29,14 +32,24 @@ def enqueue(
     *,
     trigger: str,
     fire_time: int | None = None,
+    like: Like | None = None,
 ) -> str:
-    """Queue a run of the job; its id. UsageError for parameters that do not fit, JobctlError for what cannot run."""
-    [name] = enqueue_each(store, job, given, [fire_time], trigger=trigger)
+    """Queue a run of the job; its id. `like` is what it reuses of another run.
+
+    UsageError for parameters that do not fit, JobctlError for what cannot run.
+    """
+    [name] = enqueue_each(store, job, given, [fire_time], trigger=trigger, like=like)
     return name
 
 
 def enqueue_each(
-    store: Store, job: Job, given: Mapping[str, Any], fire_times: Iterable[int | None], *, trigger: str
+    store: Store,
+    job: Job,
+    given: Mapping[str, Any],
+    fire_times: Iterable[int | None],
+    *,
+    trigger: str,
+    like: Like | None = None,
 ) -> list[str]:
     """Queue a run of the job for each fire time, in their order; the ids. Errors as in `enqueue`: then none is queued.
 
@@ -50,7 +63,7 @@ def enqueue_each(
         names.add(name := store.unused_name(job.name, names))
         params = parameters.values(job, given, run_values(job, name, now if fire_time is None else fire_time))
         new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority)
-        queued.append((new, [created(new, params, now)]))
+        queued.append((new, [created(new, params, now, like)]))
     for i in range(0, len(queued), _AT_A_TIME):
         record_all(store, queued[i : i + _AT_A_TIME])
         poke_daemons(store)

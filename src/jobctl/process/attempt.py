@@ -5,6 +5,7 @@
 <step>.<n>.heartbeat  by the command: a line is a sign of life, the last complete one the cursor
 <step>.<n>.output     by the command: key=value, or key<<END … END
 <step>.<n>.failure    by the command: message=, type=, non_retryable=, next_retry_delay=
+<step>.<n>.poll       by jobctl: how often a poll has said "not yet", and when it is asked again
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _SHELL_MESSAGE_SIGNALS = range(1, 65)
 class AttemptFiles:
     """Paths of one attempt's files. `folder` is the run's; `key` the step, or `STEP!undo`."""
 
-    __slots__ = ("failure", "heartbeat", "log", "output", "state")
+    __slots__ = ("failure", "heartbeat", "log", "output", "poll", "state")
 
     def __init__(self, folder: str, key: str, number: int) -> None:
         base = f"{folder}/{key}.{number}"
@@ -34,6 +35,7 @@ class AttemptFiles:
         self.heartbeat = base + ".heartbeat"
         self.output = base + ".output"
         self.failure = base + ".failure"
+        self.poll = base + ".poll"
 
 
 class KeeperState(NamedTuple):
@@ -183,6 +185,33 @@ def heartbeat_mark(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns // 1_000_000, found.st_size
+
+
+def write_poll(path: str, asked: int, next_at: int) -> None:
+    """Note that a poll has said "not yet" so many times and is asked again then. Only to be told: a note that cannot be
+    written is not missed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o600)
+    except OSError:
+        return
+    try:
+        os.write(fd, b"%d %d\n" % (asked, next_at))
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def read_poll(path: str) -> tuple[int, int] | None:
+    """(how often it has said "not yet", when it is asked again); None before the first time."""
+    try:
+        words = (_read(path, 64) or b"").split()
+    except FileError:
+        return None
+    if len(words) != 2 or not all(word.isdigit() for word in words):
+        return None
+    return int(words[0]), int(words[1])
 
 
 def _key_values(text: bytes, what: str) -> dict[str, str]:

@@ -1,0 +1,37 @@
+"""`jobctl why RUN`: what a run waits for, and what would move it on. The words: core/why.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl import clock, views
+from jobctl.cli import output
+from jobctl.cli.secrets import hidden
+from jobctl.cli.status import find, sentences
+from jobctl.settings import state_dir_ready
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.settings import Settings
+
+
+def main(settings: Settings, *, run: str) -> int:
+    """0, whatever the run's status. NotFoundError for a run that there is not.
+
+    JSON: {"id", "job", "status", "interrupted", "why": the sentences as one text, "reasons": [{"kind", "step", "until",
+    "text", "commands", …}]}.
+    """
+    now = clock.now()
+    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+        row = views.current(store, find(settings, store, run, now=now))
+        reasons = views.reasons(store, row, now)
+        if not settings.json:
+            for line in hidden(store, row, sentences(reasons)):
+                output.say(" ".join(line.split("\n")))
+            return 0
+        about = views.summary(store, row)
+        document = {key: about[key] for key in ("id", "job", "status", "interrupted")}
+        document["why"] = "; ".join(reason.text for reason in reasons)
+        document["reasons"] = [views.reason_document(reason) for reason in reasons]
+        output.print_json(hidden(store, row, document))
+    return 0

@@ -1,0 +1,528 @@
+"""Why a run is where it is: what it waits for and what would move it on, in sentences, with the fields behind them.
+
+The words for `jobctl why` and `jobctl status`, out of the definition as it is kept (model.py, `encode`), a state and
+what the caller has seen outside. What happens next is decided elsewhere: decide.py and attempts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from jobctl.core.attempts import first_deadline
+from jobctl.core.durations import about, format
+from jobctl.core.history import AttemptState, EventType, RunState, StepState
+from jobctl.core.status import RunStatus, StepStatus
+
+if TYPE_CHECKING:
+    from jobctl.core.model import Timeouts
+
+UNDO = "!undo"
+
+# What a kept definition leaves out; tests/core/test_why.py holds them to model.py.
+MAX_PARALLEL_STEPS = 16
+KILL_GRACE = 10_000
+
+_OVER = frozenset(StepStatus) - {StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING}
+_BAD = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED})
+_NAMES_SHOWN = 5
+
+
+class Signs(NamedTuple):
+    """What an attempt that runs shows of itself. Instants."""
+
+    heartbeat_at: int | None = None
+    probe_at: int | None = None  # of a poll: since when it is being asked; None between two times
+    asked: int = 0  # of a poll: how often it has said "not yet"
+    next_at: int | None = None  # of a poll: when it is asked again
+
+
+class Outside(NamedTuple):
+    """What a run's history does not say."""
+
+    run: str  # its name, as in commands
+    job: str
+    holder: str | None = None  # the kind of the living executor that has it
+    daemon: bool = False  # one lives on this store
+    wake_at: int | None = None  # it is asleep until then
+    waits_for: str = ""  # of a queued run: overlap | queue | executor
+    queue: str | None = None
+    before: Sequence[str] = ()  # overlap: the runs that go first; queue: those that have its places
+    ahead: int = 0  # queue: how many others wait for a place before it
+    places: Mapping[str, int] = {}  # queue -> attempts that occupy places of it
+    signs: Mapping[str, Signs] = {}  # by step, or STEP!undo
+
+
+class Reason(NamedTuple):
+    """One thing that a run waits for, or is at.
+
+    `kind`: attempt | retry | poll | sleep | signal | approval | child | items | queue | slots | overlap | executor |
+    pause | stopping | canceling | terminating | timeout | next | deadline | ended. `commands` are what a person can do
+    about it, `fields` what the sentence was made of.
+    """
+
+    kind: str
+    text: str
+    step: str = ""
+    until: int | None = None
+    commands: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = {}
+
+
+class _Limits(NamedTuple):
+    start_to_close: int | None
+    schedule_to_close: int | None
+    heartbeat: int | None
+
+
+def explain(definition: Mapping[str, Any], state: RunState, seen: Outside, now: int) -> list[Reason]:
+    """Why the run is where it is, what matters most first; never empty.
+
+    `definition` is the job as JSON keeps it.
+    """
+    return list(_Case(definition, state, seen, now).reasons())
+
+
+def in_short(reasons: Sequence[Reason]) -> str:
+    """What a run is at, in one line: the steps that run, else what it waits for before anything else."""
+    running = [r for r in reasons if r.kind in ("attempt", "poll")]
+    if not running or not reasons[0].step:
+        return reasons[0].text
+    again = [f" (attempt {r.fields['attempt']})" if r.fields["attempt"] > 1 else "" for r in running]
+    return ", ".join(f"{_subject(r.step)}{more}" for r, more in zip(running, again, strict=True))
+
+
+class _Case:
+    def __init__(self, definition: Mapping[str, Any], state: RunState, seen: Outside, now: int) -> None:
+        self.definition = definition
+        self.state = state
+        self.seen = seen
+        self.now = now
+        self.steps: dict[str, Mapping[str, Any]] = {step["name"]: step for step in definition["steps"]}
+
+    def reasons(self) -> Iterator[Reason]:
+        state, seen = self.state, self.seen
+        if state.status is not None and state.status.final:
+            yield self._ended()
+            return
+        if state.status is RunStatus.QUEUED:
+            yield self._queued()
+            return
+        if state.status is RunStatus.PAUSED:
+            yield self._paused()
+        elif seen.holder is None and (seen.wake_at is None or (seen.wake_at <= self.now and not seen.daemon)):
+            yield self._gone()
+        if state.ending is not None:
+            yield self._stopped_by()
+        elif (failed := self._failed()) is not None:
+            yield self._stopping(failed)
+        at_work = [*self._undoing(), *self._at_work()]
+        yield from at_work
+        if not at_work and state.status is RunStatus.RUNNING and seen.holder is not None:
+            yield self._next()
+        if (deadline := self._deadline()) is not None:
+            yield deadline
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def _ended(self) -> Reason:
+        state, run = self.state, self.seen.run
+        assert state.status is not None
+        when = _ago(self.now - state.finished_at) if state.finished_at is not None else ""
+        if state.status is RunStatus.SUCCEEDED:
+            first = next(iter(self.steps))
+            text = f"it succeeded {when}: nothing is left to do"
+            again = (f"jobctl resume {run} --from {first}", f"jobctl run {self.seen.job}")
+            ways = f"do it again from a step on: {again[0]}, or start a new run: {again[1]}"
+            return Reason("ended", f"{text}; {ways}", commands=again, fields={"status": str(state.status)})
+        text = f"it {_ENDS[state.status]} {when}" + self._because()
+        not_undone = [name for name, undo in state.undo.items() if undo.status in _BAD]
+        if not_undone:
+            text += f"; NOT COMPENSATED: {_names(not_undone)}"
+        commands: tuple[str, ...]
+        if state.undone:
+            undone = [name for name in self.steps if name in state.undo and state.undo[name].attempts]
+            commands = (f"jobctl resume {run} --from {undone[0]}", f"jobctl run {self.seen.job}")
+            back = "it was rolled back" if len(not_undone) < len(undone) else "its rollback failed"
+            text += f"; {back}: {commands[0]}, or a new run: {commands[1]}"
+        else:
+            commands = (f"jobctl resume {run}",)
+            text += f"; go on where it stopped: {commands[0]}"
+        fields = {"status": str(state.status), "reason": state.reason, "by": _by(state.ending)}
+        return Reason("ended", text, commands=commands, fields=fields)
+
+    def _because(self) -> str:
+        """What an end came from: the step and why nothing followed, or who asked."""
+        state = self.state
+        text = f": {state.reason}" if state.reason and state.reason != state.status else ""
+        if state.ending is not None:
+            by = _by(state.ending)
+            return text + (f" (asked by {by})" if by and state.ending.type is not EventType.RUN_TIMED_OUT else "")
+        failed = self._failed()
+        why = failed.attempts[-1].data.get("why") if failed is not None and failed.attempts else None
+        return text + (f" ({why})" if why else "")
+
+    def _queued(self) -> Reason:
+        seen, run = self.seen, self.seen.run
+        commands: tuple[str, ...] = ()
+        fields: dict[str, Any] = {"since": self.state.created_at, "before": list(seen.before), "ahead": seen.ahead}
+        start = "" if seen.daemon else "; no daemon runs here to begin it: jobctl daemon"
+        if not seen.daemon:
+            commands = ("jobctl daemon", f"jobctl resume {run}")
+            start += f", or here and now: jobctl resume {run}"
+        if seen.waits_for == "overlap":
+            text = f"it waits for {_names(seen.before)} to end, as the overlap policy of its job says"
+            return Reason("overlap", text + start, commands=commands, fields=fields)
+        if seen.waits_for == "executor":
+            return Reason("executor", "it waits for a process to begin it" + start, commands=commands, fields=fields)
+        what = f"a place in the queue {seen.queue}" if seen.queue else "a place among the daemon's runs"
+        text = f"it waits for {what}" + (f", taken by {_names(seen.before)}" if seen.before else "")
+        if seen.ahead:
+            text += f"; {_count(seen.ahead, 'run')} before it {'waits' if seen.ahead == 1 else 'wait'} too"
+        return Reason("queue", text + start, commands=commands, fields={**fields, "queue": seen.queue})
+
+    def _paused(self) -> Reason:
+        pause, resume = self.state.pause, f"jobctl resume {self.seen.run}"
+        text, fields = "it is paused", {}
+        if pause is not None:
+            by = _by(pause)
+            text = f"it was paused {_ago(self.now - pause.at)}" + (f" by {by}" if by else "")
+            text += f" ({pause.data['reason']})" if pause.data.get("reason") else ""
+            fields = {"by": by, "reason": pause.data.get("reason"), "since": pause.at}
+        return Reason("pause", f"{text}; no attempt starts until: {resume}", commands=(resume,), fields=fields)
+
+    def _gone(self) -> Reason:
+        resume = f"jobctl resume {self.seen.run}"
+        if self.seen.wake_at is not None:
+            text = f"it was asleep and is due: no daemon runs here to wake it: jobctl daemon, or here: {resume}"
+            return Reason("executor", text, commands=("jobctl daemon", resume))
+        text = "it was interrupted: the process that ran it is gone"
+        if self.seen.daemon:
+            return Reason("executor", f"{text}; the daemon takes it up within some seconds")
+        text += f"; take it up here: {resume}, or have a daemon do it: jobctl daemon"
+        return Reason("executor", text, commands=(resume, "jobctl daemon"))
+
+    def _stopped_by(self) -> Reason:
+        ending = self.state.ending
+        assert ending is not None
+        kind, what = _ENDINGS[ending.type]
+        by, reason = _by(ending), ending.data.get("reason")
+        text = f"{what} {_ago(self.now - ending.at)}" + (f" by {by}" if by else "") + (f" ({reason})" if reason else "")
+        running = [step.name for step in self.state.steps.values() if step.status is StepStatus.RUNNING]
+        until = None
+        compensating = bool(self.state.undo)
+        if running and not compensating and kind != "terminating":
+            until = ending.at + self.definition.get("kill_grace", KILL_GRACE)
+            left = until - self.now
+            grace = f"killed in {about(left)}" if left > 0 else "about to be killed"
+            was, is_ = ("was", "is") if len(running) == 1 else ("were", "are")
+            text += f"; {_steps(running)} {was} asked to end and {is_} {grace}"
+        elif not compensating and (due := self._to_undo()) and kind != "terminating":
+            text += f"; compensating {_names(due)}"
+        fields = {"by": by, "reason": reason, "since": ending.at}
+        hard = f"jobctl terminate {self.seen.run}"
+        return Reason(kind, text, until=until, commands=() if kind == "terminating" else (hard,), fields=fields)
+
+    def _failed(self) -> StepState | None:
+        """The step whose failure the run ends by: the first."""
+        found = [
+            step
+            for name, step in self.state.steps.items()
+            if name in self.steps
+            and step.status in _BAD
+            and step.ended is not None
+            and not self.steps[name].get("allow_failure")
+        ]
+        if self.state.undo and not found:  # undone meanwhile
+            found = [s for s in self.state.steps.values() if s.status is StepStatus.COMPENSATED and s.error]
+        return min(found, key=lambda step: step.ended or 0, default=None)
+
+    def _stopping(self, failed: StepState) -> Reason:
+        """A step failed for good: what is left is the run's end."""
+        text = f"step {failed.name} failed for good" + (f" ({failed.error})" if failed.error else "")
+        if not self.state.undo:
+            running = [s.name for s in self.state.steps.values() if s.status is StepStatus.RUNNING]
+            if running:
+                text += f"; nothing new starts, {_steps(running)} may end"
+            if due := self._to_undo():
+                text += f"; then {_names(due)} {'is' if len(due) == 1 else 'are'} compensated"
+        fields = {"error": failed.error, "failed_step": failed.name}
+        return Reason("stopping", text, commands=(f"jobctl terminate {self.seen.run}",), fields=fields)
+
+    def _to_undo(self) -> list[str]:
+        """Steps that were started, newest first, and have an undo that has not begun."""
+        began = [
+            step
+            for name, step in self.state.steps.items()
+            if step.began is not None
+            and step.reused is None
+            and step.status not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
+            and self.steps.get(name, {}).get("compensate")
+        ]
+        return [step.name for step in sorted(began, key=lambda step: -(step.began or 0))]
+
+    def _next(self) -> Reason:
+        """Something is about to happen: this was read between an event and what follows from it."""
+        return Reason("next", "it is about to go on: look again")
+
+    def _deadline(self) -> Reason | None:
+        timeout, start = self.definition.get("timeout"), self.state.try_started_at
+        if timeout is None or start is None or self.state.ending is not None or self.state.undo:
+            return None
+        at = start + timeout
+        text = "the run's deadline is " + (f"in {about(at - self.now)}" if at > self.now else "now")
+        return Reason("deadline", text, until=at)
+
+    # -- its steps -------------------------------------------------------------------------------------------------
+
+    def _undoing(self) -> Iterator[Reason]:
+        for name, undo in self.state.undo.items():
+            policy = (self.steps.get(name, {}).get("compensate") or {}).get("retry")
+            most = 0 if policy is None else policy.get("maximum_attempts", 1)
+            if undo.status is StepStatus.RUNNING:
+                timeouts = self.steps[name]["compensate"].get("timeouts", {})
+                yield self._attempt(name + UNDO, undo, timeouts, most)
+            elif undo.status is StepStatus.WAITING:
+                yield self._retry(name + UNDO, undo, {}, most)
+
+    def _at_work(self) -> Iterator[Reason]:
+        """Steps that run or wait, in the job's order; and those that could, but for a place."""
+        ready: list[str] = []
+        slots: list[str] = []
+        for name, definition in self.steps.items():
+            state = self.state.steps.get(name)
+            if definition.get("foreach") is not None and (found := self._items(name, definition)) is not None:
+                yield found
+            elif state is None or state.status is StepStatus.PENDING:
+                if self._is_ready(definition):
+                    ready.append(name)
+                continue
+            elif state.status not in _OVER:
+                yield self._step(name, definition, state)
+            else:
+                continue
+            if definition.get("command") is not None:
+                slots.append(name)
+        limit = self.definition.get("max_parallel_steps", MAX_PARALLEL_STEPS)
+        for name in ready if self.state.status is RunStatus.RUNNING else ():
+            if self.steps[name].get("command") is not None and len(slots) >= limit:
+                text = f"step {name}: it could start, but max_parallel_steps = {limit} {'is' if limit == 1 else 'are'}"
+                text += f" at work ({_names(slots)})"
+                yield Reason("slots", text, name, fields={"limit": limit, "at_work": slots})
+            elif queue := self.steps[name].get("queue"):
+                slots.append(name)
+                yield self._place(name, queue, 1)
+
+    def _is_ready(self, definition: Mapping[str, Any]) -> bool:
+        """Whether its turn has come, on the way to success."""
+        if self.state.ending is not None or self._failed() is not None or definition.get("when") == "failure":
+            return False
+        states = self.state.steps
+        return all(need in states and states[need].status in _OVER for need in definition.get("needs", ()))
+
+    def _step(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
+        most = definition.get("retry", {}).get("maximum_attempts", 1)
+        if state.status is StepStatus.RUNNING:
+            if definition.get("poll") is not None:
+                return self._poll(name, definition, state)
+            return self._attempt(name, state, definition.get("timeouts", {}), most)
+        if state.waiting is not None:
+            return self._wait(name, definition, state.waiting)
+        return self._retry(name, state, definition, most)
+
+    def _attempt(self, key: str, state: StepState, timeouts: Mapping[str, Any], most: int) -> Reason:
+        attempt = state.attempts[-1]
+        signs = self.seen.signs.get(key, Signs())
+        text = f"{_which(attempt, state, most)} has run for {about(self.now - attempt.started_at)}"
+        if signs.heartbeat_at is not None:
+            text += f"; last heartbeat {_ago(self.now - signs.heartbeat_at)}"
+        elif timeouts.get("heartbeat") is not None:
+            text += "; no heartbeat yet"
+        limits, began = _limits(timeouts), state.started_at or attempt.started_at
+        alive_at = max(attempt.started_at, signs.heartbeat_at or 0)
+        first = first_deadline(
+            cast("Timeouts", limits),
+            attempt_started_at=attempt.started_at,
+            step_started_at=began,
+            last_heartbeat_at=alive_at,
+        )
+        if first is not None:
+            text += f"; its {first.kind} passes {_in(first.at - self.now)}"
+        fields = {
+            "attempt": attempt.number,
+            "attempts_left": _left(state, most),
+            "since": attempt.started_at,
+            "heartbeat_at": signs.heartbeat_at,
+            "deadline": first.kind if first is not None else None,
+        }
+        logs = f"jobctl logs -f {self.seen.run}"
+        return _about(key, "attempt", text, first.at if first is not None else None, (logs,), fields)
+
+    def _poll(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
+        attempt, poll = state.attempts[-1], definition["poll"]
+        signs = self.seen.signs.get(name, Signs())
+        text = f"asked {_count(signs.asked, 'time')}, it does not hold yet; " if signs.asked else ""
+        if signs.probe_at is not None:
+            text += f"it is asked now, for {about(self.now - signs.probe_at)}"
+        elif signs.next_at is not None:
+            text += f"asked again {_in(signs.next_at - self.now)}"
+        else:
+            text += f"asked about every {format(poll['interval'])}"
+        began = state.started_at or attempt.started_at
+        first = first_deadline(
+            cast("Timeouts", _limits(definition.get("timeouts", {}))._replace(start_to_close=None, heartbeat=None)),
+            attempt_started_at=attempt.started_at,
+            step_started_at=began,
+            last_heartbeat_at=attempt.started_at,
+            poll_deadline=poll.get("deadline"),
+        )
+        if first is not None:
+            text += f"; given up {_in(first.at - self.now)} ({first.kind})"
+        fields = {
+            "attempt": attempt.number,
+            "asked": signs.asked,
+            "next_at": signs.next_at,
+            "since": began,
+            "deadline": first.kind if first is not None else None,
+        }
+        return _about(name, "poll", text, first.at if first is not None else None, (), fields)
+
+    def _retry(self, key: str, state: StepState, definition: Mapping[str, Any], most: int) -> Reason:
+        last = state.attempts[-1]
+        left = _left(state, most)
+        failed = f"attempt {last.number} {last.status.replace('_', ' ')}" + (f" ({state.error})" if state.error else "")
+        at = state.retry_at
+        queue = definition.get("queue")
+        if at is not None and at <= self.now and queue is not None and self.state.status is RunStatus.RUNNING:
+            return self._place(key, queue, last.number + 1, failed)
+        text = f"{failed}; attempt {last.number + 1} "
+        if at is not None:
+            text += f"starts {_in(at - self.now)}" if at > self.now or not self.state.pause else "is due"
+        text += "; no limit of attempts" if left is None else f"; {_count(left, 'attempt')} left"
+        limit = definition.get("timeouts", {}).get("schedule_to_close")
+        if limit is not None and state.started_at is not None:
+            text += f"; its schedule_to_close passes {_in(state.started_at + limit - self.now)}"
+        fields = {"attempt": last.number, "attempts_left": left, "error": state.error}
+        return _about(key, "retry", text + self._asleep(), at, (), fields)
+
+    def _place(self, key: str, queue: str, number: int, before: str = "") -> Reason:
+        taken = self.seen.places.get(queue, 0)
+        text = f"{before}; " if before else ""
+        text += f"attempt {number} waits for a place in the queue {queue}"
+        text += f": {_count(taken, 'attempt')} {'has' if taken == 1 else 'have'} one" if taken else ""
+        return _about(key, "queue", text, None, (), {"attempt": number, "name": queue, "taken": taken})
+
+    def _wait(self, name: str, definition: Mapping[str, Any], waiting: Mapping[str, Any]) -> Reason:
+        """A sleep, a signal, a person, a child: also what a command that suspends itself has said that it waits for."""
+        kind, until, run = waiting["kind"], waiting.get("until"), self.seen.run
+        what = waiting.get("name")
+        commands: tuple[str, ...] = ()
+        if kind == "sleep":
+            text = f"it sleeps for another {about(until - self.now)}" if until is not None else "it sleeps"
+            if until is not None and until <= self.now:
+                text = "its sleep is over"
+            return _about(name, kind, text + self._asleep(), until, commands, {"name": what})
+        if kind == "signal":
+            commands = (f"jobctl signal {run} {what}",)
+            text = f"it waits for the signal {what}: {commands[0]}"
+        elif kind == "approval":
+            asking = [s for s in self.state.steps.values() if s.waiting and s.waiting["kind"] == "approval"]
+            which = f" {name}" if len(asking) > 1 else ""
+            commands = (f"jobctl approve {run}{which}", f"jobctl reject {run}{which}")
+            text = f"it waits for an answer to {what!r}: {commands[0]}, or {commands[1]}"
+        else:
+            commands = (f"jobctl why {what}",)
+            text = f"it waits for the run {what} to end: {commands[0]}"
+        if until is not None:
+            otherwise = "it goes on without" if definition.get("on_timeout") == "continue" else "given up"
+            text += f"; {otherwise} {_in(until - self.now)}"
+        return _about(name, kind, text + self._asleep(), until, commands, {"name": what})
+
+    def _asleep(self) -> str:
+        """What to know of a wait that nobody would end in time."""
+        if self.seen.wake_at is None or self.seen.daemon or self.seen.wake_at <= self.now:
+            return ""
+        return f" (no daemon runs here to go on then: jobctl daemon, or here: jobctl resume {self.seen.run})"
+
+    def _items(self, name: str, definition: Mapping[str, Any]) -> Reason | None:
+        """A step over many items, NAME[0], NAME[1] …: how many of them stand where. None before the first began."""
+        own = self.state.steps.get(name)
+        items = [step for key, step in self.state.steps.items() if key.startswith(f"{name}[")]
+        if not items or (own is not None and own.status in _OVER):
+            return None
+        given = definition["foreach"].get("items")
+        total = max(len(items), 0 if given is None or isinstance(given, str) else len(given))
+        counts = {
+            "done": sum(1 for s in items if s.status in _OVER - _BAD),
+            "running": sum(1 for s in items if s.status is StepStatus.RUNNING),
+            "waiting": sum(1 for s in items if s.status is StepStatus.WAITING),
+            "failed": sum(1 for s in items if s.status in _BAD),
+        }
+        rest = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
+        text = f"{counts['done']} of {_count(total, 'item')} done" + "".join(f", {part}" for part in rest)
+        next_at = min((s.retry_at for s in items if s.retry_at is not None), default=None)
+        if next_at is not None and not counts["running"]:
+            text += f"; the next attempt starts {_in(next_at - self.now)}"
+        return _about(name, "items", text, next_at, (), {"total": total, **counts})
+
+
+_ENDS = {
+    RunStatus.FAILED: "failed",
+    RunStatus.CANCELED: "was canceled",
+    RunStatus.TIMED_OUT: "timed out",
+    RunStatus.TERMINATED: "was terminated",
+}
+_ENDINGS = {
+    EventType.CANCEL_REQUESTED: ("canceling", "it is being canceled, asked"),
+    EventType.TERMINATE_REQUESTED: ("terminating", "it is being terminated, asked"),
+    EventType.RUN_TIMED_OUT: ("timeout", "it timed out"),
+}
+
+
+def _about(
+    key: str, kind: str, text: str, until: int | None, commands: tuple[str, ...], fields: Mapping[str, Any]
+) -> Reason:
+    return Reason(kind, f"{_subject(key)}: {text}", key, until, commands, fields)
+
+
+def _subject(key: str) -> str:
+    return f"compensation of step {key.removesuffix(UNDO)}" if key.endswith(UNDO) else f"step {key}"
+
+
+def _limits(timeouts: Mapping[str, Any]) -> _Limits:
+    return _Limits(timeouts.get("start_to_close"), timeouts.get("schedule_to_close"), timeouts.get("heartbeat"))
+
+
+def _which(attempt: AttemptState, state: StepState, most: int) -> str:
+    """`attempt 2 of 3`; no `of` where there is no limit, or where a resumed run counts from further on."""
+    return f"attempt {attempt.number}" + (f" of {most}" if most > 1 and not state.earlier else "")
+
+
+def _left(state: StepState, most: int) -> int | None:
+    """How many attempts follow at most; None = without limit."""
+    return max(0, most - state.attempts_in_try) if most else None
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
+
+
+def _steps(names: Sequence[str]) -> str:
+    return ("step " if len(names) == 1 else "steps ") + _names(names)
+
+
+def _by(event: Any) -> str | None:
+    return event.data.get("by") if event is not None else None
+
+
+def _ago(ms: int) -> str:
+    return "just now" if ms < 1_000 else f"{about(ms)} ago"
+
+
+def _in(ms: int) -> str:
+    return "now" if ms < 1_000 else f"in {about(ms)}"
