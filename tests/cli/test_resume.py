@@ -22,6 +22,10 @@ command = "echo a >> order"
 [[jobs.x.steps]]
 name = "b"
 command = 'echo "b $API_TOKEN $WORD" >> order; [ -e good ]'
+[[jobs.x.steps]]
+name = "f"
+when = "failure"
+command = "true"
 """
 
 
@@ -59,6 +63,7 @@ def test_a_failed_run_goes_on(folder: Path, args: list[str], lines: list[str]) -
         (["x", "--from", "c"], 3, "no step 'c'"),
         (["y"], 3, "there is no run 'y'"),
         (["x", "--detach"], 1, "daemon"),
+        (["x", "--from", "f"], 2, "step f of job x runs only after a failure: nothing starts from it"),
     ],
 )
 def test_what_cannot_be_taken_up(

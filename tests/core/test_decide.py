@@ -1995,6 +1995,77 @@ def test_a_changed_definition_takes_over_at_the_reopening() -> None:
     assert decider.active() == ["new"]
 
 
+REUSED: dict[str, tuple[Job, dict[str, dict[str, Any]], str]] = {
+    "what needs them starts at once": (CHAIN, {"a": {}, "b": {}}, "take -> start c"),
+    "a failure that is allowed is an end too": (
+        job("a [allow]", "b < a"),
+        {"a": {"status": "failed"}},
+        "take -> start b",
+    ),
+    "they are not undone": (
+        SAGA,
+        {"a": {}},
+        """
+        take -> start b
+        b ok -> start c
+        c fails -> undo c
+        c undone -> undo b
+        b undone -> finish failed
+        """,
+    ),
+    "nor when it is canceled": (
+        SAGA,
+        {"a": {}, "b": {}},
+        """
+        take -> start c
+        c starts
+        cancel -> cancel c
+        c canceled -> undo c
+        c undone -> finish canceled
+        """,
+    ),
+    "nor in a later try, where only this run's own are": (
+        SAGA,
+        {"a": {}},
+        """
+        take -> start b
+        b ok -> start c
+        terminate -> kill c
+        c dropped -> finish terminated
+        reopen -> redo c
+        take -> start c
+        c fails -> undo c
+        c undone -> undo b
+        b undone -> finish failed
+        """,
+    ),
+    "what is done again by this run is this run's to undo": (
+        SAGA,
+        {"a": {}, "b": {}},
+        """
+        take -> start c
+        terminate -> kill c
+        c dropped -> finish terminated
+        reopen from b -> redo b, redo c
+        take -> start b
+        b ok -> start c
+        c fails -> undo c
+        c undone -> undo b
+        b undone -> finish failed
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REUSED)
+def test_what_another_run_has_done(name: str) -> None:
+    what, reused, words = REUSED[name]
+    world = World(what, reused)
+    for line in words.strip().splitlines():
+        told, _, expected = line.strip().partition(" -> ")
+        assert world.tell(told) == (expected.split(", ") if expected else []), line
+
+
 @pytest.mark.parametrize("length", range(1, 22))
 def test_a_history_that_breaks_off_anywhere_leads_to_the_same_actions(length: int) -> None:
     words = ["take", "a starts", "a ok", "b starts", "b retries", "b starts", "take", "b ok", "c starts", "pause"]

@@ -275,6 +275,50 @@ def test_the_reason_is_that_of_the_present_status(events: list[Event], reason: s
     assert replay([*TAKEN, *events]).reason == reason
 
 
+BO = {"by": "bo"}
+CANCEL, KILL = Event(E.CANCEL_REQUESTED, 4, data=BO), Event(E.TERMINATE_REQUESTED, 5, data=BO)
+LATE, PAUSE = Event(E.RUN_TIMED_OUT, 6), Event(E.RUN_PAUSED, 7, data=BO)
+OVER, AGAIN = Event(E.RUN_ENDED, 8, data={"status": "canceled"}), Event(E.RUN_REOPENED, 9, data={"redo": []})
+
+
+@pytest.mark.parametrize(
+    ("events", "pause", "ending"),
+    [
+        ([], None, None),
+        ([PAUSE], PAUSE, None),
+        ([PAUSE, Event(E.RUN_UNPAUSED, 9)], None, None),
+        ([PAUSE, CANCEL], None, CANCEL),
+        ([CANCEL, PAUSE], PAUSE, CANCEL),
+        ([CANCEL, LATE], None, CANCEL),
+        ([LATE, CANCEL], None, LATE),
+        ([CANCEL, KILL], None, KILL),
+        ([CANCEL, OVER], None, CANCEL),
+        ([CANCEL, OVER, AGAIN], None, None),
+    ],
+)
+def test_who_holds_it_back_and_who_ends_it(events: list[Event], pause: Event | None, ending: Event | None) -> None:
+    state = replay([*TAKEN, *events])
+    assert (state.pause, state.ending) == (pause, ending)
+
+
+def test_results_of_another_run() -> None:
+    reused = {
+        "a": {"outputs": {"k": "v"}, "stdout": "last"},
+        "b": {"status": "failed", "error": "exit code 1"},
+        "c": {"status": "skipped"},
+    }
+    state = replay([Event(E.RUN_CREATED, 1, data={"like": "x-1", "reused": reused})])
+    assert (state.like, state.status) == ("x-1", S.QUEUED)
+    found = [(s.name, str(s.status), s.outputs, s.stdout, s.error, s.reused) for s in state.steps.values()]
+    assert found == [
+        ("a", "succeeded", {"k": "v"}, "last", None, "x-1"),
+        ("b", "failed", {}, None, "exit code 1", "x-1"),
+        ("c", "skipped", {}, None, None, "x-1"),
+    ]
+    with pytest.raises(HistoryError, match="it cannot be reused, it is running"):
+        replay([Event(E.RUN_CREATED, 1, data={"like": "x-1", "reused": {"a": {"status": "running"}}})])
+
+
 def test_a_run_unpaused_in_the_queue_is_queued() -> None:
     created = Event(E.RUN_CREATED, 1)
     assert replay([created, Event(E.RUN_PAUSED, 2), Event(E.RUN_UNPAUSED, 3)]).status is S.QUEUED

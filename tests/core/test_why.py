@@ -262,6 +262,16 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
             "step a: attempt 1 has run for 30 s",
         ],
     ),
+    "paused, and nobody is at it": (
+        job(Step("a", command="x", poll=Poll(5 * SECOND))),
+        [*BEGUN, RUNS, ago(E.RUN_PAUSED, 5 * SECOND, by="bo", reason="lunch")],
+        ALONE._replace(signs={"a": Signs(asked=1, next_at=NOW - HOUR)}),
+        [
+            "it was paused 5 s ago by bo (lunch), and the process that ran it is gone; no attempt starts until:"
+            " jobctl resume x-1",
+            "step a: asked 1 time, it does not hold yet",
+        ],
+    ),
     "paused before it began": (
         job(A),
         [CREATED, ago(E.RUN_PAUSED, 5 * SECOND, by="bo")],
@@ -356,6 +366,34 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
             "step b failed for good (exit code 1)",
             "compensation of step a: attempt 1 failed (exit code 9); attempt 2 starts in 9 s; no limit of attempts",
         ],
+    ),
+    "canceled while it compensates, which stops nothing": (
+        job(Step("a", command="x", compensate=UNDO), Step("b", command="x")),
+        [*BEGUN, *A_DONE, *B_FAILED, ago(E.UNDO_STARTED, 4 * SECOND, "a", 1), CANCELED],
+        HERE,
+        [
+            "step b failed for good (exit code 1); a cancel was asked for 3 s ago, and the end is carried out all the"
+            " same, but for: jobctl terminate x-1",
+            "compensation of step a: attempt 1 has run for 4 s",
+        ],
+    ),
+    "canceled when a step had failed": (
+        job(A, Step("b", command="x")),
+        [*BEGUN, *A_DONE, *B_FAILED, CANCELED, ago(E.RUN_ENDED, 0, status="failed", reason="step b: exit code 1")],
+        ALONE,
+        ["it failed just now: step b: exit code 1 (no more); go on where it stopped: jobctl resume x-1"],
+    ),
+    "terminated while it compensates": (
+        job(Step("a", command="x", compensate=UNDO), Step("b", command="x")),
+        [
+            *BEGUN,
+            *A_DONE,
+            *B_FAILED,
+            ago(E.UNDO_STARTED, 4 * SECOND, "a", 1),
+            ago(E.TERMINATE_REQUESTED, SECOND, by="al"),
+        ],
+        HERE,
+        ["it is being terminated, asked 1 s ago by al", "compensation of step a: attempt 1 has run for 4 s"],
     ),
     "canceling: the grace": (
         job(A, timeout=HOUR),
@@ -459,7 +497,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         ],
         ALONE,
         [
-            "it failed just now: step b: exit code 1 (no more); NOT COMPENSATED: a; its rollback failed:"
+            "it failed just now: step b: exit code 1 (no more); NOT COMPENSATED: a; from a step on:"
             " jobctl resume x-1 --from a, or a new run: jobctl run x"
         ],
     ),

@@ -206,6 +206,13 @@ def test_what_is_no_more_is_left_out_and_said(world: World) -> None:
             "begin there: jobctl run x --from fetch --like x-000001",
         ),
         (
+            JOB + 'when = "failure"\n',
+            "end",
+            UsageError,
+            "step end of job x runs only after a failure: nothing starts from it",
+            "name one of: get, make, side",
+        ),
+        (
             "[jobs.y]\ncommand = 'true'\n[jobs.x]\ncommand = 'true'\n",
             "main",
             UsageError,

@@ -265,4 +265,5 @@ def test_the_names_of_an_attempts_files() -> None:
         ".heartbeat",
         ".output",
         ".failure",
+        ".poll",
     }

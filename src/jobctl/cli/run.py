@@ -50,6 +50,8 @@ def main(
     now = clock.now() if fire_time is None else fire_time
     parameters.values(definition, given, run_values(definition, job, now))  # refused before anything is made
     env_file = env_file_of(definition)
+    if old is not None:
+        _say_reused(settings, old)
     kept = encode(masking.redact(definition))
     from jobctl.cli.foreground import drive
 
@@ -71,7 +73,6 @@ def main(
 
 def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Like:
     """What a new run reuses of an old one. UsageError when only one of the two options was given."""
-    from jobctl.cli import output
     from jobctl.engines.like import like as taken_over
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import Store
@@ -88,12 +89,16 @@ def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | No
             + ", ".join(step.name for step in job.steps),
         )
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
-        found = taken_over(store, job, store.find(like), from_step)
-    for remark in found.remarks:
+        return taken_over(store, job, store.find(like), from_step)
+
+
+def _say_reused(settings: Settings, old: Like) -> None:
+    from jobctl.cli import output
+
+    for remark in old.remarks:
         output.note(remark)
-    if found.reused and not settings.quiet:
-        output.note(f"reused from {found.run}: {', '.join(found.reused)}")
-    return found
+    if old.reused and not settings.quiet:
+        output.note(f"reused from {old.run}: {', '.join(old.reused)}")
 
 
 def _hand_over(settings: Settings, job: Job, given: dict[str, Any], wait: str | None, old: Like | None) -> int:
@@ -118,6 +123,8 @@ def _hand_over(settings: Settings, job: Job, given: dict[str, Any], wait: str | 
                 like=old,
             )
         )
+        if old is not None:
+            _say_reused(settings, old)
         if wait is not None:
             return until(settings, store, [row], wait)
         if settings.json:

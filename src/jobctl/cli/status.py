@@ -14,7 +14,6 @@ from jobctl.cli import outline, output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.secrets import hidden
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
-from jobctl.core.why import in_short
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
@@ -119,6 +118,8 @@ def _overview(settings: Settings, *, now: int) -> int:
         for daemon in daemons:
             output.say(f"a daemon runs (pid {daemon['pid']}), started {past(_ms(daemon['started_at']), now)}")
         rows = []
+        from jobctl.core.why import in_short
+
         for row in alive:
             try:
                 now_at = in_short(views.reasons(store, row, now, living))

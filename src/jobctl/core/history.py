@@ -237,7 +237,10 @@ class RunState:
         # fails for good is another such event, but whether it does is the job's to say.
         self.stopped: int | None = None
         self.pause: Event | None = None  # by which it is paused
-        self.ending: Event | None = None  # the request or the timeout that this try ends by
+        # The request or the timeout that came first in this try, or the terminate that came after it; and which event
+        # of the history it was. A step may have failed for good before.
+        self.ending: Event | None = None
+        self.ending_place = 0
         self.events = 0  # how many there are so far
         self.reason: str | None = None
         self.params: Mapping[str, Any] = {}
@@ -335,7 +338,7 @@ class RunState:
                 return
             self.pause = None
             if self.ending is None or kind is EventType.TERMINATE_REQUESTED:
-                self.ending = event
+                self.ending, self.ending_place = event, self.events
             if self.stopped is None:
                 self.stopped = self.events
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jobctl.core.attempts import first_deadline
 from jobctl.core.durations import about, format
-from jobctl.core.history import AttemptState, EventType, RunState, StepState
+from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.status import RunStatus, StepStatus
 
 if TYPE_CHECKING:
@@ -112,10 +112,10 @@ class _Case:
             yield self._paused()
         elif seen.holder is None and (seen.wake_at is None or (seen.wake_at <= self.now and not seen.daemon)):
             yield self._gone()
-        if state.ending is not None:
-            yield self._stopped_by()
-        elif (failed := self._failed()) is not None:
+        if (failed := self._failed_first()) is not None:
             yield self._stopping(failed)
+        elif state.ending is not None:
+            yield self._stopped_by(state.ending)
         at_work = [*self._undoing(), *self._at_work()]
         yield from at_work
         if not at_work and state.status is RunStatus.RUNNING and seen.holder is not None:
@@ -143,22 +143,23 @@ class _Case:
         if state.undone:
             undone = [name for name in self.steps if name in state.undo and state.undo[name].attempts]
             commands = (f"jobctl resume {run} --from {undone[0]}", f"jobctl run {self.seen.job}")
-            back = "it was rolled back" if len(not_undone) < len(undone) else "its rollback failed"
+            back = "it was rolled back" if len(not_undone) < len(undone) else "from a step on"
             text += f"; {back}: {commands[0]}, or a new run: {commands[1]}"
         else:
             commands = (f"jobctl resume {run}",)
             text += f"; go on where it stopped: {commands[0]}"
-        fields = {"status": str(state.status), "reason": state.reason, "by": _by(state.ending)}
+        by = _by(state.ending) if self._failed_first() is None else None
+        fields = {"status": str(state.status), "reason": state.reason, "by": by}
         return Reason("ended", text, commands=commands, fields=fields)
 
     def _because(self) -> str:
         """What an end came from: the step and why nothing followed, or who asked."""
         state = self.state
         text = f": {state.reason}" if state.reason and state.reason != state.status else ""
-        if state.ending is not None:
+        failed = self._failed_first()
+        if failed is None and state.ending is not None:
             by = _by(state.ending)
-            return text + (f" (asked by {by})" if by and state.ending.type is not EventType.RUN_TIMED_OUT else "")
-        failed = self._failed()
+            return text + (f" (asked by {by})" if by else "")
         why = failed.attempts[-1].data.get("why") if failed is not None and failed.attempts else None
         return text + (f" ({why})" if why else "")
 
@@ -189,6 +190,8 @@ class _Case:
             text = f"it was paused {_ago(self.now - pause.at)}" + (f" by {by}" if by else "")
             text += f" ({pause.data['reason']})" if pause.data.get("reason") else ""
             fields = {"by": by, "reason": pause.data.get("reason"), "since": pause.at}
+        if self.seen.holder is None and self.seen.wake_at is None and self.state.started_at is not None:
+            text += ", and the process that ran it is gone"
         return Reason("pause", f"{text}; no attempt starts until: {resume}", commands=(resume,), fields=fields)
 
     def _gone(self) -> Reason:
@@ -202,9 +205,7 @@ class _Case:
         text += f"; take it up here: {resume}, or have a daemon do it: jobctl daemon"
         return Reason("executor", text, commands=(resume, "jobctl daemon"))
 
-    def _stopped_by(self) -> Reason:
-        ending = self.state.ending
-        assert ending is not None
+    def _stopped_by(self, ending: Event) -> Reason:
         kind, what = _ENDINGS[ending.type]
         by, reason = _by(ending), ending.data.get("reason")
         text = f"{what} {_ago(self.now - ending.at)}" + (f" by {by}" if by else "") + (f" ({reason})" if reason else "")
@@ -223,8 +224,17 @@ class _Case:
         hard = f"jobctl terminate {self.seen.run}"
         return Reason(kind, text, until=until, commands=() if kind == "terminating" else (hard,), fields=fields)
 
+    def _failed_first(self) -> StepState | None:
+        """The step whose failure the run ends by: the first, if nobody had asked for an end before. A terminate ends it
+        in any case."""
+        failed, ending = self._failed(), self.state.ending
+        if failed is None or ending is None:
+            return failed
+        late = (failed.ended or 0) < self.state.ending_place and ending.type is not EventType.TERMINATE_REQUESTED
+        return failed if late else None
+
     def _failed(self) -> StepState | None:
-        """The step whose failure the run ends by: the first."""
+        """The first step that has failed for good."""
         found = [
             step
             for name, step in self.state.steps.items()
@@ -246,8 +256,12 @@ class _Case:
                 text += f"; nothing new starts, {_steps(running)} may end"
             if due := self._to_undo():
                 text += f"; then {_names(due)} {'is' if len(due) == 1 else 'are'} compensated"
+        hard = f"jobctl terminate {self.seen.run}"
+        if (ending := self.state.ending) is not None:
+            what = "its timeout passed" if ending.type is EventType.RUN_TIMED_OUT else "a cancel was asked for"
+            text += f"; {what} {_ago(self.now - ending.at)}, and the end is carried out all the same, but for: {hard}"
         fields = {"error": failed.error, "failed_step": failed.name}
-        return Reason("stopping", text, commands=(f"jobctl terminate {self.seen.run}",), fields=fields)
+        return Reason("stopping", text, commands=(hard,), fields=fields)
 
     def _to_undo(self) -> list[str]:
         """Steps that were started, newest first, and have an undo that has not begun."""
@@ -361,9 +375,12 @@ class _Case:
     def _poll(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
         attempt, poll = state.attempts[-1], definition["poll"]
         signs = self.seen.signs.get(name, Signs())
-        text = f"asked {_count(signs.asked, 'time')}, it does not hold yet; " if signs.asked else ""
+        asked = f"asked {_count(signs.asked, 'time')}, it does not hold yet" if signs.asked else ""
+        text = asked + "; " if asked else ""
         if signs.probe_at is not None:
             text += f"it is asked now, for {about(self.now - signs.probe_at)}"
+        elif self.seen.holder is None and asked:
+            text = asked  # nobody is there to ask again
         elif signs.next_at is not None:
             text += f"asked again {_in(signs.next_at - self.now)}"
         else:
@@ -516,7 +533,7 @@ def _steps(names: Sequence[str]) -> str:
     return ("step " if len(names) == 1 else "steps ") + _names(names)
 
 
-def _by(event: Any) -> str | None:
+def _by(event: Event | None) -> str | None:
     return event.data.get("by") if event is not None else None
 
 

@@ -15,8 +15,8 @@ from jobctl.core.decide import to_redo
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.history import RunState, StepState
 from jobctl.core.model import Job, Step, StepStatus, decode
-from jobctl.core.suggest import did_you_mean
 from jobctl.engines.commands import step_texts
+from jobctl.engines.requests import check_start
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import RunRow, Store
 
@@ -45,11 +45,12 @@ def like(store: Store, job: Job, row: RunRow, from_step: str) -> Like:
         )
     old = decode(store.definition(row.definition))
     known = {step.name for step in old.steps}
-    names = [step.name for step in job.steps]
-    if from_step not in names:
-        since = f" any more: it had one when {row.name} ran" if from_step in known else ""
-        hint = did_you_mean(from_step, names)
-        raise NotFoundError(f"job {job.name} has no step {from_step!r}{since}", hint=hint)
+    try:
+        check_start(job, from_step)
+    except NotFoundError as error:
+        if from_step in known:
+            raise NotFoundError(f"{error.message} any more: it had one when {row.name} ran", hint=error.hint) from None
+        raise
     if row.finished_at is None:
         raise JobctlError(
             f"run {row.name} is not over: what it has done may still be undone",

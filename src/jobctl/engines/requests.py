@@ -13,7 +13,7 @@ from jobctl import clock, executor
 from jobctl.core.decide import to_redo
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.history import Event, EventType, RunState
-from jobctl.core.model import Job, RunStatus
+from jobctl.core.model import Job, RunStatus, When
 from jobctl.core.suggest import did_you_mean
 from jobctl.engines.daemons import daemons, poke_daemons
 from jobctl.process.attempt import MAX_OUTPUT
@@ -135,8 +135,8 @@ def reopen(
     resume, or only `from_step` makes sense.
     """
     names = [step.name for step in job.steps]
-    if from_step is not None and from_step not in names:
-        raise NotFoundError(f"job {job.name} has no step {from_step!r}", hint=did_you_mean(from_step, names))
+    if from_step is not None:
+        check_start(job, from_step)
 
     def make(now: RunRow, state: RunState) -> tuple[Event, str | None]:
         if now.finished_at is None:
@@ -161,6 +161,19 @@ def reopen(
         return Event(EventType.RUN_REOPENED, clock.now(), data=data), definition
 
     return _append(store, row, make)
+
+
+def check_start(job: Job, from_step: str) -> None:
+    """NotFoundError for a step that the job does not have, UsageError for one that nothing can start from."""
+    names = [step.name for step in job.steps]
+    if from_step not in names:
+        raise NotFoundError(f"job {job.name} has no step {from_step!r}", hint=did_you_mean(from_step, names))
+    if job.step(from_step).when is When.FAILURE:
+        others = ", ".join(step.name for step in job.steps if step.when is not When.FAILURE)
+        raise UsageError(
+            f"step {from_step} of job {job.name} runs only after a failure: nothing starts from it",
+            hint=f"name one of: {others}",
+        )
 
 
 def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str) -> RunRow:
