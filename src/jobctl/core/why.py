@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from jobctl.core.attempts import first_deadline
 from jobctl.core.durations import about, format
 from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
+from jobctl.core.keys import UNDO, is_undo, step_name, undone_key
 from jobctl.core.status import RunStatus, StepStatus
 
 if TYPE_CHECKING:
     from jobctl.core.model import Timeouts
-
-UNDO = "!undo"
 
 # What a kept definition leaves out; tests/core/test_why.py holds them to model.py.
 MAX_PARALLEL_STEPS = 16
@@ -291,11 +290,11 @@ class _Case:
 
     def _undoing(self) -> Iterator[Reason]:
         for name, undo in self.state.undo.items():
-            policy = (self.steps.get(name, {}).get("compensate") or {}).get("retry")
+            compensate = self.steps.get(step_name(name), {}).get("compensate") or {}
+            policy = compensate.get("retry")
             most = 0 if policy is None else policy.get("maximum_attempts", 1)
             if undo.status is StepStatus.RUNNING:
-                timeouts = self.steps[name]["compensate"].get("timeouts", {})
-                yield self._attempt(name + UNDO, undo, timeouts, most)
+                yield self._attempt(name + UNDO, undo, compensate.get("timeouts", {}), most)
             elif undo.status is StepStatus.WAITING:
                 yield self._retry(name + UNDO, undo, {}, most)
 
@@ -503,7 +502,7 @@ def _about(
 
 
 def _subject(key: str) -> str:
-    return f"compensation of step {key.removesuffix(UNDO)}" if key.endswith(UNDO) else f"step {key}"
+    return f"compensation of step {undone_key(key)}" if is_undo(key) else f"step {key}"
 
 
 def _limits(timeouts: Mapping[str, Any]) -> _Limits:
