@@ -101,6 +101,10 @@ def size(count: int) -> str:
     return f"{whole}.{tenth} {unit}" if tenth and whole < 10 else f"{whole} {unit}"
 
 
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def ago(then: int, now: int) -> str:
     """How long since an instant: `42 s ago`, `3 min ago`; `just now` below a second and for what lies ahead."""
     return "just now" if now - then < _SECOND else f"{_about(now - then)} ago"

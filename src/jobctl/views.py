@@ -135,6 +135,9 @@ def event_document(event: Event, number: int) -> Document:
         document["attempt"] = event.number
     times = {key: rfc3339(event.data[key]) for key in ("retry_at", "until") if key in event.data}
     document["data"] = {**event.data, **times}
+    wait = event.data.get("wait")
+    if wait is not None:
+        document["data"]["wait"] = _wait_document(wait)
     return document
 
 
@@ -167,6 +170,8 @@ def describe(event: Event) -> str:
         )
     if kind is EventType.TIMER_FIRED:
         return f"{about}: the time it waits for has come"
+    if kind is EventType.WAIT_ENDED:
+        return f"{about}: the signal {data['name']} has come"
     if kind is EventType.SIGNAL_RECEIVED:
         return f"signal {data['name']} sent{_by(data)}"
     words = {
@@ -186,6 +191,10 @@ def _how_it_ended(event: Event) -> str:
     from jobctl.text import duration
 
     data = event.data
+    wait = data.get("wait")
+    if wait is not None:
+        what = f"suspended, waits for the signal {wait['name']}" if wait["kind"] == "signal" else "suspended"
+        return what + _after(" until ", _time(wait.get("until")))
     words = _words(data.get("status", "succeeded")) + _after(": ", data.get("error"))
     if "retry_at" in data:
         return f"{words}; next attempt in {duration(data['retry_at'] - event.at)}"
@@ -403,11 +412,13 @@ def _step_document(step: StepState, status: str, name: str, folder: str) -> Docu
         "error": step.error,
         "reused_from": step.reused,
         "next_attempt_at": _time(step.retry_at),
-        "waiting": None
-        if step.waiting is None
-        else {**step.waiting, "until": _time(step.waiting.get("until")), "name": step.waiting.get("name")},
+        "waiting": None if step.waiting is None else _wait_document(step.waiting),
         "attempts": [_attempt(attempt, AttemptFiles(folder, name, attempt.number)) for attempt in step.attempts],
     }
+
+
+def _wait_document(wait: Mapping[str, Any]) -> Document:
+    return {"kind": wait["kind"], "until": _time(wait.get("until")), "name": wait.get("name")}
 
 
 def _attempt(attempt: AttemptState, files: AttemptFiles) -> Document:

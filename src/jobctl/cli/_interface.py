@@ -65,30 +65,37 @@ Options:
   -h, --help                 Show this message and exit.
 
 Commands:
-  init        Write a small commented jobs.toml to start from.
-  run         Run a job here, in the foreground.
-  status      Show what runs, or one run in detail.
-  why         Say what a run waits for, and what would move it on.
-  history     List past runs, newest first, or the events of one run.
-  logs        Print a run's output.
-  resume      Take up a paused, interrupted or unsuccessful run.
-  pause       Start no new attempt of these runs until `resume`.
-  cancel      Stop runs gracefully: ask, compensate, clean up.
-  terminate   Kill runs: nothing else of them runs, no compensation either.
-  signal      Send a run the message that one of its steps waits for.
-  approve     Answer yes to the question that a run has for a person.
-  reject      Answer no: the step fails, without retry.
-  wait        Wait until runs end, whatever their end.
-  daemon      Run schedules, queued runs, retries and recovery until told...
-  prune       Remove old runs, and what crashes left behind.
-  list        List the jobs that are defined.
-  show        Show a job as jobctl understands it, defaults included.
-  validate    Check definitions files and print every problem.
-  doctor      Check this installation: versions, folders, database, leftovers.
-  completion  Print the completion script for a shell.
-  schema      Print the JSON schema of jobs.toml, for editors.
-  schedule    When jobs run by themselves: list, pause, trigger, backfill.
-  import      Take definitions over from other tools.
+  init         Write a small commented jobs.toml to start from.
+  run          Run a job here, in the foreground.
+  status       Show what runs, or one run in detail.
+  why          Say what a run waits for, and what would move it on.
+  history      List past runs, newest first, or the events of one run.
+  logs         Print a run's output.
+  resume       Take up a paused, interrupted or unsuccessful run.
+  pause        Start no new attempt of these runs until `resume`.
+  cancel       Stop runs gracefully: ask, compensate, clean up.
+  terminate    Kill runs: nothing else of them runs, no compensation either.
+  signal       Send a run the message that one of its steps waits for.
+  approve      Answer yes to the question that a run has for a person.
+  reject       Answer no: the step fails, without retry.
+  wait         Wait until runs end, whatever their end.
+  daemon       Run schedules, queued runs, retries and recovery until told...
+  prune        Remove old runs, and what crashes left behind.
+  list         List the jobs that are defined.
+  show         Show a job as jobctl understands it, defaults included.
+  validate     Check definitions files and print every problem.
+  doctor       Check this installation: versions, folders, database,...
+  completion   Print the completion script for a shell.
+  schema       Print the JSON schema of jobs.toml, for editors.
+  step         In a step's command: run something once, whatever happens to...
+  sleep        In a step's command: pause, with no process that waits.
+  sleep-until  In a step's command: pause until then, as `sleep` does.
+  wait-signal  In a step's command: wait for `jobctl signal RUN NAME`, as...
+  heartbeat    In a step's command: say that it is alive.
+  output       In a step's command: hand values on to later steps.
+  fail         In a step's command: say why it fails.
+  schedule     When jobs run by themselves: list, pause, trigger, backfill.
+  import       Take definitions over from other tools.
 
   Start here: `jobctl init` writes a jobs.toml, `jobctl run hello` runs it.""",
     },
@@ -384,6 +391,9 @@ Usage: jobctl signal [OPTIONS] RUN NAME
 
   Send a run the message that one of its steps waits for.
 
+  It is kept until a step waits for it. In a run that has a command, any name is
+  taken: a durable script may come to wait for it (`jobctl wait-signal`).
+
 Arguments:
   RUN   A run's id, a unique beginning of one, or a job's name for its latest
         run.  [required]
@@ -658,6 +668,167 @@ Usage: jobctl schema [OPTIONS]
 
 Options:
   -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'step': {
+        'summary': "In a step's command: run something once, whatever happens to the script.",
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('name', 'one', (), 'NAME'), ('command', 'many', (), '-- COMMAND...')),
+        'defaults': {'name': None, 'command': None},
+        "page": """\
+Usage: jobctl step [OPTIONS] NAME -- COMMAND...
+
+  In a step's command: run something once, whatever happens to the script.
+
+  When the script is run again, its recorded output and exit code come back
+  instead. Calls must come in the same order each time, one after another. What
+  failed is run again, unless the script went on after it.
+
+Arguments:
+  NAME           What the record calls it; may come several times.  [required]
+  -- COMMAND...  What is run, and its arguments.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'sleep': {
+        'summary': "In a step's command: pause, with no process that waits.",
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('duration', 'one', (), 'DURATION'),),
+        'defaults': {'duration': None},
+        "page": """\
+Usage: jobctl sleep [OPTIONS] DURATION
+
+  In a step's command: pause, with no process that waits.
+
+  The script ends here, and is run again from its top when the time has come;
+  what it did with `jobctl step` is not done again. Its processes get SIGTERM,
+  and two seconds.
+
+Arguments:
+  DURATION  How long: 90s, 2h, 30d.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'sleep-until': {
+        'summary': "In a step's command: pause until then, as `sleep` does.",
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('time', 'one', (), 'TIME'),),
+        'defaults': {'time': None},
+        "page": """\
+Usage: jobctl sleep-until [OPTIONS] TIME
+
+  In a step's command: pause until then, as `sleep` does.
+
+Arguments:
+  TIME  When: 2026-12-24T18:00:00+01:00.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'wait-signal': {
+        'summary': "In a step's command: wait for `jobctl signal RUN NAME`, as `sleep` does.",
+        'group': False,
+        'options': {'--timeout': ('timeout', 'text', (), 'DURATION', 'End with exit code 124 after that long.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('name', 'one', (), 'NAME'),),
+        'defaults': {'name': None, 'timeout': None},
+        "page": """\
+Usage: jobctl wait-signal [OPTIONS] NAME
+
+  In a step's command: wait for `jobctl signal RUN NAME`, as `sleep` does.
+
+  Prints what the signal carries, as JSON. One that came before is taken at
+  once; each call takes one.
+
+Arguments:
+  NAME  The signal's name.  [required]
+
+Options:
+  --timeout DURATION  End with exit code 124 after that long.
+  -h, --help          Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'heartbeat': {
+        'summary': "In a step's command: say that it is alive.",
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('cursor', 'optional', (), 'CURSOR'),),
+        'defaults': {'cursor': None},
+        "page": """\
+Usage: jobctl heartbeat [OPTIONS] [CURSOR]
+
+  In a step's command: say that it is alive.
+
+Arguments:
+  CURSOR  How far it has come, for the next attempt's JOBCTL_CURSOR.
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'output': {
+        'summary': "In a step's command: hand values on to later steps.",
+        'group': False,
+        'options': {'--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('values', 'many', (), 'KEY=VALUE...'),),
+        'defaults': {'values': None},
+        "page": """\
+Usage: jobctl output [OPTIONS] KEY=VALUE...
+
+  In a step's command: hand values on to later steps.
+
+Arguments:
+  KEY=VALUE...  `KEY -` takes the value from standard input.  [required]
+
+Options:
+  -h, --help  Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'fail': {
+        'summary': "In a step's command: say why it fails. The exit code is 1; the script ends itself (set -e).",
+        'group': False,
+        'options': {'--non-retryable': ('non_retryable', 'flag', (), '', 'No other attempt follows.'),
+         '--type': ('type', 'text', (), 'TYPE', "As in a retry policy's non_retryable_types."),
+         '--retry-delay': ('retry_delay', 'text', (), 'DURATION', 'When the next attempt follows.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('message', 'one', (), 'MESSAGE'),),
+        'defaults': {'message': None, 'non_retryable': False, 'type': None, 'retry_delay': None},
+        "page": """\
+Usage: jobctl fail [OPTIONS] MESSAGE
+
+  In a step's command: say why it fails. The exit code is 1; the script ends
+  itself (set -e).
+
+Arguments:
+  MESSAGE  Why.  [required]
+
+Options:
+  --non-retryable         No other attempt follows.
+  --type TYPE             As in a retry policy's non_retryable_types.
+  --retry-delay DURATION  When the next attempt follows.
+  -h, --help              Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

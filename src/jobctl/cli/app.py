@@ -52,7 +52,7 @@ app = typer.Typer(
 def command(function: Callable[..., None], *, to: typer.Typer = app, group: str = "") -> Callable[..., None]:
     """Declare a command. `run` is done by cli/run.py; with group "schedule", `schedule_next` is the command `next` in
     it, and done by cli/schedule_next.py."""
-    name = function.__name__.rstrip("_").removeprefix(f"{group}_")
+    name = function.__name__.rstrip("_").removeprefix(f"{group}_").replace("_", "-")
     path = f"{group} {name}".strip()
 
     @wraps(function)
@@ -265,7 +265,11 @@ def signal(
         str | None, typer.Option("--data", metavar="JSON", help="What it carries; an object becomes outputs.")
     ] = None,
 ) -> None:
-    """Send a run the message that one of its steps waits for."""
+    """Send a run the message that one of its steps waits for.
+
+    It is kept until a step waits for it. In a run that has a command, any name is taken: a durable script may come to
+    wait for it (`jobctl wait-signal`).
+    """
 
 
 _ApprovalStep = Annotated[str | None, typer.Argument(metavar="STEP", help="Which one, where several wait.")]
@@ -479,6 +483,81 @@ def completion(
 @command
 def schema() -> None:
     """Print the JSON schema of jobs.toml, for editors."""
+
+
+@command
+def step(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the record calls it; may come several times.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What is run, and its arguments.")],
+) -> None:
+    """In a step's command: run something once, whatever happens to the script.
+
+    When the script is run again, its recorded output and exit code come back instead. Calls must come in the same
+    order each time, one after another. What failed is run again, unless the script went on after it.
+    """
+
+
+@command
+def sleep(
+    duration: Annotated[str, typer.Argument(metavar="DURATION", help="How long: 90s, 2h, 30d.")],
+) -> None:
+    """In a step's command: pause, with no process that waits.
+
+    The script ends here, and is run again from its top when the time has come; what it did with `jobctl step` is not
+    done again. Its processes get SIGTERM, and two seconds.
+    """
+
+
+@command
+def sleep_until(
+    time: Annotated[str, typer.Argument(metavar="TIME", help="When: 2026-12-24T18:00:00+01:00.")],
+) -> None:
+    """In a step's command: pause until then, as `sleep` does."""
+
+
+@command
+def wait_signal(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The signal's name.")],
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="DURATION", help="End with exit code 124 after that long.")
+    ] = None,
+) -> None:
+    """In a step's command: wait for `jobctl signal RUN NAME`, as `sleep` does.
+
+    Prints what the signal carries, as JSON. One that came before is taken at once; each call takes one.
+    """
+
+
+@command
+def heartbeat(
+    cursor: Annotated[
+        str | None, typer.Argument(metavar="CURSOR", help="How far it has come, for the next attempt's JOBCTL_CURSOR.")
+    ] = None,
+) -> None:
+    """In a step's command: say that it is alive."""
+
+
+@command
+def output(
+    values: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE...", help="`KEY -` takes the value from standard input.")
+    ],
+) -> None:
+    """In a step's command: hand values on to later steps."""
+
+
+@command
+def fail(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="Why.")],
+    non_retryable: Annotated[bool, typer.Option("--non-retryable", help="No other attempt follows.")] = False,
+    type: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="As in a retry policy's non_retryable_types.")
+    ] = None,
+    retry_delay: Annotated[
+        str | None, typer.Option("--retry-delay", metavar="DURATION", help="When the next attempt follows.")
+    ] = None,
+) -> None:
+    """In a step's command: say why it fails. The exit code is 1; the script ends itself (set -e)."""
 
 
 import_app = typer.Typer(help="Take definitions over from other tools.")

@@ -37,6 +37,9 @@ def parse(args: list[str], table: Table) -> Call | str | None:
     ending = ""
     rest = iter(args)
     for arg in rest:
+        if arg == "--" and not command["group"]:
+            words += rest
+            continue
         if arg[:1] != "-" or arg == "-":
             if command["group"]:
                 path = f"{path} {arg}".lstrip()

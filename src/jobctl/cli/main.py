@@ -9,12 +9,25 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# Commands for inside of a step's command, and the files that do them: they need no settings, and run in loops.
+_IN_STEP = {
+    "step": "step",
+    "sleep": "sleep",
+    "sleep-until": "sleep_until",
+    "wait-signal": "wait_signal",
+    "heartbeat": "heartbeat",
+    "output": "hand_on",
+    "fail": "fail",
+}
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the command line `args` (default: sys.argv) and return the exit code. Raises nothing."""
     from jobctl.cli import exit
 
     given = sys.argv[1:] if args is None else args
-    return exit.guard(lambda: _run(given), json="--json" in given)
+    ours = given[: given.index("--")] if "--" in given else given  # what follows belongs to a command
+    return exit.guard(lambda: _run(given), json="--json" in ours)
 
 
 def _run(args: list[str]) -> int:
@@ -23,6 +36,10 @@ def _run(args: list[str]) -> int:
         from jobctl.cli import complete
 
         return complete.main(args[1:])
+    if args[:1] == ["step"] and args[2:3] == ["--"] and args[3:] and args[1][:1] != "-":
+        from jobctl.cli import step
+
+        return step.main(name=args[1], command=args[3:])
     from jobctl.cli import _interface, argv
 
     meant: Any = argv.parse(args, _interface.COMMANDS)
@@ -44,6 +61,9 @@ def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
     import os
     from importlib import import_module
 
+    if command in _IN_STEP:
+        in_step: int = import_module("jobctl.cli." + _IN_STEP[command]).main(**values)
+        return in_step
     from jobctl import settings
     from jobctl.core.errors import UsageError
 

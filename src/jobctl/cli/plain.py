@@ -175,7 +175,7 @@ def remark(run: LiveRun, event: Event, key: str) -> str:
         return ""
     if kind not in _STARTS and kind not in _ENDS:
         return _one_line(views.describe(event))
-    more = "retry_at" in event.data
+    more = "retry_at" in event.data or "wait" in event.data
     if single(run) and (not more if kind in _ENDS else event.number == 1):
         return ""  # what there is to say of its only step stands in the run's own lines
     step = run.step(key)

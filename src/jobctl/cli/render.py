@@ -22,7 +22,7 @@ from jobctl.core.decide import Mode
 from jobctl.core.keys import UNDO
 from jobctl.core.model import StepStatus, When
 from jobctl.process import logs
-from jobctl.text import clean, duration
+from jobctl.text import clean, duration, times
 
 if TYPE_CHECKING:
     from jobctl.core.history import Event, StepState
@@ -339,12 +339,22 @@ def _going_on(state: StepState, policy: RetryPolicy, now: int) -> Iterator[str]:
     """Which attempt runs, or when the next one comes and why."""
     count = state.attempts_in_try
     of = f" of {policy.maximum_attempts}" if policy.maximum_attempts else ""
-    if state.retry_at is not None:
+    if state.suspended:
+        yield from _suspension(state, now)
+    elif state.retry_at is not None:
         # Rounded up: it does not say 0s while there is still a moment to wait.
         left = duration(max(0, -(-(state.retry_at - now) // 1000) * 1000))
         yield f"attempt {count + 1}{of} in {left}: {_one_line(state.error or 'the last one failed')}"
     elif count > 1:
         yield f"attempt {count}{of}"
+
+
+def _suspension(state: StepState, now: int) -> Iterator[str]:
+    wait = state.waiting or {}
+    what = f"suspended, waits for the signal {clean(wait['name'])}" if wait.get("kind") == "signal" else "suspended"
+    if "until" in wait:
+        what += f" for {duration(max(0, -(-(wait['until'] - now) // 1000) * 1000))}"
+    yield what
 
 
 def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
@@ -358,8 +368,10 @@ def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
     attempts = state.attempts[state.earlier :]
     if attempts and attempts[-1].finished_at is not None and state.started_at is not None:
         yield duration(attempts[-1].finished_at - state.started_at)
-    if len(attempts) > 1:
-        yield f"{len(attempts)} attempts"
+    if state.attempts_in_try > 1:
+        yield f"{state.attempts_in_try} attempts"
+    if state.suspensions:
+        yield f"suspended {times(state.suspensions)}"
 
 
 def _waits_for(run: LiveRun, step: Step, statuses: Mapping[str, str]) -> str:

@@ -26,7 +26,8 @@ def main(settings: Settings, *, run: str, name: str, data: str | None) -> int:
             raise UsageError(f"--data is not JSON: {error}", hint=hint) from error
 
     def ask(store: Store, row: RunRow) -> str:
+        awaited = requests.is_waited_for(store, row, name)
         requests.send_signal(store, row, name, payload, by=user())
-        return f"signal {name} sent"
+        return f"signal {name} sent" + ("" if awaited else ", and kept: nothing waits for one of that name yet")
 
     return each(settings, [run], ask)

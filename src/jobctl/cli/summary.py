@@ -15,7 +15,7 @@ from jobctl.core.keys import UNDO
 from jobctl.core.model import Step, StepStatus
 from jobctl.process import logs
 from jobctl.process.attempt import AttemptFiles
-from jobctl.text import duration
+from jobctl.text import duration, times
 
 if TYPE_CHECKING:
     from jobctl.core.history import AttemptState, StepState
@@ -114,8 +114,10 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
             parts.append("in an earlier try")
         else:
             parts.append(duration(finished - found.started_at))
-    if len(attempts) > 1:
-        parts.append(f"{len(attempts)} attempts{_how_they_failed(attempts)}")
+    if found.attempts_in_try > 1:
+        parts.append(f"{found.attempts_in_try} attempts{_how_they_failed(attempts)}")
+    if found.suspensions:
+        parts.append(f"suspended {times(found.suspensions)}")
     text = ", ".join(parts)
     if found.error and ended != "succeeded":
         text += f": {_one_line(found.error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ FAILED = "failed"
 TIMED_OUT = "timed_out"
 CANCELED = "canceled"
 SKIPPED = "skipped"  # only_if said no
+SUSPENDED = "suspended"  # it goes on as another attempt when what it waits for has come
 
 _MAXIMUM_WAIT = 100 * 365 * 86_400_000  # a century: what a coefficient or a delay without limit runs into
 
@@ -98,6 +100,14 @@ def next_probe(poll: Poll, timeouts: Timeouts, *, probe: int, ended_at: int, ste
         if limit is not None and asked_at >= step_started_at + limit:
             return Verdict(None, name)
     return Verdict(asked_at)
+
+
+def suspension(wait: Mapping[str, Any], timeouts: Timeouts, *, step_started_at: int) -> dict[str, Any]:
+    """A suspended attempt's wait as it is recorded: where schedule_to_close passes first, that is what it ends with."""
+    limit = timeouts.schedule_to_close
+    if limit is None or step_started_at + limit > wait.get("until", step_started_at + limit):
+        return dict(wait)
+    return {**wait, "until": step_started_at + limit, "limit": "schedule_to_close"}
 
 
 def first_deadline(

@@ -62,6 +62,14 @@ class EndStep(NamedTuple):
     error: str | None
 
 
+class EndWait(NamedTuple):
+    """Record that the signal has come for which the step's last attempt was suspended: the next one is due then."""
+
+    step: str
+    signal: str
+    payload: Any
+
+
 class Compensate(NamedTuple):
     """Have the step's compensation carried out."""
 
@@ -73,7 +81,7 @@ class FinishRun(NamedTuple):
     reason: str | None
 
 
-Action = StartStep | StopStep | EndStep | Compensate | FinishRun
+Action = StartStep | StopStep | EndStep | EndWait | Compensate | FinishRun
 
 _DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 
@@ -117,8 +125,11 @@ class Decider:
         self._undoing: str | None = None
         self._waits: dict[str, list[str]] = {}  # signal -> steps that wait for it, oldest first
         # Signals that came before a step waited for them, oldest first.
-        self._early = {signal: [_payload(one) for one in payloads] for signal, payloads in (early or {}).items()}
-        self._ends: dict[str, EndStep] = {}  # what waits are about to end with: told, and not recorded yet
+        self._early = {signal: list(payloads) for signal, payloads in (early or {}).items()}
+        self._ends: dict[str, EndStep | EndWait] = {}  # what waits are about to end with: told, and not recorded yet
+        # Steps whose attempt was suspended: the signal that they wait for, or "", and whether only their end can come.
+        self._suspended: dict[str, tuple[str, str]] = {}
+        self._woken: list[str] = []  # of these, those that would go on if they had a parallel slot, oldest first
 
     def feed(self, event: Event) -> list[Action]:
         """What follows from one more event of the run. Events that change nothing here give no actions."""
@@ -127,6 +138,9 @@ class Decider:
         if kind is EventType.ATTEMPT_STARTED:
             self._started.setdefault(event.step)
         elif kind is EventType.ATTEMPT_ENDED:
+            if event.data.get("status") == "suspended":
+                self._suspend(event.step, event.data["wait"], out)
+                return out
             status = StepStatus(event.data.get("step_status") or event.data.get("status") or "succeeded")
             # Pending again: only its condition was asked, and what it waits for is still to come.
             if event.data.get("retry_at") is None and status is not StepStatus.PENDING:
@@ -139,11 +153,13 @@ class Decider:
         elif kind is EventType.WAIT_STARTED:
             self._wait(event.step, out)
         elif kind is EventType.SIGNAL_RECEIVED:
-            self._signal(event.data["name"], _payload(event.data.get("payload")), out)
+            self._signal(event.data["name"], event.data.get("payload"), out)
         elif kind is EventType.APPROVAL_ANSWERED:
             self._answer(event, out)
         elif kind is EventType.TIMER_FIRED:
             self._timer(event.step, out)
+        elif kind is EventType.WAIT_ENDED:
+            self._wake(event.step, out)
         elif kind is EventType.RUN_TAKEN:
             if self.mode is Mode.NEW:
                 self._begin(out)
@@ -178,7 +194,11 @@ class Decider:
         """The step whose compensation is under way."""
         return self._undoing
 
-    def ends(self) -> list[EndStep]:
+    def held(self, step: str) -> bool:
+        """Whether a step that was suspended waits for a parallel slot: it is started when it has one."""
+        return step in self._woken
+
+    def ends(self) -> list[EndStep | EndWait]:
         """Waits whose end was decided and is not recorded yet: an engine that goes on with a run records them."""
         return list(self._ends.values())
 
@@ -224,9 +244,9 @@ class Decider:
         if self._active.pop(name, False):
             self._slots -= 1
         step = self._steps[name]
-        self._ends.pop(name, None)
-        if step.signal is not None and name in self._waits.get(step.signal, ()):
-            self._waits[step.signal].remove(name)
+        self._forget_wait(name, step.signal)
+        if name in self._woken:
+            self._woken.remove(name)
         if status not in _DONE_WELL and not step.allow_failure and self.mode is Mode.FORWARD:
             self.mode = Mode.STOPPING
             self.outcome = RunStatus.FAILED
@@ -246,6 +266,11 @@ class Decider:
         """Whatever can happen now happens: steps start, the run changes its mode, the run ends."""
         while not self.paused:
             if self.mode is Mode.FORWARD or self.mode is Mode.CLEANUP:
+                while self._woken and self._slots < self._limit:  # first: they were begun before
+                    name = self._woken.pop(0)
+                    self._active[name] = True
+                    self._slots += 1
+                    out.append(StartStep(name))
                 while self._ready and (self._slots < self._limit or not self._ready[0][0]):
                     slot, i = heapq.heappop(self._ready)
                     self._start(self._names[i], slot, out)
@@ -306,15 +331,49 @@ class Decider:
             return
         early = self._early.get(signal)
         if early:
-            self._end_wait(name, StepStatus.SUCCEEDED, early.pop(0), None, out)
+            self._end_wait(name, StepStatus.SUCCEEDED, _payload(early.pop(0)), None, out)
         else:
             self._waits.setdefault(signal, []).append(name)
 
-    def _signal(self, signal: str, payload: Mapping[str, Any], out: list[Action]) -> None:
+    def _suspend(self, name: str, wait: Mapping[str, Any], out: list[Action]) -> None:
+        """The step's attempt has ended, to go on when something comes. Meanwhile it occupies nothing."""
+        signal = wait["name"] if wait["kind"] == "signal" else ""
+        self._suspended[name] = signal, wait.get("limit", "")
+        if self._active.get(name):
+            self._active[name] = False
+            self._slots -= 1
+        if signal:
+            early = self._early.get(signal)
+            if early and self._may_end(name):
+                self._end_suspension(name, signal, early.pop(0), out)
+            else:
+                self._waits.setdefault(signal, []).append(name)
+        self._go_on(out)
+
+    def _end_suspension(self, name: str, signal: str, payload: Any, out: list[Action]) -> None:
+        self._ends[name] = end = EndWait(name, signal, payload)
+        out.append(end)
+
+    def _wake(self, name: str, out: list[Action]) -> None:
+        """What a suspended step waited for has come, or has not come in time: it goes on, and can tell."""
+        self._forget_wait(name)
+        self._woken.append(name)
+        self._go_on(out)
+
+    def _forget_wait(self, name: str, signal: str | None = None) -> None:
+        self._ends.pop(name, None)
+        signal = self._suspended.pop(name, ("", ""))[0] or signal
+        if signal and name in self._waits.get(signal, ()):
+            self._waits[signal].remove(name)
+
+    def _signal(self, signal: str, payload: Any, out: list[Action]) -> None:
         """One signal ends one wait: that of the step that has waited longest. Without one it is kept."""
         for name in self._waits.get(signal, ()):
             if self._may_end(name):
-                self._end_wait(name, StepStatus.SUCCEEDED, payload, None, out)
+                if name in self._suspended:
+                    self._end_suspension(name, signal, payload, out)
+                else:
+                    self._end_wait(name, StepStatus.SUCCEEDED, _payload(payload), None, out)
                 return
         self._early.setdefault(signal, []).append(payload)
 
@@ -329,7 +388,13 @@ class Decider:
 
     def _timer(self, name: str, out: list[Action]) -> None:
         step = self._steps[name]
-        if step.kind is StepKind.SLEEP or step.on_timeout is OnTimeout.CONTINUE:
+        if name in self._suspended:
+            limit = self._suspended[name][1]
+            if limit:
+                self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{limit} has passed", out)
+            else:
+                self._wake(name, out)
+        elif step.kind is StepKind.SLEEP or step.on_timeout is OnTimeout.CONTINUE:
             self._end_wait(name, StepStatus.SUCCEEDED, {}, None, out)
         else:
             what = "the answer" if step.approval is not None else f"the signal {step.signal}"
@@ -339,8 +404,8 @@ class Decider:
         self, name: str, status: StepStatus, outputs: Mapping[str, Any], error: str | None, out: list[Action]
     ) -> None:
         if self._may_end(name):
-            self._ends[name] = EndStep(name, status, outputs, error)
-            out.append(self._ends[name])
+            self._ends[name] = end = EndStep(name, status, outputs, error)
+            out.append(end)
 
     def _may_end(self, name: str) -> bool:
         """The first word counts: an answer and a timer, or a cancel and a signal, may come in one breath."""
@@ -410,6 +475,8 @@ class Decider:
             "waits": {signal: list(names) for signal, names in self._waits.items()},
             "early": {signal: list(payloads) for signal, payloads in self._early.items()},
             "ends": [list(end) for end in self._ends.values()],
+            "suspended": {name: list(wait) for name, wait in self._suspended.items()},
+            "woken": list(self._woken),
         }
 
     @classmethod
@@ -433,8 +500,11 @@ class Decider:
         self._undoing = saved["undoing"]
         self._waits = {signal: list(names) for signal, names in saved["waits"].items()}
         self._early = {signal: list(payloads) for signal, payloads in saved["early"].items()}
-        for name, status, outputs, error in saved["ends"]:
-            self._ends[name] = EndStep(name, StepStatus(status), outputs, error)
+        for end in saved["ends"]:
+            name, status, *rest = end
+            self._ends[name] = EndStep(name, StepStatus(status), *rest) if len(rest) == 2 else EndWait(*end)
+        self._suspended = {name: (signal, limit) for name, (signal, limit) in saved["suspended"].items()}
+        self._woken = list(saved["woken"])
         return self
 
 
@@ -477,6 +547,21 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
                 redo.add(name)
                 reached.append(name)
     return [step.name for step in job.steps if step.name in redo]
+
+
+def to_begin_anew(job: Job, from_step: str) -> list[str]:
+    """Of the steps that are done again because `from_step` is, all: nothing of what they had done is kept."""
+    found = {from_step}
+    dependents: dict[str, list[str]] = {}
+    for step in job.steps:
+        for need in step.needs:
+            dependents.setdefault(need, []).append(step.name)
+    reached = [from_step]
+    while reached:
+        more = [name for name in dependents.get(reached.pop(), ()) if name not in found]
+        found.update(more)
+        reached += more
+    return [step.name for step in job.steps if step.name in found]
 
 
 def _finished(step: Step, done: StepState, stopped: int | None) -> bool:

@@ -18,11 +18,14 @@ class EventType(StrEnum):
     RUN_CREATED = "run_created"  # params, trigger, fire_time; like, reused: results of that run, by step
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on
     ATTEMPT_STARTED = "attempt_started"
-    ATTEMPT_ENDED = "attempt_ended"  # an Outcome's fields; retry_at when another attempt follows, else why
+    # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
+    # limit: which deadline passes at `until`, where it is no end of the wait but the step's).
+    ATTEMPT_ENDED = "attempt_ended"
     WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval), name, until
     SIGNAL_RECEIVED = "signal_received"  # name, payload, by
     APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
     TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
+    WAIT_ENDED = "wait_ended"  # name, payload: the signal that a suspended step waits for; its next attempt follows
     STEP_ENDED = "step_ended"  # status, error; undo for its compensation: ended outside of an attempt
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
     UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
@@ -31,7 +34,7 @@ class EventType(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"  # reason, by
     TERMINATE_REQUESTED = "terminate_requested"  # reason, by
     RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
-    RUN_REOPENED = "run_reopened"  # redo: the steps that start again; by; updated: another definition; queued
+    RUN_REOPENED = "run_reopened"  # redo: the steps that start again, anew: from their beginning; by; updated; queued
     RUN_ENDED = "run_ended"  # status, reason
 
 
@@ -85,6 +88,7 @@ _STEP_EVENTS = frozenset(
         EventType.WAIT_STARTED,
         EventType.APPROVAL_ANSWERED,
         EventType.TIMER_FIRED,
+        EventType.WAIT_ENDED,
         EventType.STEP_ENDED,
         EventType.UNDO_STARTED,
         EventType.UNDO_ENDED,
@@ -108,7 +112,7 @@ class AttemptState:
         self.number = number
         self.started_at = started_at
         self.finished_at: int | None = None
-        self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped
+        self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended
         self.data: Mapping[str, Any] = {}
 
 
@@ -120,9 +124,11 @@ class StepState:
         "began",
         "checked",
         "cursor",
+        "delivered",
         "earlier",
         "ended",
         "error",
+        "first",
         "name",
         "outputs",
         "retry_at",
@@ -130,6 +136,7 @@ class StepState:
         "started_at",
         "status",
         "stdout",
+        "suspensions",
         "waiting",
     )
 
@@ -138,6 +145,9 @@ class StepState:
         self.status = StepStatus.PENDING
         self.attempts: list[AttemptState] = []
         self.earlier = 0
+        self.first = 1  # the attempt that this piece of work began with: what its commands record is kept under it
+        self.suspensions = 0  # attempts of this try that ended to go on later: they were none too many
+        self.delivered: list[Mapping[str, Any]] = []  # what waits of its commands have come to, in order
         self.started_at: int | None = None  # first attempt of this try
         # Which event of the run's history started it in this try, and which ended it. What came before what is
         # asked of these: two events may share a millisecond, and clocks are set back.
@@ -154,7 +164,13 @@ class StepState:
 
     @property
     def attempts_in_try(self) -> int:
-        return len(self.attempts) - self.earlier
+        """Those that count for retries."""
+        return len(self.attempts) - self.earlier - self.suspensions
+
+    @property
+    def suspended(self) -> bool:
+        """Whether its last attempt ended to go on later: it waits still, or its next attempt is due."""
+        return self.status is StepStatus.WAITING and bool(self.attempts) and self.attempts[-1].status == "suspended"
 
     def start(self, number: int, at: int) -> None:
         if number != len(self.attempts) + 1 or self.status not in _UNFINISHED:
@@ -178,7 +194,12 @@ class StepState:
         self.cursor = data.get("cursor", self.cursor)
         self.retry_at = data.get("retry_at")
         self.error = data.get("error")
-        if self.retry_at is not None:
+        if attempt.status == "suspended":
+            self.status = StepStatus.WAITING
+            self.waiting = data["wait"]
+            self.outputs = data.get("outputs", {})
+            self.suspensions += 1
+        elif self.retry_at is not None:
             self.status = StepStatus.WAITING
         else:
             self.status = StepStatus(data.get("step_status", attempt.status))
@@ -197,9 +218,10 @@ class StepState:
         """It ended with no attempt running: before the first, between two, or because what it waited for came."""
         if self.status not in _UNFINISHED:
             raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
+        said = self.outputs if self.suspended else {}
         self.status = StepStatus(data["status"])
         self.error = data.get("error")
-        self.outputs = data.get("outputs", {})
+        self.outputs = data.get("outputs", said)
         self.retry_at = self.waiting = None
 
     def reuse(self, run: str, result: Mapping[str, Any], place: int) -> None:
@@ -212,10 +234,23 @@ class StepState:
         self.reused = run
         self.began = self.ended = place
 
-    def reset(self) -> None:
+    def go_on(self, at: int, **came: Any) -> None:
+        """What a suspended step waited for has come, or has not come in time: its next attempt is due."""
+        assert self.waiting is not None
+        known = {key: self.waiting[key] for key in ("call", "name") if key in self.waiting}
+        self.delivered.append({**known, **came})
+        self.waiting = None
+        self.retry_at = at
+
+    def reset(self, *, anew: bool = False) -> None:
         # The cursor is for work that was left unfinished. Work that is asked for again begins at its beginning.
         if self.status in (StepStatus.SUCCEEDED, StepStatus.COMPENSATED):
             self.cursor = None
+            anew = True
+        if anew:
+            self.first = len(self.attempts) + 1
+            self.delivered = []
+        self.suspensions = 0
         self.status = StepStatus.PENDING
         self.earlier = len(self.attempts)
         self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = self.waiting = None
@@ -320,10 +355,11 @@ class RunState:
                 self.status = _Q
             for name in event.data["redo"]:
                 if name in self.steps:
-                    self.steps[name].reset()
+                    self.steps[name].reset(anew=name in event.data.get("anew", ()))
             # Also those of steps that are kept: an undo that failed is due again, with fresh retries, if this fails.
-            for undo in self.undo.values():
-                undo.reset()
+            # Where the step itself is done again, there is all of it to undo again.
+            for name, undo in self.undo.items():
+                undo.reset(anew=name in event.data["redo"])
         elif kind is EventType.RUN_UNPAUSED:
             self.reason = self.pause = None
             if self.started_at is None:
@@ -371,7 +407,15 @@ class RunState:
         elif kind is EventType.APPROVAL_ANSWERED or kind is EventType.TIMER_FIRED:
             if step.waiting is None:
                 raise HistoryError(f"step {step.name}: {kind}, but it waits for nothing")
+            if step.suspended and "limit" not in step.waiting:
+                step.go_on(event.at, **({"timed_out": True} if step.waiting["kind"] == "signal" else {}))
             step.waiting = None  # the first word counts; the step's end follows
+        elif kind is EventType.WAIT_ENDED:
+            waiting, name = step.waiting or {}, event.data["name"]
+            if not step.suspended or waiting.get("kind") != "signal" or waiting["name"] != name:
+                raise HistoryError(f"step {step.name}: {kind}, but it does not wait for the signal {name}")
+            self._take_signal(name)
+            step.go_on(event.at, **{key: event.data[key] for key in ("payload",) if key in event.data})
         else:
             if kind is EventType.ATTEMPT_ENDED:
                 step.end(event)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.core import references
 from jobctl.core.history import RunState, StepState
-from jobctl.core.keys import UNDO
+from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.core.model import Job, Step
 from jobctl.core.parameters import as_text
 from jobctl.process import environment
-from jobctl.process.attempt import AttemptFiles
+from jobctl.process.attempt import AttemptFiles, journal_path, waits_path
 from jobctl.process.launch import TOKEN, token
 from jobctl.text import rfc3339
 
@@ -148,12 +148,22 @@ class RunContext:
         env["JOBCTL_HEARTBEAT"] = files.heartbeat
         env["JOBCTL_OUTPUT"] = files.output
         env["JOBCTL_FAILURE"] = files.failure
+        first = self._first(key)
+        env["JOBCTL_JOURNAL"] = journal_path(self.folder, key, first)
+        if step.poll is None and not is_undo(key):  # others cannot be suspended
+            env["JOBCTL_WAITS"] = waits_path(self.folder, key, first)
         env[TOKEN] = self.token(key, number)
         if cursor is not None:
             env["JOBCTL_CURSOR"] = cursor
         shell = step.shell or self.job.shell
         argv = [shell, "-c", command] if isinstance(command, str) else [self._resolve(part) for part in command]
         return Command(argv, env, self._folder(step), only_if or "", shell)
+
+    def _first(self, key: str) -> int:
+        """The attempt that the present piece of work began with."""
+        states = self.state.undo if is_undo(key) else self.state.steps
+        name = undone_key(key)
+        return states[name].first if name in states else 1
 
     def _folder(self, step: Step) -> str:
         folder = self.job.folder

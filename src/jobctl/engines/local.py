@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from jobctl import clock
 from jobctl.core import attempts as rules
 from jobctl.core.attempts import Outcome
-from jobctl.core.decide import Compensate, Decider, EndStep, FinishRun, Mode, StartStep, StopStep, reopened, restore
+from jobctl.core.decide import (
+    Compensate,
+    Decider,
+    EndStep,
+    EndWait,
+    FinishRun,
+    Mode,
+    StartStep,
+    StopStep,
+    reopened,
+    restore,
+)
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
 from jobctl.core.keys import UNDO, is_undo, step_name, undone_key
@@ -122,6 +133,10 @@ class LiveAttempt:
     @property
     def step(self) -> Step:
         return self.run.step(self.key)
+
+    @property
+    def may_suspend(self) -> bool:
+        return not self.is_undo and self.step.kind is StepKind.COMMAND and self.step.poll is None
 
 
 class LiveRun:
@@ -497,7 +512,7 @@ class LocalEngine:
                     follows.append(Start(action.step))
                 elif isinstance(action, StopStep):
                     follows.append(action)
-                elif isinstance(action, EndStep):
+                elif isinstance(action, (EndStep, EndWait)):
                     follows.append(_end_of_wait(action))
                 elif isinstance(action, Compensate):
                     follows.append(Start(action.step + UNDO))
@@ -505,6 +520,8 @@ class LocalEngine:
                     follows.append(_end_event(action))
             if event.type is EventType.WAIT_STARTED and "until" in event.data:
                 effects.waits.append((event.data["until"], event.step))
+            elif "wait" in event.data and "until" in event.data["wait"]:
+                effects.waits.append((event.data["wait"]["until"], event.step))
             elif event.data.get("step_status") == "pending":
                 follows.append(Start(event.step))  # its condition said yes: now it begins to wait
             elif "retry_at" in event.data:
@@ -525,6 +542,8 @@ class LocalEngine:
             status = run.step_state(fact.key).status
             if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
+            if run.decider.held(fact.key):
+                return None
             step, undo = run.step(fact.key), is_undo(fact.key)
             if step.kind is not StepKind.COMMAND and not undo:
                 if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
@@ -539,12 +558,17 @@ class LocalEngine:
             return self._stop_event(run, fact, effects)
         if run.state.status is not None and run.state.status.final:
             return None  # a request that came when the run was over
-        if fact.type is EventType.TIMER_FIRED and run.state.step(fact.step).waiting is None:
+        if fact.type in (EventType.TIMER_FIRED, EventType.WAIT_ENDED) and run.state.step(fact.step).waiting is None:
             return None  # what it waited for came in this very turn
         if fact.type in (EventType.STEP_ENDED, EventType.UNDO_ENDED) and not fact.number:
             key = fact.step if fact.type is EventType.STEP_ENDED else fact.step + UNDO
             if run.step_state(key).status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None  # stopped twice: canceled, and terminated before that was carried out
+        if "wait" in fact.data and run.decider.mode is Mode.STOPPING:
+            late = run.decider.outcome is RunStatus.TIMED_OUT
+            data = {key: value for key, value in fact.data.items() if key != "wait"}
+            how = rules.TIMED_OUT if late else rules.CANCELED
+            return fact._replace(data={**data, "status": how, "error": _RUN_STOPPED})
         if "retry_at" in fact.data and run.decider.mode is Mode.STOPPING:
             data = {key: value for key, value in fact.data.items() if key != "retry_at"}
             return fact._replace(data={**data, "why": "the run is stopping"})
@@ -623,7 +647,8 @@ class LocalEngine:
         if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
             return None
         # Between two attempts, or waiting for something: it just does not go on.
-        drained = "canceled" if state.waiting is not None else "failed"  # a wait has not failed at anything
+        # A wait has not failed at anything.
+        drained = "canceled" if state.waiting is not None or state.suspended else "failed"
         status = {"drain": drained, "timeout": "timed_out"}.get(stop.how, "canceled")
         return _ended_outside(key, status, state.error or _RUN_STOPPED)
 
@@ -727,6 +752,9 @@ class LocalEngine:
             if not run.has_folder:
                 os.makedirs(run.context.folder, mode=0o700, exist_ok=True)
                 run.has_folder = True
+            delivered = run.step_state(attempt.key).delivered
+            if delivered:
+                files_of.write_waits(command.environment["JOBCTL_WAITS"], delivered)
             attempt.pid = launch.launch(
                 attempt.files,
                 command.argv,
@@ -862,20 +890,33 @@ class LocalEngine:
     def _ended(self, attempt: LiveAttempt, state: KeeperState | None) -> None:
         """The keeper is gone: see that nothing of a failed or stopped attempt lives on, then record the end."""
         done = state is not None and state.status == 0
+        wait: dict[str, Any] | None = None
+        damage: str | None = None
+        if attempt.kind_of_stop is None and attempt.may_suspend:
+            try:
+                wait = files_of.read_suspension(attempt.files.suspend)
+            except FileError as error:
+                damage = str(error)
         if attempt.kind_of_stop is not None:
             rest = launch.members(attempt.token)
             if rest and attempt.kill_at is not None and clock.monotonic() < attempt.kill_at:
                 self._at(clock.monotonic() + LEFTOVER_CHECK_MS, self._ended, attempt, state)
                 return  # they were asked to end, and have their grace
-        if not done or attempt.kind_of_stop is not None:
+        if not done or wait is not None or attempt.kind_of_stop is not None:
             _signal(attempt, signal.SIGKILL)
             launch.sweep(attempt.token)
+        if wait is not None:
+            _reap(attempt.pid)
+            self._record_suspension(attempt, wait, state)
+            return
         poll = self._poll(attempt) if attempt.kind_of_stop is None else None
         if poll is not None and state is not None and state.status == 1 and not state.skipped:
             _reap(attempt.pid)
             self._not_yet(attempt, poll)
             return
         outcome, extra = self._result(attempt, state)
+        if damage is not None:
+            outcome = Outcome(rules.FAILED, error=damage)
         _reap(attempt.pid)
         self._record_end(attempt, outcome, extra)
 
@@ -899,7 +940,7 @@ class LocalEngine:
         _cap_log(attempt)
         try:
             # What was said with a "not yet" is not what the step says. After a crash, no state file means: ask now.
-            for path in (attempt.files.output, attempt.files.failure, attempt.files.state):
+            for path in (attempt.files.output, attempt.files.failure, attempt.files.calls, attempt.files.state):
                 with suppress(FileNotFoundError):
                     os.unlink(path)
         except OSError as error:
@@ -957,6 +998,25 @@ class LocalEngine:
         except FileError as error:
             known = files_of.outcome(state, _NO_FAILURE)
             return known._replace(error=f"{known.error}; {error}")
+
+    def _record_suspension(self, attempt: LiveAttempt, wait: dict[str, Any], state: KeeperState | None) -> None:
+        """The attempt has ended itself, to go on later: whatever its exit code was, it has neither failed nor ended."""
+        run = attempt.run
+        run.attempts.pop(attempt.key, None)
+        began = run.step_state(attempt.key).started_at or attempt.started_at
+        data: dict[str, Any] = {
+            "status": rules.SUSPENDED,
+            "wait": rules.suspension(wait, self._rules(attempt)[1], step_started_at=began),
+        }
+        cursor = files_of.read_cursor(attempt.files.heartbeat)
+        if cursor:
+            data["cursor"] = cursor
+        outputs = _outputs_so_far(attempt.files.output)
+        if outputs:  # the undo of a step that never goes on has them
+            data["outputs"] = outputs
+        if attempt.step.only_if and not (state is not None and state.checked):
+            data["unchecked"] = True
+        self._add_fact(run, Event(EventType.ATTEMPT_ENDED, clock.now(), attempt.key, attempt.number, data))
 
     def _record_end(self, attempt: LiveAttempt, outcome: Outcome, extra: dict[str, Any]) -> None:
         run = attempt.run
@@ -1090,8 +1150,13 @@ def _end_event(action: FinishRun) -> Event:
     return Event(EventType.RUN_ENDED, clock.now(), data=data)
 
 
-def _end_of_wait(end: EndStep) -> Event:
-    data: dict[str, Any] = {"status": str(end.status)}
+def _end_of_wait(end: EndStep | EndWait) -> Event:
+    if isinstance(end, EndWait):
+        data: dict[str, Any] = {"name": end.signal}
+        if end.payload is not None:
+            data["payload"] = end.payload
+        return Event(EventType.WAIT_ENDED, clock.now(), end.step, data=data)
+    data = {"status": str(end.status)}
     if end.outputs:
         data["outputs"] = dict(end.outputs)
     if end.error is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobctl import clock, executor
-from jobctl.core.decide import to_redo
+from jobctl.core.decide import to_begin_anew, to_redo
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.history import Event, EventType, RunState
 from jobctl.core.model import Job, RunStatus, When
@@ -45,10 +45,12 @@ def pause(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
 
 def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) -> RunRow:
     """Send a named message. One that no step waits for yet is kept. JobctlError when the run is over, NotFoundError
-    when no step of it ever waits for a signal of that name, UsageError for a payload that cannot be kept as JSON."""
+    when no step of it can ever wait for a signal of that name, UsageError for a payload that cannot be kept as JSON."""
     _check(payload)
-    names = [step["signal"] for step in _steps(store, row) if "signal" in step]
-    if name not in names:
+    steps = _steps(store, row)
+    names = [step["signal"] for step in steps if "signal" in step]
+    # Which signals a script waits for is known when it does.
+    if name not in names and not any("command" in step and "poll" not in step for step in steps):
         raise NotFoundError(
             f"run {row.name} has no step that waits for a signal {name!r}", hint=did_you_mean(name, names)
         )
@@ -61,6 +63,14 @@ def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) 
         return Event(EventType.SIGNAL_RECEIVED, clock.now(), data=data), None
 
     return _append(store, row, make)
+
+
+def is_waited_for(store: Store, row: RunRow, name: str) -> bool:
+    """Whether a step of the run is there for this signal, or a suspended one waits for it now."""
+    if any(step.get("signal") == name for step in _steps(store, row)):
+        return True
+    waits = (step.waiting for step in store.state(row).steps.values())
+    return any(wait is not None and wait["kind"] == "signal" and wait["name"] == name for wait in waits)
 
 
 def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comment: str | None, by: str) -> RunRow:
@@ -154,6 +164,8 @@ def reopen(
             )
         redo = to_redo(job, state, from_step)
         data: dict[str, Any] = {"redo": redo, "by": by}
+        if from_step is not None:
+            data["anew"] = to_begin_anew(job, from_step)
         if definition is not None:
             data["updated"] = True
         if queued:

@@ -6,6 +6,10 @@
 <step>.<n>.output     by the command: key=value, or key<<END … END
 <step>.<n>.failure    by the command: message=, type=, non_retryable=, next_retry_delay=
 <step>.<n>.poll       by jobctl: how often a poll has said "not yet", and when it is asked again
+<step>.<n>.suspend    by a durable script: what it waits for, having ended itself. Written in suspension.py
+<step>.<n>.calls      by a durable script: where it is in its journal. durable.py's alone
+<step>.<m>.journal    by a durable script: what it has done, since attempt m. durable.py's alone
+<step>.<m>.waits      by the engine: what its waits have come to, since attempt m
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from jobctl.core.attempts import FAILED, SKIPPED, SUCCEEDED, Outcome
 
@@ -26,7 +31,7 @@ _SHELL_MESSAGE_SIGNALS = range(1, 65)
 class AttemptFiles:
     """Paths of one attempt's files. `folder` is the run's; `key` the step, or `STEP!undo`."""
 
-    __slots__ = ("failure", "heartbeat", "log", "output", "poll", "state")
+    __slots__ = ("calls", "failure", "heartbeat", "log", "output", "poll", "state", "suspend")
 
     def __init__(self, folder: str, key: str, number: int) -> None:
         base = f"{folder}/{key}.{number}"
@@ -36,6 +41,8 @@ class AttemptFiles:
         self.output = base + ".output"
         self.failure = base + ".failure"
         self.poll = base + ".poll"
+        self.suspend = base + ".suspend"
+        self.calls = base + ".calls"
 
 
 class KeeperState(NamedTuple):
@@ -176,6 +183,46 @@ def read_cursor(path: str) -> str | None:
     if begin < 0 and start > 0:
         return None  # longer than a cursor may be
     return _text(text[begin + 1 : end])
+
+
+def journal_path(folder: str, key: str, first: int) -> str:
+    """Of a piece of work that began with attempt `first`."""
+    return f"{folder}/{key}.{first}.journal"
+
+
+def waits_path(folder: str, key: str, first: int) -> str:
+    return f"{folder}/{key}.{first}.waits"
+
+
+def write_waits(path: str, ended: Sequence[Mapping[str, Any]]) -> None:
+    """What the waits of a piece of work have come to, whole or not at all. Each names its call."""
+    import json
+
+    fd = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "w") as file:
+        json.dump(list(ended), file)
+    os.replace(path + "~", path)
+
+
+def read_suspension(path: str) -> dict[str, Any] | None:
+    """What an attempt that has suspended itself waits for: kind, call, name of a signal, until. None when it has not.
+
+    FileError for a file that does not say it.
+    """
+    text = _read(path, 64 * 1024)
+    if text is None:
+        return None
+    import json
+
+    try:
+        wait = json.loads(text)
+        kind, call, until, name = (wait.get(key) for key in ("kind", "call", "until", "name"))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise FileError("the suspend file is damaged") from error
+    known = (kind == "sleep" and until is not None) or (kind == "signal" and isinstance(name, str) and name)
+    if not known or type(call) is not int or (until is not None and (type(until) is not int or abs(until) > 1 << 53)):
+        raise FileError("the suspend file does not say what is waited for")
+    return {key: wait[key] for key in ("kind", "call", "name", "until") if wait.get(key) is not None}
 
 
 def heartbeat_mark(path: str) -> tuple[int, int] | None:

@@ -1,0 +1,118 @@
+"""A durable script waits: it says what for and ends itself, to be run again when that has come. The record: durable.py.
+
+Whether a wait is over is the executor's to say, by the waits file: what its clock says, and which signals came.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from jobctl import clock
+from jobctl.durable import Call, Script
+from jobctl.process import launch
+from jobctl.process.attempt import read_state
+
+GRACE_SECONDS = 2.0  # what the attempt's other processes have between SIGTERM and SIGKILL
+_LOOK_SECONDS = 0.01
+
+_UNTIL_EVER = 1 << 53
+
+
+def sleep(command: str, until: int) -> None:
+    """Return when an instant has come: the one that was said when this call was first made."""
+    script = _suspendable(command)
+    call = script.begin("sleep")
+    if call.record is None:
+        call.record = call.write({"until": min(until, _UNTIL_EVER)})
+    at = int(call.record["until"])
+    if clock.now() < at and _ended(script, call) is None:
+        _suspend(script, {"kind": "sleep", "call": call.number, "until": at})
+    call.close()
+
+
+def wait_signal(command: str, name: str, timeout: int | None) -> tuple[bool, Any]:
+    """(whether the signal came in time, its payload). `timeout` counts from when this call was first made."""
+    script = _suspendable(command)
+    call = script.begin("signal", name)
+    if call.record is None:
+        call.record = call.write({} if timeout is None else {"until": clock.now() + timeout})
+    ended = _ended(script, call)
+    if ended is None:
+        until = {"until": call.record["until"]} if "until" in call.record else {}
+        _suspend(script, {"kind": "signal", "call": call.number, "name": name, **until})
+    call.close()
+    return not ended.get("timed_out"), ended.get("payload")
+
+
+def _suspendable(command: str) -> Script:
+    script = Script(command)
+    if script.waits is None:
+        raise script.refuse(
+            f"{command} cannot be used in a compensation or in the command of a poll: they are not suspended",
+            "wait in a step of its own, or in a command that is neither",
+        )
+    return script
+
+
+def _ended(script: Script, call: Call) -> dict[str, Any] | None:
+    """What the executor says that this wait has come to."""
+    assert script.waits is not None
+    try:
+        with open(script.waits, encoding="utf-8") as file:
+            waits: list[dict[str, Any]] = json.load(file)
+    except FileNotFoundError:
+        return None
+    return next((wait for wait in waits if wait["call"] == call.number), None)
+
+
+def _suspend(script: Script, wait: dict[str, Any]) -> NoReturn:
+    """Leave word what is waited for, then end every process of the attempt, this one last. The keeper writes down
+    that they ended; if it cannot, the word is enough."""
+    with suppress(ValueError):  # in a thread
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _leave_word(script.base + ".suspend", json.dumps(wait))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # of a Python script: what it has printed so far
+    state = read_state(script.base + ".state")
+    keeper = state.pid if state is not None and state.pid is not None else 0
+    token = os.environ.get(launch.TOKEN, "")
+    for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process cannot end
+        if keeper:
+            launch.signal_group(keeper, number)
+        launch.signal_members(token, number, outside=keeper)
+    give_up = time.monotonic() + GRACE_SECONDS
+    quiet = 0
+    while quiet < 2:  # in the middle of an exec a process shows no environment: look again
+        try:
+            others = [pid for pid in launch.members(token) if pid not in (keeper, os.getpid())]
+        except OSError:
+            continue  # no descriptor just now
+        quiet = 0 if others else quiet + 1
+        if time.monotonic() > give_up:
+            for pid in others:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(_LOOK_SECONDS)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _leave_word(path: str, text: str) -> None:
+    """Whole and on the disk, or not at all."""
+    fd = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(fd)
+    os.replace(path + "~", path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
