@@ -51,6 +51,7 @@ RUNS = {
         "clean": ("succeeded", 1),
     },
     "convert": {"convert": ("succeeded", 1), "upload": ("succeeded", 1)},
+    "trial": {"main": ("succeeded", 3)},
     "invitation": {
         "later": ("succeeded", 0),
         "room": ("succeeded", 1),
@@ -133,6 +134,24 @@ def test_definitions_of_documents_are_valid(name: str, scratch: Path) -> None:
     for definition in blocks(DOCUMENTS[name], "toml"):
         code, _, errors = call(scratch, "jobctl", "validate", "-", text=definition)
         assert code == 0, errors
+
+
+def test_the_durable_scripts_of_the_concepts_run(scratch: Path) -> None:
+    concepts = DOCUMENTS["docs/concepts.md"].split("## Durable scripts")[1]
+    [definition], [script] = blocks(concepts, "toml"), blocks(concepts, "python")
+    (scratch / "script.py").write_text(script)
+    python = f'[jobs.python]\ncommand = ["{sys.executable}", "script.py"]\n'
+    (scratch / "jobs.toml").write_text(definition + python)
+    for job, log, suspensions in (
+        ("reminder", "opened\nreminded account-7, 1\nreminded account-7, 2\n", 4),
+        ("python", "opened\n", 2),
+    ):
+        (scratch / "log").unlink(missing_ok=True)
+        code, output, errors = call(scratch, "jobctl", "--json", "run", job)
+        assert code == 0, errors
+        [step] = json.loads(output.splitlines()[-1])["steps"]
+        assert [attempt["status"] for attempt in step["attempts"]] == ["suspended"] * suspensions + ["succeeded"]
+        assert (scratch / "log").read_text() == log
 
 
 def mentioned() -> list[str]:

@@ -49,7 +49,10 @@ class Script:
     def refuse(self, message: str, hint: str) -> JobctlError:
         """The error for what another attempt would do just the same: this one is not retried."""
         write_failure(self.failure, message, non_retryable=True)
-        return JobctlError(message, hint=hint)
+        error = JobctlError(message, hint=hint)
+        if self.waits is None:
+            error.exit_code = 2  # of a poll, 1 would say "not yet"
+        return error
 
     def begin(self, kind: str, name: str = "") -> Call:
         """The attempt's next call. JobctlError when the record has another one in this place, when one is under way

@@ -14,6 +14,7 @@ from jobctl.core.decide import (
     Compensate,
     Decider,
     EndStep,
+    EndWait,
     FinishRun,
     Mode,
     StartStep,
@@ -62,6 +63,12 @@ _STEP_WORDS: dict[str, tuple[EventType, dict[str, Any]]] = {
     "canceled": (EventType.ATTEMPT_ENDED, {"status": "canceled"}),
     "skipped": (EventType.ATTEMPT_ENDED, {"status": "skipped"}),
     "continues": (EventType.ATTEMPT_ENDED, {"status": "timed_out", "step_status": "succeeded"}),
+    "naps": (EventType.ATTEMPT_ENDED, {"status": "suspended", "wait": {"kind": "sleep", "call": 0, "until": 9_999}}),
+    "listens": (EventType.ATTEMPT_ENDED, {"status": "suspended", "wait": {"kind": "signal", "call": 0, "name": "go"}}),
+    "nears-its-limit": (
+        EventType.ATTEMPT_ENDED,
+        {"status": "suspended", "wait": {"kind": "sleep", "call": 0, "until": 9_999, "limit": "schedule_to_close"}},
+    ),
     "dropped": (EventType.STEP_ENDED, {"status": "canceled"}),
     "refused": (EventType.STEP_ENDED, {"status": "failed", "error": "no such thing"}),
     "came": (EventType.STEP_ENDED, {"status": "succeeded"}),
@@ -122,6 +129,11 @@ class World:
         name, word = words.split()
         if word == "waits":
             return self._say(self.feed(Event(EventType.WAIT_STARTED, self.now(), name, data=self._wait(name))))
+        if word == "wakes":
+            (wait,) = [end for end in self.decider.ends() if end.step == name]
+            assert isinstance(wait, EndWait)
+            data = {"name": wait.signal, "payload": wait.payload}
+            return self._say(self.feed(Event(EventType.WAIT_ENDED, self.now(), name, data=data)))
         if word == "ends":
             return self._say(self.feed(self._end_of_wait(name)))
         kind, data = _STEP_WORDS[word]
@@ -157,6 +169,7 @@ class World:
 
     def _end_of_wait(self, name: str) -> Event:
         (end,) = [end for end in self.decider.ends() if end.step == name]
+        assert isinstance(end, EndStep)
         data = {"status": str(end.status), "outputs": end.outputs, "error": end.error}
         return Event(EventType.STEP_ENDED, self.now(), name, data=data)
 
@@ -200,6 +213,8 @@ def say(action: Action) -> str:
         return f"{action.how} {action.step}"
     if isinstance(action, Compensate):
         return f"undo {action.step}"
+    if isinstance(action, EndWait):
+        return f"wake {action.step} {action.signal}={action.payload}"
     if isinstance(action, EndStep):
         outputs = "".join(f" {key}={value}" for key, value in action.outputs.items())
         return f"end {action.step} {action.status}{outputs}"

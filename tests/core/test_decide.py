@@ -1764,7 +1764,146 @@ WAITS: Situations = {
     ),
 }
 
-SITUATIONS = FORWARD | AT_THE_END | FAILURE | COMPENSATION | REQUESTS | PAUSE | REOPENED | WAITS
+SUSPENDED: Situations = {
+    "a script that sleeps goes on as another attempt": (
+        job("a", "b < a"),
+        """
+        take -> start a
+        a naps
+        a fires -> start a
+        a naps
+        a fires -> start a
+        a ok -> start b
+        """,
+    ),
+    "a script that waits for a signal": (
+        job("a", "b < a"),
+        """
+        take -> start a
+        a listens
+        send stop 1
+        send go 2 -> wake a go=2
+        a wakes -> start a
+        a ok -> start b
+        """,
+    ),
+    "an early signal is taken at once, and each wait takes one": (
+        job("a"),
+        """
+        take -> start a
+        a starts
+        send go 1
+        send go 2
+        a listens -> wake a go=1
+        a wakes -> start a
+        a listens -> wake a go=2
+        a wakes -> start a
+        a listens
+        send go 3 -> wake a go=3
+        send go 4
+        a wakes -> start a
+        a listens -> wake a go=4
+        """,
+    ),
+    "the oldest wait is first, a step's or a script's": (
+        job("a", "b", "c [signal]"),
+        """
+        take -> start c, start a, start b
+        a starts
+        b listens
+        c waits
+        a listens
+        send go 1 -> wake b go=1
+        send go 2 -> end c succeeded value=2
+        send go 3 -> wake a go=3
+        """,
+    ),
+    "a script is told that its signal did not come in time": (
+        job("a"),
+        """
+        take -> start a
+        a listens
+        a fires -> start a
+        send go 1
+        a listens -> wake a go=1
+        """,
+    ),
+    "the step's own limit passes": (
+        job("a [undo]"),
+        """
+        take -> start a
+        a nears-its-limit
+        a fires -> end a timed_out
+        a ends -> undo a
+        """,
+    ),
+    "what is suspended holds no slot, and goes on when there is one": (
+        job("a", "b", "c", limit=1),
+        """
+        take -> start a
+        a naps -> start b
+        b naps -> start c
+        a fires
+        b fires
+        c ok -> start a
+        a ok -> start b
+        b ok -> finish succeeded
+        """,
+    ),
+    "it is done when another fails: it is ended, and undone": (
+        job("a [undo]", "b"),
+        """
+        take -> start a, start b
+        a naps
+        b fails -> drain a
+        a dropped -> undo a
+        a undone -> finish failed
+        """,
+    ),
+    "it is canceled while it waits for its slot": (
+        job("a", "b", limit=1),
+        """
+        take -> start a
+        a naps -> start b
+        a fires
+        cancel -> cancel a, cancel b
+        a dropped
+        b canceled -> finish canceled
+        """,
+    ),
+    "a signal that comes after a cancel wakes nobody": (
+        job("a"),
+        """
+        take -> start a
+        a listens
+        cancel -> cancel a
+        send go 1
+        a dropped -> finish canceled
+        """,
+    ),
+    "nothing of it starts while the run is paused": (
+        job("a"),
+        """
+        take -> start a
+        a naps
+        pause
+        a fires
+        unpause -> start a
+        """,
+    ),
+    "a script in the cleanup waits, too": (
+        job("a", "b < a [failure]"),
+        """
+        take -> start a
+        a fails -> start b
+        b naps
+        b fires -> start b
+        b ok -> finish failed
+        """,
+    ),
+}
+
+SITUATIONS = SUSPENDED | FORWARD | AT_THE_END | FAILURE | COMPENSATION | REQUESTS | PAUSE | REOPENED | WAITS
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -1777,7 +1916,7 @@ def test_what_follows(name: str) -> None:
 
 
 def test_no_situation_hides_another_of_the_same_name() -> None:
-    tables = (FORWARD, AT_THE_END, FAILURE, COMPENSATION, REQUESTS, PAUSE, REOPENED, WAITS)
+    tables = (SUSPENDED, FORWARD, AT_THE_END, FAILURE, COMPENSATION, REQUESTS, PAUSE, REOPENED, WAITS)
     assert len(SITUATIONS) == sum(len(table) for table in tables)
 
 

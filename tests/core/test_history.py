@@ -34,7 +34,7 @@ DATA: dict[EventType, dict[str, Any]] = {
 }
 
 ABOUT_STEPS = {E.ATTEMPT_STARTED, E.ATTEMPT_ENDED, E.STEP_ENDED, E.UNDO_STARTED, E.UNDO_ENDED}
-ABOUT_STEPS |= {E.WAIT_STARTED, E.APPROVAL_ANSWERED, E.TIMER_FIRED}
+ABOUT_STEPS |= {E.WAIT_STARTED, E.APPROVAL_ANSWERED, E.TIMER_FIRED, E.WAIT_ENDED}
 RUN_EVENTS = [kind for kind in E if kind not in ABOUT_STEPS and kind is not E.RUN_ENDED]
 TAKEN = BEFORE[S.RUNNING]
 
@@ -51,6 +51,9 @@ WAITS = about(E.WAIT_STARTED, kind="signal", name="go", until=99)
 ASKS = about(E.WAIT_STARTED, kind="approval", name="go on?")
 SENT = Event(E.SIGNAL_RECEIVED, 9, data={"name": "go", "payload": 7})
 CAME = about(E.STEP_ENDED, status="succeeded")
+NAPS = about(E.ATTEMPT_ENDED, number=1, status="suspended", wait={"kind": "sleep", "call": 2, "until": 99})
+LISTENS = about(E.ATTEMPT_ENDED, number=1, status="suspended", wait={"kind": "signal", "call": 2, "name": "go"})
+HEARD = about(E.WAIT_ENDED, name="go", payload=7)
 
 
 def test_every_status_has_a_history_here() -> None:
@@ -128,6 +131,12 @@ def test_steps_move_only_in_a_run_that_lives(before: RunStatus | None, kind: Eve
         ([WAITS, A1, A1], "attempt 1 cannot start after 1"),
         ([about(E.APPROVAL_ANSWERED, approved=True)], "approval_answered, but it waits for nothing"),
         ([A1, A1_RETRIES, about(E.TIMER_FIRED)], "timer_fired, but it waits for nothing"),
+        ([A1, LISTENS, HEARD], "had the signal go, but none was left"),
+        ([SENT, A1, NAPS, HEARD], "it does not wait for the signal go"),
+        ([SENT, A1, LISTENS, about(E.WAIT_ENDED, name="stop")], "it does not wait for the signal stop"),
+        ([SENT, WAITS, HEARD], "it does not wait for the signal go"),
+        ([SENT, A1, LISTENS, HEARD, HEARD], "it does not wait for the signal go"),
+        ([A1, about(E.ATTEMPT_ENDED, number=1, status="suspended")], "attempt_ended is damaged: 'wait'"),
         ([ASKS, about(E.APPROVAL_ANSWERED, approved=False), about(E.TIMER_FIRED)], "timer_fired, but it waits"),
         (
             [ASKS, about(E.TIMER_FIRED), about(E.APPROVAL_ANSWERED, approved=True)],
@@ -385,6 +394,88 @@ AGAIN = Event(E.RUN_REOPENED, 30, data={"redo": ["a"]})
 )
 def test_signals_that_no_step_has_had(events: list[Event], untaken: dict[str, list[Any]]) -> None:
     assert replay([*TAKEN, *events]).untaken == untaken
+
+
+# -- suspended -----------------------------------------------------------------------------------------------------
+
+A2 = about(E.ATTEMPT_STARTED, number=2)
+A2_RETRIES = about(E.ATTEMPT_ENDED, number=2, status="failed", retry_at=99)
+
+
+@pytest.mark.parametrize(
+    ("events", "delivered"),
+    [
+        ([NAPS, about(E.TIMER_FIRED)], [{"call": 2}]),
+        ([LISTENS, SENT, HEARD], [{"call": 2, "name": "go", "payload": 7}]),
+        ([SENT, LISTENS, about(E.WAIT_ENDED, name="go")], [{"call": 2, "name": "go"}]),
+        ([LISTENS, about(E.TIMER_FIRED)], [{"call": 2, "name": "go", "timed_out": True}]),
+    ],
+)
+def test_what_a_suspended_step_waited_for_is_kept_for_its_next_attempts(
+    events: list[Event], delivered: list[dict[str, Any]]
+) -> None:
+    state = replay([*TAKEN, A1, *events])
+    step = state.steps["a"]
+    assert (step.status, step.waiting, step.retry_at, step.suspended) == (StepStatus.WAITING, None, 9, True)
+    assert step.delivered == delivered
+    for event in (A2, A2_RETRIES):
+        state.apply(event)
+    assert step.delivered == delivered
+    assert not step.suspended
+
+
+def test_a_suspended_attempt_is_none_of_those_that_retries_are_counted_by() -> None:
+    state = replay([*TAKEN, A1, NAPS])
+    step = state.steps["a"]
+    assert (step.attempts_in_try, step.suspensions, step.attempts[0].status) == (0, 1, "suspended")
+    assert step.waiting == {"kind": "sleep", "call": 2, "until": 99}
+    for event in (about(E.TIMER_FIRED), A2):
+        state.apply(event)
+    assert step.attempts_in_try == 1
+
+
+def test_the_limit_of_a_step_ends_no_wait_of_it() -> None:
+    wait = {"kind": "signal", "call": 2, "name": "go", "until": 99, "limit": "schedule_to_close"}
+    ended = about(E.ATTEMPT_ENDED, number=1, status="suspended", wait=wait)
+    step = replay([*TAKEN, A1, ended, about(E.TIMER_FIRED)]).steps["a"]
+    assert (step.delivered, step.waiting, step.retry_at) == ([], None, None)
+
+
+def test_the_undo_of_a_suspended_step_has_what_it_handed_on() -> None:
+    ended = NAPS._replace(data={**NAPS.data, "outputs": {"k": "v"}})
+    step = replay([*TAKEN, A1, ended, about(E.STEP_ENDED, status="canceled")]).steps["a"]
+    assert (step.status, step.outputs) == (StepStatus.CANCELED, {"k": "v"})
+
+
+@pytest.mark.parametrize(
+    ("how", "reopened", "first", "kept"),
+    [
+        ({"status": "failed"}, {}, 1, True),
+        ({"status": "canceled"}, {}, 1, True),
+        ({"status": "failed"}, {"anew": ["a"]}, 3, False),
+        ({}, {}, 3, False),
+    ],
+    ids=["failed", "canceled", "named: from its beginning", "finished: asked for again from its beginning"],
+)
+def test_unfinished_work_goes_on_with_its_record(
+    how: dict[str, Any], reopened: dict[str, Any], first: int, kept: bool
+) -> None:
+    state = replay([*TAKEN, A1, NAPS, about(E.TIMER_FIRED), A2, about(E.ATTEMPT_ENDED, number=2, **how)])
+    for event in (
+        Event(E.RUN_ENDED, 20, data={"status": "failed"}),
+        Event(E.RUN_REOPENED, 30, data={"redo": ["a"], **reopened}),
+    ):
+        state.apply(event)
+    step = state.steps["a"]
+    assert (step.first, bool(step.delivered), step.suspensions) == (first, kept, 0)
+
+
+@pytest.mark.parametrize(("redo", "first"), [(["b"], 1), (["a", "b"], 2)])
+def test_an_undo_goes_on_with_its_record_unless_there_is_more_to_undo(redo: list[str], first: int) -> None:
+    undo = about(E.UNDO_ENDED, number=1, status="failed")
+    end = Event(E.RUN_ENDED, 20, data={"status": "failed"})
+    state = replay([*TAKEN, A1, A1_OK, U1, undo, end, Event(E.RUN_REOPENED, 30, data={"redo": redo})])
+    assert state.undo["a"].first == first
 
 
 # -- reopened ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import io
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from places import DAY, HOUR, MINUTE, Place
@@ -541,3 +544,72 @@ def test_nothing_is_begun_slower_for_very_many_that_sleep(crowd: Place) -> None:
     assert steps(crowd.store, crowd.dispatch) < 200
     crowd.settle()
     assert crowd.statuses("y") == ["succeeded"]
+
+
+# -- durable scripts -------------------------------------------------------------------------------------------------
+
+SCRIPT = "command = '''\nset -e\njobctl step work -- sh -c 'echo >> worked'\n{}\n'''\n"
+
+
+@pytest.fixture
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_script_that_sleeps_a_month_is_a_row_and_wakes_in_time(place: Place, time: Callable[[int], int]) -> None:
+    begin(place, SCRIPT.format("jobctl sleep 30d; jobctl sleep 2h"))
+    assert asleep(place)
+    assert waiting_for(place) == "sleep"
+    time(29 * DAY)
+    wake(place)
+    assert asleep(place)
+    time(DAY)
+    wake(place)
+    place.until(lambda: asleep(place))
+    # By the script's own clock its sleep has just begun: that of the daemon counts.
+    assert [a.status for a in place.store.state(row(place)).steps["main"].attempts] == ["suspended"] * 2
+    time(30 * DAY + 2 * HOUR)
+    wake(place)
+    place.settle()
+    assert place.statuses() == ["succeeded"]
+    assert worked(place) == 1
+
+
+@pytest.mark.usefixtures("on_path")
+@pytest.mark.parametrize("early", [True, False])
+def test_a_signal_wakes_a_script(place: Place, early: bool) -> None:
+    nap = "until [ -e go ]; do sleep 0.01; done; " if early else ""
+    place.arm("[jobs.x]\n" + SCRIPT.format(nap + "jobctl wait-signal go --timeout 9d > got"))
+    enqueue(place.store, place.job(), {}, trigger="manual")
+    place.dispatch()
+    if early:
+        requests.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
+        (place.folder / "go").touch()
+    else:
+        place.until(lambda: asleep(place))
+        requests.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
+        wake(place)
+    place.settle()
+    assert place.statuses() == ["succeeded"]
+    assert (place.folder / "got").read_text() == '{"k": 1}\n'
+    assert worked(place) == 1
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_script_that_sleeps_is_canceled(place: Place) -> None:
+    begin(place, SCRIPT.format("jobctl sleep 30d"))
+    assert asleep(place)
+    requests.cancel(place.store, row(place), reason=None, by="anna")
+    wake(place)
+    assert place.statuses() == ["canceled"]
+
+
+@pytest.mark.usefixtures("on_path")
+def test_the_run_s_timeout_passes_while_a_script_sleeps(place: Place, time: Callable[[int], int]) -> None:
+    begin(place, "timeout = '2d'\n" + SCRIPT.format("jobctl sleep 30d"))
+    assert asleep(place)
+    time(2 * DAY)
+    wake(place)
+    place.settle()
+    assert place.statuses() == ["timed_out"]

@@ -370,3 +370,22 @@ def test_a_backfill_goes_on_from_its_cursor(
         db.execute("ATTACH ? AS old", (str(example.folder / "data/source.db"),))
         same = db.execute("SELECT count(*) FROM items JOIN old.items o USING (id, name, price)").fetchone()[0]
         assert same == db.execute("SELECT count(*) FROM items").fetchone()[0] == 200_000
+
+
+@of("durable-script")
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_durable_script_does_nothing_twice_whatever_is_killed(example: Example, stays: bool) -> None:
+    run = example.start("jobctl", "run", "trial", "-p", "user=anna", "-p", "wait=1s")
+    example.until("trial", lambda found: found["steps"][0]["waiting"] is not None)
+    run.kill()
+    run.wait()
+    if stays:
+        assert example.call("jobctl", "signal", "trial", "stay", "--data", '{"plan": "yearly"}')[0] == 0
+    code, output = example.call("jobctl", "resume", "trial")
+    assert code == 0, output
+    last = 'keep account-of-anna {"plan": "yearly"}' if stays else "close account-of-anna"
+    log = (example.folder / "data/log").read_text().splitlines()
+    assert log == ["open anna", "mail anna your trial of account-of-anna ends soon", last]
+    step = example.step("trial", "main")
+    assert step["outputs"] == {"account": "account-of-anna"}
+    assert [how for how, _ in attempts(step)].count("failed") == 3  # each of the service's calls failed once
