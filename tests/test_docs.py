@@ -167,7 +167,8 @@ def mentioned() -> list[str]:
 
 @pytest.mark.parametrize("line", mentioned())
 def test_commands_in_running_text_exist(line: str) -> None:
-    words = [word for word in shlex.split(line) if word != "|"][1:]
+    # What stands behind `--` is another command's.
+    words = [word for word in shlex.split(line.partition(" -- ")[0]) if word != "|"][1:]
     said = f" {' '.join(words)} "
     name = max((name for name in COMMANDS if f" {name} " in said), key=len, default="")
     rest = said.partition(f" {name} ")[2].split() if name else words

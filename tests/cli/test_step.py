@@ -1,4 +1,4 @@
-"""The commands for inside of a step's command, called outside of one, or wrongly. Inside: engines/test_suspensions.py."""
+"""The commands for inside of a step's command, called outside of one, or wrongly. Their work: test_suspensions.py."""
 
 from __future__ import annotations
 
@@ -31,8 +31,16 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     "line",
-    ["step x -- true", "step x true", "sleep 1d", "sleep-until 2026-12-24T18:00:00Z", "wait-signal go", "heartbeat 7"]
-    + ["output a=1", "fail why"],
+    [
+        "step x -- true",
+        "step x true",
+        "sleep 1d",
+        "sleep-until 2026-12-24T18:00:00Z",
+        "wait-signal go",
+        "heartbeat 7",
+        "output a=1",
+        "fail why",
+    ],
 )
 def test_outside_of_a_step_they_say_so(
     line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
