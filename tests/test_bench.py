@@ -25,6 +25,8 @@ EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
         ("jobctl status", "ms", 1, 60_000),
         ("jobctl status, with a cron schedule", "ms", 1, 60_000),
         ("jobctl run, one step", "ms", 1, 60_000),
+        ("jobctl step x -- true", "ms", 1, 60_000),
+        ("jobctl heartbeat 7", "ms", 1, 60_000),
     ],
     "memory": [("jobctl run", "MiB", 5, 500)],
     "heartbeats": [("500 of a shell loop", "ms", 0.1, 60_000), ("events that 500 add", "rows", 0, 0)],

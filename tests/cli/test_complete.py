@@ -21,8 +21,8 @@ def offered(*words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["st"], ["status"]),
-        (["--json", "wa"], ["wait"]),
+        (["st"], ["status", "step"]),
+        (["--json", "wa"], ["wait", "wait-signal"]),
         (["nonsense", ""], []),
         (["run", "b"], ["backup", "build"]),
         (["run", "backup", ""], []),
