@@ -266,4 +266,6 @@ def test_the_names_of_an_attempts_files() -> None:
         ".output",
         ".failure",
         ".poll",
+        ".suspend",
+        ".calls",
     }
