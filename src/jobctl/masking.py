@@ -17,7 +17,7 @@ _SHORTEST = 4  # shorter values, such as "1" or "yes", stand in texts by chance
 
 # What stands under these keys in documents was said by commands and callers: secrets may be in it.
 _FOREIGN = frozenset(
-    {"comment", "cursor", "error", "error_type", "outputs", "params", "payload", "reason", "stdout", "why"}
+    {"comment", "cursor", "error", "error_type", "item", "outputs", "params", "payload", "reason", "stdout", "why"}
 )
 
 
@@ -73,7 +73,11 @@ def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> 
     if isinstance(value, list):
         return [masked(item, mask, foreign=foreign) for item in value]
     if isinstance(value, dict):
-        return {key: masked(item, mask, foreign=foreign or key in _FOREIGN) for key, item in value.items()}
+        # An event has the items of a list themselves; a run's document has documents about them.
+        return {
+            key: masked(item, mask, foreign=foreign or key in _FOREIGN or (key == "items" and "count" in value))
+            for key, item in value.items()
+        }
     return value
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl import clock, executor
 from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
-from jobctl.core.keys import UNDO
+from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
 from jobctl.store.store import RunRow, Store
 from jobctl.text import rfc3339
@@ -33,7 +33,7 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
     steps = definition["steps"]
     folder = run_folder(store, row.name)
     holder = _holder(store, row, executors)
-    documents = [_step(step["name"], state, folder) for step in steps]
+    documents = [_step(step, state, folder) for step in steps]
     return {
         "id": row.name,
         "job": row.job,
@@ -158,7 +158,8 @@ def describe(event: Event) -> str:
     if kind is EventType.RUN_ENDED:
         return f"run {_words(data['status'])}" + _after(": ", data.get("reason"))
     if kind is EventType.RUN_REOPENED:
-        return "run taken up again" + _after(", doing again: ", ", ".join(data["redo"])) + _by(data)
+        redo = (f"what is left of {n.removesuffix(ITEMS)}" if n.endswith(ITEMS) else n for n in data["redo"])
+        return "run taken up again" + _after(", doing again: ", ", ".join(redo)) + _by(data)
     if kind is EventType.WAIT_STARTED:
         name, until = data.get("name"), _after(" until ", _time(data.get("until")))
         if data["kind"] == "sleep":
@@ -168,6 +169,9 @@ def describe(event: Event) -> str:
         return f"{about} {'approved' if data['approved'] else 'rejected'}{_by(data)}" + _after(
             ": ", data.get("comment")
         )
+    if kind is EventType.ITEMS_LISTED:
+        count = f"{data['count']:,} item{'' if data['count'] == 1 else 's'}"
+        return f"{about} has {count}" if "items" in data else f"{about} goes on with its {count}"
     if kind is EventType.TIMER_FIRED:
         return f"{about}: the time it waits for has come"
     if kind is EventType.WAIT_ENDED:
@@ -281,16 +285,27 @@ def run_folder(store: Store, name: str) -> str:
 
 
 def attempt_files(store: Store, row: RunRow, state: RunState) -> Iterable[tuple[str, int, AttemptState, AttemptFiles]]:
-    """(step, or STEP!undo; attempt; its state; its files) of every attempt of a run, in order of start."""
+    """(key; attempt; its state; its files) of every attempt of a run, in order of start. Without those of a list that
+    another one has replaced."""
     folder = run_folder(store, row.name)
     found = [
         (name + suffix, attempt.number, attempt, AttemptFiles(folder, name + suffix, attempt.number))
         for suffix, steps in (("", state.steps), (UNDO, state.undo))
         for name, step in steps.items()
+        if _is_there(state, name)
         for attempt in step.attempts
     ]
     found.sort(key=lambda item: item[2].started_at)
     return found
+
+
+def _is_there(state: RunState, key: str) -> bool:
+    """Whether a key is that of a step, or of an item of a list as it is now."""
+    index = item_index(key)
+    if index is None:
+        return True
+    step = state.steps.get(step_name(key))
+    return step is not None and step.items is not None and index < len(step.items)
 
 
 def _holder(store: Store, row: RunRow, known: Mapping[str, tuple[int, str, int]] | None) -> Document | None:
@@ -355,7 +370,7 @@ def _waiting_for(store: Store, row: RunRow, state: RunState, holder: Document | 
     if holder is None and (row.wake_at is None or _overslept(store, row.wake_at)):
         return {"kind": "executor", "name": None, "until": None}
     everything = [*state.steps.values(), *state.undo.values()]
-    if any(step.status == "running" for step in everything):
+    if any(step.status == "running" and step.items is None for step in everything):
         return None
     # What comes first; what has no time comes last.
     never = 1 << 62
@@ -377,9 +392,27 @@ def _overslept(store: Store, wake_at: int) -> bool:
     return wake_at <= clock.now() and not any(kind == "daemon" for _, kind, _ in executors(store).values())
 
 
-def _step(name: str, state: RunState, folder: str) -> Document:
-    step = state.steps.get(name)
+def _step(definition: Document, state: RunState, folder: str) -> Document:
+    name = definition["name"]
     over = state.status is not None and state.status.final
+    document = _unit(name, state, folder, over)
+    step = state.steps.get(name)
+    if step is None or step.items is None:
+        if "foreach" in definition and not document["attempts"]:
+            document["outputs"], document["items"] = [], []
+        return document
+    over = over or step.status not in ("pending", "running")
+    document["items"] = [
+        {"index": index, "item": item, **_unit(item_key(name, index), state, folder, over)}
+        for index, item in enumerate(step.items)
+    ]
+    document["outputs"] = [item["outputs"] for item in document["items"]]
+    return document
+
+
+def _unit(name: str, state: RunState, folder: str, over: bool) -> Document:
+    """What is done on its own, a step or an item of one. `over`: what has not begun of it will not."""
+    step = state.steps.get(name)
     if step is None:
         # In a run that is over, what has not begun will not: it was not its turn.
         return _step_document(StepState(name), "skipped" if over else "pending", name, folder)
@@ -400,7 +433,7 @@ def _step(name: str, state: RunState, folder: str) -> Document:
 
 def _step_document(step: StepState, status: str, name: str, folder: str) -> Document:
     cursor = step.cursor
-    if status == "running":
+    if status == "running" and step.items is None:
         newest = read_cursor(AttemptFiles(folder, name, step.attempts[-1].number).heartbeat)
         cursor = cursor if newest is None else newest
     return {

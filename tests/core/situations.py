@@ -2,6 +2,7 @@
 
 A job is a line for each step, `name < needs [traits]`; a history is words such as `take`, `a ok`, `cancel`, `a undone`,
 `a waits`, `send go 1`, `a fires`, `a rejected`. `a ends` records what was decided of a's wait, as an engine does.
+`a listed 3` makes items of a step, which are told of as `a[0] ok`; `a listed` goes on with the list it has.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from jobctl.core.decide import (
     to_redo,
 )
 from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.model import Compensation, Job, OnTimeout, Step, StepKind, When
+from jobctl.core.keys import step_name
+from jobctl.core.model import Compensation, ForEach, Job, OnTimeout, Step, StepKind, When
 
 _TRAITS: dict[str, dict[str, Any]] = {
     "undo": {"compensate": Compensation("undo")},
@@ -37,6 +39,10 @@ _TRAITS: dict[str, dict[str, Any]] = {
     "continue": {"on_timeout": OnTimeout.CONTINUE},
     "approval": {"command": None, "approval": "go on?"},
     "job": {"command": None, "job": "other"},
+    "each": {"foreach": ForEach("{{ params.list }}")},
+    "two": {"foreach": ForEach("{{ params.list }}", max_parallel=2)},
+    "fast": {"foreach": ForEach("{{ params.list }}", fail_fast=True)},
+    "abc": {"foreach": ForEach(("a", "b", "c"))},
 }
 
 
@@ -126,7 +132,11 @@ class World:
             _, name, value = words.split()
             data = {"name": name, "payload": json.loads(value)}
             return self._say(self.feed(Event(EventType.SIGNAL_RECEIVED, self.now(), data=data)))
-        name, word = words.split()
+        name, word, *count = words.split()
+        if word == "listed":
+            data = {"count": int(count[0]), "items": list("abcdefgh"[: int(count[0])])} if count else None
+            data = data or {"count": len(self.state.steps[name].items or ())}
+            return self._say(self.feed(Event(EventType.ITEMS_LISTED, self.now(), name, data=data)))
         if word == "waits":
             return self._say(self.feed(Event(EventType.WAIT_STARTED, self.now(), name, data=self._wait(name))))
         if word == "wakes":
@@ -162,7 +172,7 @@ class World:
         assert decider.snapshot() == self.decider.snapshot()
 
     def _wait(self, name: str) -> dict[str, Any]:
-        step = self.job.step(name)
+        step = self.job.step(step_name(name))
         if step.kind is StepKind.SLEEP:
             return {"kind": "sleep", "until": 9_999}
         return {"kind": str(step.kind), "name": step.signal or step.approval}

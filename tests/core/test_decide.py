@@ -27,6 +27,7 @@ from jobctl.core.decide import (
     to_redo,
 )
 from jobctl.core.history import Event, EventType
+from jobctl.core.keys import item_index, step_name
 from jobctl.core.model import Job, RunStatus, StepKind, StepStatus, When
 
 CHAIN = job("a", "b < a", "c < b")
@@ -2311,6 +2312,7 @@ def _jobs(draw: st.DrawFn) -> Job:
         traits = [trait for trait in ("undo", "allow") if draw(st.integers(0, 3)) == 0]
         traits += draw(st.sampled_from([[], [], [], [], ["sleep"], ["signal"], ["signal", "continue"], ["approval"]]))
         traits += draw(st.sampled_from([[], [], [], ["always"], ["failure"]]))
+        traits += draw(st.sampled_from([[], [], ["each"], ["two"], ["fast"]]))
         lines.append(f"s{i} < {' '.join(needs)} [{' '.join(traits)}]")
     draw(st.randoms(use_true_random=False)).shuffle(lines)
     return job(*lines, limit=draw(st.integers(1, 3)))
@@ -2331,21 +2333,28 @@ class _Watched(World):
 
     def feed(self, event: Event) -> list[Action]:
         over = event.data.get("retry_at") is None
-        if event.type in (EventType.ATTEMPT_ENDED, EventType.STEP_ENDED) and over:
+        fanned = self._fanned(event.step)
+        if event.type in (EventType.ATTEMPT_ENDED, EventType.STEP_ENDED) and over and not fanned:
             self.running.pop(event.step)
-        came = event.type is EventType.STEP_ENDED and event.data["status"] == "succeeded"
+        if event.type is EventType.ITEMS_LISTED:
+            self.running.pop(event.step)
+        came = event.type is EventType.STEP_ENDED and event.data["status"] == "succeeded" and not fanned
         if (came or event.type is EventType.ATTEMPT_STARTED) and event.step not in self.begun:
             self.begun.append(event.step)
         if event.type is EventType.UNDO_ENDED and over:
             self.undoing = None
         return super().feed(event)
 
+    def _fanned(self, name: str) -> bool:
+        state = self.state.steps.get(name)
+        return state is not None and state.items is not None and state.status is not StepStatus.PENDING
+
     def reopened(self) -> None:
         assert not self.running
         assert self.undoing is None
         done = kept(self.job, self.state)
         self.started, self.undone, self.at_end, self.ending = set(done), [], set(), set()
-        self.begun = [name for name, status in done.items() if status is not StepStatus.SKIPPED]
+        self.begun = [n for n, status in done.items() if status is not StepStatus.SKIPPED and not self._fanned(n)]
 
     def _note(self, actions: list[Action]) -> list[Action]:
         for action in actions:
@@ -2360,8 +2369,11 @@ class _Watched(World):
             elif isinstance(action, StopStep):
                 assert action.step in self.running or action.step == self.undoing
             elif isinstance(action, EndStep):
-                assert self.state.steps[action.step].status is StepStatus.WAITING
-                assert action.step in self.running
+                if self._fanned(action.step):
+                    assert action.step not in map(step_name, self.running), "it ends when its items have"
+                else:
+                    assert self.state.steps[action.step].status is StepStatus.WAITING
+                    assert action.step in self.running
                 assert action.step not in self.ending, "a wait ends once"
                 self.ending.add(action.step)
             else:
@@ -2369,13 +2381,17 @@ class _Watched(World):
         return super()._note(actions)
 
     def _check_start(self, name: str) -> None:
-        step = self.job.step(name)
+        step = self.job.step(step_name(name))
         assert name not in self.started, "a step starts once in a try, and never when it was kept"
         assert not self.decider.paused
         self.started.add(name)
         self.running[name] = None
-        commands = [n for n in self.running if self.job.step(n).kind is StepKind.COMMAND]
+        steps = {n: self.job.step(step_name(n)) for n in self.running}
+        lists = [n for n, s in steps.items() if s.foreach is not None and item_index(n) is None]
+        commands = [n for n, s in steps.items() if s.kind is StepKind.COMMAND and n not in lists]
         assert len(commands) <= self.job.max_parallel_steps
+        if step.foreach is not None and step.foreach.max_parallel is not None:
+            assert sum(1 for s in steps.values() if s is step) <= step.foreach.max_parallel
         if self.decider.mode is Mode.FORWARD:
             assert step.when is not When.FAILURE
             for need in map(self.job.step, step.needs):
@@ -2387,11 +2403,11 @@ class _Watched(World):
             assert self.decider.mode is Mode.CLEANUP
             self.at_end.add(name)
             assert step.when is not When.SUCCESS
-            assert not self.running.keys() & set(step.needs), "also at the end, needs come first"
+            assert not set(map(step_name, self.running)) & set(step.needs), "also at the end, needs come first"
 
     def _well(self, name: str) -> bool:
         status = self.state.steps[name].status
-        return status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) or self.job.step(name).allow_failure
+        return status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) or self.job.step(step_name(name)).allow_failure
 
     def _check_finish(self, status: RunStatus) -> None:
         assert not self.running
@@ -2403,7 +2419,7 @@ class _Watched(World):
             assert all(self._well(name) for name in self.started)
         elif status is not RunStatus.TERMINATED:
             skipped = {name for name, s in ended.items() if s is StepStatus.SKIPPED}
-            due = [n for n in self.begun if self.job.step(n).compensate and n not in skipped | self.at_end]
+            due = [n for n in self.begun if self.job.step(step_name(n)).compensate and n not in skipped | self.at_end]
             assert self.undone == due[::-1]
             late = {When.ALWAYS} if status is RunStatus.CANCELED else {When.ALWAYS, When.FAILURE}
             if any(s is not StepStatus.PENDING for s in ended.values()):
@@ -2424,11 +2440,15 @@ def _possible(world: _Watched) -> list[str]:
             answers = ["approved", "rejected", "fires"] if state.waiting["kind"] == "approval" else ["fires"]
             words += [f"{name} {word}" for word in answers]
             words += [f"{name} dropped"] if decider.mode is Mode.STOPPING else []
+        elif decider.may_start and world.job.step(step_name(name)).foreach is not None and item_index(name) is None:
+            known = state is not None and state.items is not None
+            words += [f"{name} listed"] if known else [f"{name} listed {n}" for n in (1, 3, 0, 2)] + [f"{name} refused"]
         elif decider.may_start:
-            command = world.job.step(name).kind is StepKind.COMMAND
+            command = world.job.step(step_name(name)).kind is StepKind.COMMAND
             words += [f"{name} {'starts' if command else 'waits'}"] * 3 + [f"{name} refused"]
         elif decider.mode is Mode.STOPPING:
             words += [f"{name} dropped"]
+    words += [f"{end.step} ends" for end in decider.ends() if end.step not in decider.active()]
     if decider.undoing is not None:
         name = decider.undoing
         undo = world.state.undo.get(name)

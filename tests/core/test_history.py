@@ -34,7 +34,7 @@ DATA: dict[EventType, dict[str, Any]] = {
 }
 
 ABOUT_STEPS = {E.ATTEMPT_STARTED, E.ATTEMPT_ENDED, E.STEP_ENDED, E.UNDO_STARTED, E.UNDO_ENDED}
-ABOUT_STEPS |= {E.WAIT_STARTED, E.APPROVAL_ANSWERED, E.TIMER_FIRED, E.WAIT_ENDED}
+ABOUT_STEPS |= {E.WAIT_STARTED, E.APPROVAL_ANSWERED, E.TIMER_FIRED, E.WAIT_ENDED, E.ITEMS_LISTED}
 RUN_EVENTS = [kind for kind in E if kind not in ABOUT_STEPS and kind is not E.RUN_ENDED]
 TAKEN = BEFORE[S.RUNNING]
 
@@ -50,6 +50,7 @@ U1 = about(E.UNDO_STARTED, number=1)
 WAITS = about(E.WAIT_STARTED, kind="signal", name="go", until=99)
 ASKS = about(E.WAIT_STARTED, kind="approval", name="go on?")
 SENT = Event(E.SIGNAL_RECEIVED, 9, data={"name": "go", "payload": 7})
+LISTED = about(E.ITEMS_LISTED, count=2, items=["x", "y"])
 CAME = about(E.STEP_ENDED, status="succeeded")
 NAPS = about(E.ATTEMPT_ENDED, number=1, status="suspended", wait={"kind": "sleep", "call": 2, "until": 99})
 LISTENS = about(E.ATTEMPT_ENDED, number=1, status="suspended", wait={"kind": "signal", "call": 2, "name": "go"})
@@ -116,6 +117,13 @@ def test_steps_move_only_in_a_run_that_lives(before: RunStatus | None, kind: Eve
         ([A1, about(E.STEP_ENDED, status="canceled")], "outside of an attempt, but it is running"),
         ([A1, A1_OK, about(E.STEP_ENDED, status="canceled")], "outside of an attempt, but it is succeeded"),
         ([about(E.STEP_ENDED)], "step_ended is damaged: 'status'"),
+        ([about(E.ITEMS_LISTED)], "items_listed is damaged: 'count'"),
+        ([about(E.ITEMS_LISTED, count=1)], "1 items cannot be listed when it is pending"),
+        ([about(E.ITEMS_LISTED, count=1, items=[])], "1 items cannot be listed when it is pending"),
+        ([LISTED, LISTED], "2 items cannot be listed when it is running"),
+        ([A1, LISTED], "2 items cannot be listed when it is running"),
+        ([LISTED, A1], "attempt 1 cannot start after 0 when it is running"),
+        ([LISTED, about(E.STEP_ENDED, status="failed"), CAME], "outside of an attempt, but it is failed"),
         ([about(E.STEP_ENDED, status="tired")], "step_ended is damaged: 'tired'"),
         ([A1, about(E.ATTEMPT_ENDED, number=1, status="tired")], "attempt_ended is damaged: 'tired'"),
         ([U1], "undo_started: step a has not run"),

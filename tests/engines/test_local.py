@@ -1051,7 +1051,6 @@ def test_files_of_a_run_are_for_their_owner_only(world: World) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[jobs.x.steps]]\nname = 'a'\ncommand = 'true'\nforeach = [1]", "foreach"),
         ("[jobs.y]\ncommand = 'true'\n[[jobs.x.steps]]\nname = 'a'\njob = 'y'", "job"),
     ],
 )

@@ -183,7 +183,8 @@ class Outlet:
 
 def single(run: LiveRun) -> bool:
     """Whether the run is of a job with `command` instead of steps: its step's name says nothing."""
-    return len(run.job.steps) == 1 and run.job.steps[0].name == "main"
+    first, *others = run.job.steps
+    return not others and first.name == "main" and first.foreach is None
 
 
 def _label(key: str) -> str:

@@ -1,7 +1,7 @@
 """`jobctl logs RUN [STEP]`: what attempts have written. Reading a log of any size is process/logs.py's.
 
-Without --attempt the last attempt of each step is meant, compensations included (as STEP!undo). --tail counts in each
-log for itself. --raw gives the bytes and nothing else; without it secrets are masked as far as they are known here, and
+Without --attempt the last attempt of each step is meant, compensations included (as STEP!undo); of a `foreach` step
+that of each of its items, which is STEP[3] for itself. --tail counts in each log for itself. --raw gives the bytes and nothing else; without it secrets are masked as far as they are known here, and
 on a terminal control sequences are spelled out. --json: {"step", "attempt", "line"} for every line, one list of them,
 or with --follow one a line and the run as the last.
 """
@@ -18,7 +18,7 @@ from jobctl.cli import output
 from jobctl.cli.secrets import hidden, masker_of
 from jobctl.cli.status import find
 from jobctl.core.errors import NotFoundError, UsageError
-from jobctl.core.keys import UNDO, is_undo, undone_key
+from jobctl.core.keys import UNDO, is_undo, item_index, item_key, step_name, undone_key
 from jobctl.process import logs
 from jobctl.process.logs import CHUNK, LINE_LIMIT, Follower, LineBuffer, tail_offset
 from jobctl.settings import state_dir_ready
@@ -76,7 +76,9 @@ def main(
         if step is not None and step not in names:
             from jobctl.core.suggest import did_you_mean
 
-            raise NotFoundError(f"run {row.name} has no step {step!r}", hint=did_you_mean(step, names))
+            raise NotFoundError(
+                f"run {row.name} has no step {step!r}", hint=_items_known(step, state) or did_you_mean(step, names)
+            )
         wanted = _Wanted(step, attempt)
         found = wanted.last(wanted.all(store, row, state))
         if attempt is not None and not found and not (follow and row.finished_at is None):
@@ -87,7 +89,8 @@ def main(
             )
         out = _Out(settings, None if raw else masker_of(store, row), raw=raw)
         if follow:
-            _Following(store, row, state, wanted, out, several=step is None and len(names) > 1).run(found, tail)
+            several = len(names) > 1 and wanted.several(state)
+            _Following(store, row, state, wanted, out, several=several).run(found, tail)
             if settings.json:
                 row = views.current(store, store.run(row.id))
                 output.print_json_line(hidden(store, row, views.run_document(store, row)))
@@ -117,7 +120,21 @@ def _nothing(row: RunRow, state: RunState, step: str | None) -> str:
 
 def _names(store: Store, row: RunRow, state: RunState) -> list[str]:
     steps = json.loads(store.definition(row.definition))["steps"]
-    return [*(step["name"] for step in steps), *(name + UNDO for name in state.undo)]
+    items = [item_key(step.name, index) for step in state.steps.values() for index in range(len(step.items or ()))]
+    return [*(step["name"] for step in steps), *items, *(name + UNDO for name in state.undo)]
+
+
+def _items_known(key: str, state: RunState) -> str:
+    """What there is instead of an item that there is not."""
+    step = state.steps.get(key.partition("[")[0])
+    if step is None or step.items is None:
+        return ""
+    count = len(step.items)
+    return f"step {step.name} has the items {step.name}[0] to {step.name}[{count - 1}]" if count else ""
+
+
+def _step_of_item(key: str) -> str | None:
+    return step_name(key) if item_index(key) is not None and not is_undo(key) else None
 
 
 class _Wanted:
@@ -129,11 +146,19 @@ class _Wanted:
 
     def all(self, store: Store, row: RunRow, state: RunState) -> list[Log]:
         """Every attempt of the step that was named, or of all, that has started so far, in that order."""
-        return [
+        found = [
             Log(key, number, files.log, over=attempt.finished_at is not None)
             for key, number, attempt, files in views.attempt_files(store, row, state)
-            if self._step in (None, key) and self._attempt in (None, number)
+            if self._step in (None, key, _step_of_item(key)) and self._attempt in (None, number)
         ]
+        if self._step is not None:
+            found.sort(key=lambda log: item_index(log.key) or 0)
+        return found
+
+    def several(self, state: RunState) -> bool:
+        """Whether what is wanted may be of more than one step or item."""
+        named = state.steps.get(self._step) if self._step is not None else None
+        return self._step is None or (named is not None and named.items is not None)
 
     def last(self, found: list[Log]) -> list[Log]:
         """The last one of each step."""

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl import clock
-from jobctl.cli import summary
+from jobctl.cli import items, summary
 from jobctl.cli.feed import Feed, Kind, Outlet, single
 from jobctl.cli.output import colored, paint
 from jobctl.cli.plain import BUSY_MS, complain, feed_of, find, tell
 from jobctl.core.decide import Mode
-from jobctl.core.keys import UNDO
+from jobctl.core.keys import UNDO, item_index, step_name
 from jobctl.core.model import StepStatus, When
 from jobctl.process import logs
 from jobctl.text import clean, duration, times
@@ -232,7 +232,7 @@ def frame(run: LiveRun, outputs: Mapping[str, list[str]], *, now: int, rows: int
         dim = "dim" if statuses[name] in ("pending", "skipped") else ""
         out.append([Segment("  "), Segment(glyph, style), Segment(f" {name:<{pad}}", dim), Segment(f"  {text}", dim)])
         if statuses[name] == "running" and of_each:
-            key = name + UNDO if _undoing(run, name) else name
+            key = (run.decider.undoing or "") + UNDO if _undoing(run, name) else name
             out += [[Segment(f"      {line}", "dim")] for line in outputs.get(key, [])[-of_each:]]
     if rest and room > 0:
         counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in rest.items())
@@ -277,13 +277,14 @@ def _terminal_size() -> tuple[int, int]:
 
 def _status(run: LiveRun, name: str) -> str:
     if _undoing(run, name):
-        return "running" if run.state.undo_of(name).status is not StepStatus.WAITING else "waiting"
+        undo = run.state.undo_of(run.decider.undoing or name)
+        return "running" if undo.status is not StepStatus.WAITING else "waiting"
     step = run.state.steps.get(name)
     return str(step.status) if step is not None else "pending"
 
 
 def _undoing(run: LiveRun, name: str) -> bool:
-    return run.decider.undoing == name
+    return run.decider.undoing is not None and step_name(run.decider.undoing) == name
 
 
 def _headline(run: LiveRun, statuses: Mapping[str, str], now: int) -> Line:
@@ -317,12 +318,18 @@ def _mode(run: LiveRun) -> str:
 def _step(run: LiveRun, step: Step, statuses: Mapping[str, str], now: int) -> str:
     """What stands beside a step's name."""
     if _undoing(run, step.name):
-        undo = run.state.undo_of(step.name)
+        key = run.decider.undoing or step.name
+        undo = run.state.undo_of(key)
         policy = step.compensate.retry if step.compensate is not None else step.retry
-        return ", ".join(["compensating", *_clock(undo, now), *_going_on(undo, policy, now)])
+        which = "compensating" if item_index(key) is None else f"compensating {key}"
+        return ", ".join([which, *_clock(undo, now), *_going_on(undo, policy, now)])
     state = run.state.steps.get(step.name)
     if state is None or state.status is StepStatus.PENDING:
         return _waits_for(run, step, statuses)
+    fan = run.decider.fan_out(step.name)
+    if fan is not None:
+        counts = {"running": fan.active, "failed": len(fan.failed) + len(fan.timed_out)}
+        return items.progress(fan.total, fan.done, counts)
     if state.status in (StepStatus.RUNNING, StepStatus.WAITING):
         return ", ".join([*_clock(state, now), *_going_on(state, step.retry, now)])
     text = ", ".join(_ended(run, step.name, state))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 from jobctl import clock, text, views
-from jobctl.cli import outline, output
+from jobctl.cli import items, outline, output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.secrets import hidden
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
@@ -33,6 +34,7 @@ _ASLEEP_SHOWN = 20  # runs that only wait
 _REASONS_SHOWN = 10
 
 _LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
+_LONGEST_ITEM = 60
 
 
 def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
@@ -228,6 +230,12 @@ def sentences(reasons: Sequence[Reason]) -> list[str]:
     return texts
 
 
+def _units(document: Document) -> Iterator[Document]:
+    """Everything in a run that has attempts or waits of its own: steps, and the items of steps."""
+    for step in document["steps"]:
+        yield from (step, *step.get("items", ()))
+
+
 def detail(
     document: Document, definitions: Mapping[str, Document], folder: str, why: Sequence[str], *, now: int
 ) -> Iterator[str]:
@@ -263,7 +271,7 @@ def detail(
     width = max(len(step["name"]) for step in document["steps"])
     for step in document["steps"]:
         yield from _step(step, definitions.get(step["name"], {}), ended, width, now)
-    if any(step["attempts"] for step in document["steps"]):
+    if any(step["attempts"] for step in _units(document)):
         yield _field("output", f"jobctl logs {document['id']}")
         yield _field("files", folder)
     if ways := _ways_on(document):
@@ -277,7 +285,10 @@ def _field(label: str, value: str) -> str:
 def _step(step: Document, definition: Document, ended: set[str], width: int, now: int) -> Iterator[str]:
     attempts = step["attempts"]
     line = f"    {step['name']:<{width}}  {_words(step['status'])}"
-    if step["status"] == "pending":
+    if step.get("items"):
+        running, count = step["status"] == "running", len(step["items"])
+        line += f", {items.of_documents(step['items'])}" if running else f", {count:,} item{'' if count == 1 else 's'}"
+    elif step["status"] == "pending":
         line += _why_pending(definition, ended)
     elif step["reused_from"] is not None:
         line += f", reused from {step['reused_from']}"
@@ -291,12 +302,33 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
             yield indent + _attempt(attempt, now)
     if step["cursor"] is not None:
         yield f"{indent}cursor {_short(step['cursor'])}"
+    if "items" in step:
+        shown, more = items.telling(step["items"])
+        for item in shown:
+            yield from _item(item, indent, now)
+        if more:
+            yield f"{indent}and {more:,} more like these; --json has all of them"
+        return
     for name, value in step["outputs"].items():
         yield f"{indent}output {name}={_short(value)}"
     if (undo := step.get("compensation")) is not None:
         yield f"{indent}compensation {_words(undo['status'])}" + (f": {_short(undo['error'])}" if undo["error"] else "")
         for attempt in undo["attempts"]:
             yield f"{indent}  {_attempt(attempt, now)}"
+
+
+def _item(item: Document, indent: str, now: int) -> Iterator[str]:
+    line = f"{indent}[{item['index']}] {_short(item['item'], _LONGEST_ITEM)}  {_words(item['status'])}"
+    attempts = item["attempts"]
+    if item["next_attempt_at"]:
+        line += f" for attempt {item['attempt'] + 1}, {text.in_(_ms(item['next_attempt_at']), now)}"
+    elif attempts:
+        last = attempts[-1]["finished_at"]
+        line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"
+    yield line + (f": {_short(item['error'])}" if item["error"] else "")
+    if (undo := item.get("compensation")) is not None and undo["status"] != "succeeded":
+        error = f": {_short(undo['error'])}" if undo["error"] else ""
+        yield f"{indent}  compensation {_words(undo['status'])}{error}"
 
 
 def _attempt(attempt: Document, now: int) -> str:
@@ -322,14 +354,14 @@ def _ways_on(document: Document) -> str:
         if document["waiting_for"] is not None and document["waiting_for"]["kind"] in ("pause", "executor"):
             return f"jobctl resume {name}; to stop it: jobctl cancel {name}"
         return f"jobctl logs -f {name}; to stop it: jobctl cancel {name}"
-    if any(step["status"] == "compensated" or step.get("compensation") for step in document["steps"]):
+    if any(step["status"] == "compensated" or step.get("compensation") for step in _units(document)):
         return f"it was rolled back: jobctl resume {name} --from STEP, or a new run: jobctl run {document['job']}"
     return f"jobctl resume {name}"
 
 
-def _short(value: object) -> str:
+def _short(value: object, longest: int = _LONGEST_VALUE) -> str:
     shown = " ".join((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split())
-    return shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 1] + "…"
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def _words(status: str) -> str:

@@ -5,6 +5,7 @@ Made of the run's state as it was recorded. Where it goes and whether it has col
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +35,7 @@ _STYLES = {
     "compensated": "yellow",
 }
 _BAD = frozenset({"failed", "timed_out"})
+_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 
 
 class Line(NamedTuple):
@@ -83,10 +85,10 @@ def _steps(run: LiveRun) -> Iterator[Line]:
         if found is None or found.status is StepStatus.PENDING:
             never.append(step.name)
             continue
-        if found.attempts_in_try <= 1:
+        if found.attempts_in_try <= 1 and not (found.items is not None and found.status not in _DONE_WELL):
             if single(run):
                 continue  # the headline says it
-            if found.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) and len(steps) > MANY:
+            if found.status in _DONE_WELL and len(steps) > MANY:
                 uneventful[_words(found.status)] += 1
                 continue
         yield Line(f"  {step.name:<{width}}  {_step(run, step, found)}", _STYLES.get(found.status, ""))
@@ -100,6 +102,8 @@ def _steps(run: LiveRun) -> Iterator[Line]:
 
 def _step(run: LiveRun, step: Step, found: StepState) -> str:
     """`failed, 3.2s, 2 attempts (1 failed, 1 timed out): exit code 7`."""
+    if found.items is not None:
+        return _items(run, step, found)
     attempts = found.attempts[found.earlier :]
     compensated = found.status is StepStatus.COMPENSATED
     ended = attempts[-1].status if compensated and attempts else found.status
@@ -128,6 +132,19 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
     return text
 
 
+def _items(run: LiveRun, step: Step, found: StepState) -> str:
+    """`failed, 100 items, 3.2s: 2 of 100 items failed: [7], [12]`."""
+    count = len(found.items or ())
+    parts = [_words(found.status), f"{count:,} item{'' if count == 1 else 's'}"]
+    if found.status in _BAD and step.allow_failure:
+        parts[0] += " (allowed)"
+    ends = [item.attempts[-1].finished_at for item in run.state.items_of(found) if item is not None and item.attempts]
+    last = max((end for end in ends if end is not None), default=None)
+    if last is not None and found.started_at is not None and last >= found.started_at:
+        parts.append(duration(last - found.started_at))
+    return ", ".join(parts) + (f": {_one_line(found.error)}" if found.error else "")
+
+
 def _how_they_failed(attempts: list[AttemptState]) -> str:
     counts = Counter(_words(attempt.status) for attempt in attempts if attempt.status in _BAD)
     return f" ({', '.join(f'{count} {word}' for word, count in counts.items())})" if counts else ""
@@ -147,17 +164,15 @@ def _not_compensated(run: LiveRun) -> Iterator[Line]:
 
 
 def _failed(run: LiveRun) -> list[str]:
-    """The steps that made the run fail, the first to fail first. A step that was compensated may be one of them."""
+    """The steps, or items of them, that made the run fail, the first to fail first. What was compensated may be one."""
     if run.state.status is None or not run.state.status.final or run.state.status == "succeeded":
         return []
+    steps = [state for step in run.job.steps if not step.allow_failure and (state := run.state.steps.get(step.name))]
+    items = [item for step in steps for item in run.state.items_of(step) if item is not None]
     found = [
-        (state.ended or 0, step.name)
-        for step in run.job.steps
-        if not step.allow_failure
-        and (state := run.state.steps.get(step.name)) is not None
-        and state.attempts_in_try
-        and state.attempts[-1].status in _BAD
-        and state.status is not StepStatus.PENDING
+        (state.ended or 0, state.name)
+        for state in (*steps, *items)
+        if state.attempts_in_try and state.attempts[-1].status in _BAD and state.status is not StepStatus.PENDING
     ]
     return [name for _, name in sorted(found)]
 
@@ -180,7 +195,7 @@ def _last_lines(run: LiveRun, name: str, *, undo: bool = False) -> Iterator[Line
 
 def _ways(run: LiveRun, failed: list[str], streamed: bool) -> Iterator[Line]:
     if failed and not single(run):
-        yield Line(f"logs: jobctl logs {run.name} {failed[0]}")
+        yield Line(f"logs: jobctl logs {run.name} {shlex.quote(failed[0])}")
     elif not streamed or run.state.status != "succeeded":
         yield Line(f"logs: jobctl logs {run.name}")
     if run.state.undone and run.state.status is not None and run.state.status.final:

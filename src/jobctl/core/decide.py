@@ -22,6 +22,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from jobctl.core.history import Event, EventType, RunState, StepState
+from jobctl.core.items import FanOut
+from jobctl.core.keys import ITEMS, item_index, item_key, step_name
 from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepKind, StepStatus, When
 
 VERSION = 1
@@ -37,7 +39,8 @@ class Mode(StrEnum):
 
 
 class StartStep(NamedTuple):
-    """Have the step carried out: its attempts, its sleep, its wait."""
+    """Have the step carried out: its attempts, its sleep, its wait. Of a `foreach` step: have its items listed; each of
+    them is started as a step of its own then, under its own key."""
 
     step: str
 
@@ -54,7 +57,7 @@ class StopStep(NamedTuple):
 
 
 class EndStep(NamedTuple):
-    """Record that what the step waited for has come, or has not come in time."""
+    """Record that what the step waited for has come, or has not come in time; or that all its items have ended."""
 
     step: str
     status: StepStatus
@@ -89,9 +92,10 @@ _DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 class Decider:
     """Decides about one try of one run. Cost per event does not grow with the run, but for the event that stops it.
 
-    `kept` are the steps that an earlier try has finished, with how they ended, oldest start first: they do not run
-    again, and their compensations are due if this try fails - but for those in `reused`, which another run has done: to
-    undo them is that run's business. `early` are the payloads of signals that no step has had.
+    `kept` are the steps, and items of steps, that an earlier try has finished, with how they ended, oldest start first:
+    they do not run again, and their compensations are due if this try fails - but for those in `reused`, which another
+    run has done: to undo them is that run's business. `fanned` are those of `kept` that had items and did nothing
+    themselves. `early` are the payloads of signals that no step has had.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class Decider:
         kept: Mapping[str, StepStatus] | None = None,
         early: Mapping[str, Sequence[Any]] | None = None,
         reused: Collection[str] = (),
+        fanned: Collection[str] = (),
     ) -> None:
         kept = kept or {}
         self.mode = Mode.NEW
@@ -114,10 +119,12 @@ class Decider:
         for step in job.steps:
             for need in step.needs:
                 self._dependents.setdefault(need, []).append(step.name)
-        self._ended: dict[str, StepStatus] = {name: status for name, status in kept.items() if name in self._steps}
-        # Steps with something to undo, in order of first start: an attempt began, or what was waited for came.
-        self._started: dict[str, None] = {name: None for name in kept if name in self._steps and name not in reused}
-        self._active: dict[str, bool] = {}  # steps that were started and have not ended -> holds a parallel slot
+        # By key: steps, and items of steps.
+        self._ended: dict[str, StepStatus] = {key: how for key, how in kept.items() if step_name(key) in self._steps}
+        # Those with something to undo, in order of first start: an attempt began, or what was waited for came.
+        self._started: dict[str, None] = {k: None for k in self._ended if k not in fanned and k not in reused}
+        self._active: dict[str, bool] = {}  # what was started and has not ended -> holds a parallel slot
+        self._fans: dict[str, FanOut] = {}  # steps whose items are listed and have not all ended
         self._slots = 0
         self._ready: list[tuple[bool, int]] = []  # a heap: what needs no slot first, then in the job's order
         self._unmet: dict[str, int] = {}
@@ -147,9 +154,11 @@ class Decider:
                 self._step_ended(event.step, status, event.data.get("error"), out)
         elif kind is EventType.STEP_ENDED:
             status = StepStatus(event.data["status"])
-            if status is StepStatus.SUCCEEDED:
+            if status is StepStatus.SUCCEEDED and event.step not in self._fans:
                 self._started.setdefault(event.step)
             self._step_ended(event.step, status, event.data.get("error"), out)
+        elif kind is EventType.ITEMS_LISTED:
+            self._fan_out(event.step, event.data["count"], out)
         elif kind is EventType.WAIT_STARTED:
             self._wait(event.step, out)
         elif kind is EventType.SIGNAL_RECEIVED:
@@ -186,8 +195,13 @@ class Decider:
         return out
 
     def active(self) -> list[str]:
-        """Steps that were started and have not ended, oldest first: what an engine must find running or start."""
+        """Steps, and items of them, that were started and have not ended, oldest first: what an engine must find running
+        or start."""
         return list(self._active)
+
+    def fan_out(self, name: str) -> FanOut | None:
+        """How far a step has come whose items are under way. To be looked at only."""
+        return self._fans.get(name)
 
     @property
     def undoing(self) -> str | None:
@@ -199,7 +213,7 @@ class Decider:
         return step in self._woken
 
     def ends(self) -> list[EndStep | EndWait]:
-        """Waits whose end was decided and is not recorded yet: an engine that goes on with a run records them."""
+        """Ends that were decided and are not recorded yet: an engine that goes on with a run records them."""
         return list(self._ends.values())
 
     def end(self) -> FinishRun:
@@ -222,6 +236,8 @@ class Decider:
         """Everything that has not ended waits for those of its needs that have not, or is ready."""
         self._ready.clear()
         self._unmet.clear()
+        for fan in self._fans.values():
+            fan.queued = False
         for name in self._names:
             if name not in self._ended:
                 self._unmet[name] = sum(1 for need in self._steps[name].needs if need not in self._ended)
@@ -233,8 +249,13 @@ class Decider:
         # `failure` steps wait for a failure, whatever their needs.
         if self.mode is Mode.FORWARD and step.when is When.FAILURE:
             return
-        # A sleep or a wait occupies nothing, nor does what is only passed over.
+        # A sleep or a wait occupies nothing, nor does what is only passed over, nor a list that is made.
         slot = step.kind is StepKind.COMMAND and self._due(step)
+        if step.foreach is not None:
+            fan = self._fans.get(name)
+            slot = slot and fan is not None
+            if fan is not None:
+                fan.queued = True  # one place for all its items: the next of them has it
         heapq.heappush(self._ready, (slot, self._order[name]))
 
     def _step_ended(self, name: str, status: StepStatus, error: str | None, out: list[Action]) -> None:
@@ -243,15 +264,21 @@ class Decider:
         self._ended[name] = status
         if self._active.pop(name, False):
             self._slots -= 1
-        step = self._steps[name]
+        step = self._step(name)
         self._forget_wait(name, step.signal)
         if name in self._woken:
             self._woken.remove(name)
+        index = item_index(name)
+        if index is not None:
+            self._item_ended(step.name, index, status, out)
+            return
+        self._fans.pop(name, None)
         if status not in _DONE_WELL and not step.allow_failure and self.mode is Mode.FORWARD:
             self.mode = Mode.STOPPING
             self.outcome = RunStatus.FAILED
             self.reason = f"step {name}: {error or status.replace('_', ' ')}"
             out.extend(StopStep(other, "drain") for other in self._active)
+            self._close_fans(out)
         self._release(name)
         self._go_on(out)
 
@@ -274,13 +301,13 @@ class Decider:
                 while self._ready and (self._slots < self._limit or not self._ready[0][0]):
                     slot, i = heapq.heappop(self._ready)
                     self._start(self._names[i], slot, out)
-                if self._active or self._ready:
+                if self._active or self._ready or self._ends:
                     return
                 if self.mode is Mode.CLEANUP or not self._skip_failure_steps():
                     self._finish(out)
                     return
             elif self.mode is Mode.STOPPING:
-                if self._active or self._undoing is not None:
+                if self._active or self._ends or self._undoing is not None:
                     return
                 if self.outcome is RunStatus.TERMINATED or not self._ended:  # nothing was done: nothing to tidy up
                     self._finish(out)
@@ -298,6 +325,10 @@ class Decider:
                 return
 
     def _start(self, name: str, slot: bool, out: list[Action]) -> None:
+        fan = self._fans.get(name)
+        if fan is not None:
+            self._start_item(name, fan, slot, out)
+            return
         if not self._due(self._steps[name]):
             self._release(name)
             return
@@ -323,10 +354,65 @@ class Decider:
         self.mode = Mode.ENDED
         out.append(self.end())
 
+    def _step(self, key: str) -> Step:
+        """The step that a key is of."""
+        return self._steps[step_name(key)]
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def _fan_out(self, name: str, count: int, out: list[Action]) -> None:
+        """The items are known: each is a unit of its own from here on. Those that an earlier try has done are kept."""
+        foreach = self._steps[name].foreach
+        if foreach is None:
+            return
+        self._active.pop(name, None)
+        fan = FanOut(foreach, count, [i for i in range(count) if item_key(name, i) not in self._ended])
+        self._fans[name] = fan
+        if fan.over:
+            self._end_fan(name, fan, out)
+        else:
+            self._make_ready(name)
+        self._go_on(out)
+
+    def _start_item(self, name: str, fan: FanOut, slot: bool, out: list[Action]) -> None:
+        fan.queued = False
+        if not fan.may_start:
+            return
+        key = item_key(name, fan.start())
+        self._active[key] = slot
+        self._slots += slot
+        out.append(StartStep(key))
+        if fan.may_start:
+            self._make_ready(name)
+
+    def _item_ended(self, name: str, index: int, status: StepStatus, out: list[Action]) -> None:
+        fan = self._fans[name]
+        fan.end(index, status)
+        if fan.over:
+            self._end_fan(name, fan, out)
+        elif fan.may_start and not fan.queued and self.mode is not Mode.STOPPING:
+            self._make_ready(name)
+        self._go_on(out)
+
+    def _end_fan(self, name: str, fan: FanOut, out: list[Action]) -> None:
+        if name not in self._ends:
+            status, error = fan.result(self.outcome)
+            self._ends[name] = end = EndStep(name, status, {}, error)
+            out.append(end)
+
+    def _close_fans(self, out: list[Action]) -> None:
+        """The run stops: of what was listed nothing further starts - but for what always runs, which is not cut short:
+        the rest of it comes at the end of the run, unless that is now."""
+        for name, fan in self._fans.items():
+            if self._steps[name].when is not When.ALWAYS or self.outcome is RunStatus.TERMINATED:
+                fan.close()
+                if fan.over:
+                    self._end_fan(name, fan, out)
+
     # -- waits -----------------------------------------------------------------------------------------------------
 
     def _wait(self, name: str, out: list[Action]) -> None:
-        signal = self._steps[name].signal
+        signal = self._step(name).signal
         if signal is None:
             return
         early = self._early.get(signal)
@@ -387,7 +473,7 @@ class Decider:
             self._end_wait(event.step, StepStatus.FAILED, {}, error, out)
 
     def _timer(self, name: str, out: list[Action]) -> None:
-        step = self._steps[name]
+        step = self._step(name)
         if name in self._suspended:
             limit = self._suspended[name][1]
             if limit:
@@ -422,7 +508,8 @@ class Decider:
             self.mode = Mode.STOPPING
             # What always runs is not cut short: it is due in such a run anyway.
             always = When.ALWAYS
-            out.extend(StopStep(n, "drain" if self._steps[n].when is always else how) for n in self._active)
+            out.extend(StopStep(n, "drain" if self._step(n).when is always else how) for n in self._active)
+            self._close_fans(out)
         self._go_on(out)
 
     def _terminate(self, reason: str, out: list[Action]) -> None:
@@ -434,17 +521,18 @@ class Decider:
         out.extend(StopStep(name, "kill") for name in self._active)
         if self._undoing is not None:
             out.append(StopStep(self._undoing, "kill"))
+        self._close_fans(out)
         self._go_on(out)
 
     def _prepare_compensation(self) -> None:
-        """Due is every step that was started and has an undo, whatever its end - but for one that its own condition
-        skipped or that an earlier try has undone. `pop` takes the newest start first."""
+        """Due is every step and item that was started and has an undo, whatever its end - but for one that its own
+        condition skipped or that an earlier try has undone. `pop` takes the newest start first."""
         self.mode = Mode.COMPENSATING
         self._undo = [
-            name
-            for name in self._started
-            if self._steps[name].compensate is not None
-            and self._ended.get(name) not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
+            key
+            for key in self._started
+            if self._step(key).compensate is not None
+            and self._ended.get(key) not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
         ]
 
     def _prepare_cleanup(self) -> None:
@@ -468,6 +556,7 @@ class Decider:
             "ended": dict(self._ended),
             "started": list(self._started),
             "active": dict(self._active),
+            "fans": {name: fan.snapshot() for name, fan in self._fans.items()},
             "ready": sorted(i for _, i in self._ready),
             "unmet": dict(self._unmet),
             "undo": list(self._undo),
@@ -493,6 +582,10 @@ class Decider:
         self._started = dict.fromkeys(saved["started"])
         self._active = dict(saved["active"])
         self._slots = sum(self._active.values())
+        for name, fan in saved["fans"].items():
+            foreach = self._steps[name].foreach
+            if foreach is not None:
+                self._fans[name] = FanOut.restore(foreach, fan)
         for i in saved["ready"]:
             self._make_ready(self._names[i])
         self._unmet = dict(saved["unmet"])
@@ -521,6 +614,7 @@ def _payload(payload: Any) -> Mapping[str, Any]:
 def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str]:
     """The steps that a reopened run does again, in the job's order: the unfinished, `from_step`, and what needs them.
 
+    Of a `foreach` step that is unfinished, and whose list is still the same, only the unfinished items: `NAME[]`.
     Finished means succeeded, skipped by its own condition, or failed where the job allows it - before the run stopped:
     after that nothing had all its attempts. What was compensated was undone: it is unfinished. Steps that belong to
     the end of a try that failed (`failure`, and `always` that started after the failure) are due again at the end of
@@ -536,7 +630,7 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
         done = state.steps.get(step.name)
         if step.when is When.FAILURE:
             redo.add(step.name)
-        elif done is None or not _finished(step, done, stopped):
+        elif done is None or not _finished(step, done, stopped) or _undone(state, done):
             redo.add(step.name)
             reached.append(step.name)
         elif step.when is When.ALWAYS and stopped is not None and _place(done) > stopped:
@@ -546,7 +640,27 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
             if name not in redo:
                 redo.add(name)
                 reached.append(name)
-    return [step.name for step in job.steps if step.name in redo]
+    return [
+        step.name + (ITEMS if step.name != from_step and _goes_on(step, state, redo, stopped) else "")
+        for step in job.steps
+        if step.name in redo
+    ]
+
+
+def _goes_on(step: Step, state: RunState, redo: Collection[str], stopped: int | None) -> bool:
+    """Whether a step that is redone keeps its list, and those of its items that are finished."""
+    done = state.steps.get(step.name)
+    if done is None or done.items is None or step.foreach is None or step.when is When.FAILURE:
+        return False
+    if step.when is When.ALWAYS and stopped is not None and done.began is not None and done.began > stopped:
+        return False  # it belongs to the end of that try
+    listed = step.foreach.items
+    return (isinstance(listed, str) or list(listed) == done.items) and not any(need in redo for need in step.needs)
+
+
+def _undone(state: RunState, done: StepState) -> bool:
+    """Whether items of a step that went on after the run's compensation stand undone."""
+    return any(item is not None and item.status is StepStatus.COMPENSATED for item in state.items_of(done))
 
 
 def to_begin_anew(job: Job, from_step: str) -> list[str]:
@@ -586,8 +700,9 @@ def _stopped(job: Job, state: RunState) -> int | None:
 
 
 def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
-    """The finished steps of a run that was just reopened, oldest start first: what its new Decider is given."""
+    """The finished steps and items of a run that was just reopened, oldest start first: for its new Decider."""
     steps = [state.steps[step.name] for step in job.steps if step.name in state.steps]
+    steps += [item for step in steps for item in state.items_of(step) if item is not None]
     done = [step for step in steps if step.status is not StepStatus.PENDING]
     done.sort(key=_place)
     return {step.name: step.status for step in done}
@@ -595,8 +710,10 @@ def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
 
 def reopened(job: Job, state: RunState) -> Decider:
     """The Decider of a run that was just reopened."""
-    reused = [step.name for step in state.steps.values() if step.reused is not None]
-    return Decider(job, kept(job, state), state.untaken, reused)
+    done = kept(job, state)
+    reused = frozenset(key for key, step in state.steps.items() if step.reused is not None)
+    fanned = frozenset(key for key in done if state.steps[key].items is not None)
+    return Decider(job, done, state.untaken, reused, fanned)
 
 
 def _place(step: StepState) -> int:

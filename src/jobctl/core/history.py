@@ -5,10 +5,11 @@ What happens next is decided elsewhere: decide.py for the run, attempts.py for o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from jobctl.core.keys import ITEMS, item_key, step_name
 from jobctl.core.status import RunStatus, StepStatus
 
 
@@ -26,6 +27,8 @@ class EventType(StrEnum):
     APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
     TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
     WAIT_ENDED = "wait_ended"  # name, payload: the signal that a suspended step waits for; its next attempt follows
+    # Of a `foreach` step: count; items, its list, unless it goes on with the one it has. Each has its own events then.
+    ITEMS_LISTED = "items_listed"
     STEP_ENDED = "step_ended"  # status, error; undo for its compensation: ended outside of an attempt
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
     UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
@@ -89,6 +92,7 @@ _STEP_EVENTS = frozenset(
         EventType.APPROVAL_ANSWERED,
         EventType.TIMER_FIRED,
         EventType.WAIT_ENDED,
+        EventType.ITEMS_LISTED,
         EventType.STEP_ENDED,
         EventType.UNDO_STARTED,
         EventType.UNDO_ENDED,
@@ -96,6 +100,7 @@ _STEP_EVENTS = frozenset(
 )
 
 
+_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 _UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an attempt may start from
 
 
@@ -117,7 +122,10 @@ class AttemptState:
 
 
 class StepState:
-    """One step, as far as it has come. `earlier` counts the attempts of tries before the last reopening."""
+    """One step, or one item of a step, as far as it has come.
+
+    `earlier` counts the attempts of tries before the last reopening.
+    """
 
     __slots__ = (
         "attempts",
@@ -129,6 +137,7 @@ class StepState:
         "ended",
         "error",
         "first",
+        "items",
         "name",
         "outputs",
         "retry_at",
@@ -161,6 +170,8 @@ class StepState:
         self.checked = False  # only_if has said "run"
         self.waiting: Mapping[str, Any] | None = None  # what it still waits for: as in WAIT_STARTED
         self.reused: str | None = None  # the run that did it: what is here of it are that run's results
+        # The list of a `foreach` step, from when it is known. The step has no attempts: it runs until its items' end.
+        self.items: list[Any] | None = None
 
     @property
     def attempts_in_try(self) -> int:
@@ -214,9 +225,13 @@ class StepState:
         if self.started_at is None:
             self.started_at = event.at
 
+    @property
+    def may_end_outside(self) -> bool:
+        return self.status in _UNFINISHED or (self.items is not None and self.status is StepStatus.RUNNING)
+
     def end_outside(self, data: Mapping[str, Any]) -> None:
         """It ended with no attempt running: before the first, between two, or because what it waited for came."""
-        if self.status not in _UNFINISHED:
+        if not self.may_end_outside:
             raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
         said = self.outputs if self.suspended else {}
         self.status = StepStatus(data["status"])
@@ -258,6 +273,14 @@ class StepState:
         self.outputs = {}
         self.checked = False
 
+    def list_items(self, event: Event) -> None:
+        items, count = event.data.get("items", self.items), event.data["count"]
+        if self.status is not StepStatus.PENDING or items is None or len(items) != count:
+            raise HistoryError(f"step {self.name}: {count} items cannot be listed when it is {self.status}")
+        self.items = items
+        self.status = StepStatus.RUNNING
+        self.started_at = event.at
+
 
 class RunState:
     """A run as its events say. `steps` holds a step from its first event on; `undo` its compensation, likewise."""
@@ -297,6 +320,10 @@ class RunState:
             state = self.steps[name] = StepState(name)
         return state
 
+    def items_of(self, step: StepState) -> Iterator[StepState | None]:
+        """The items of a `foreach` step in their order, None for one that nothing was heard of yet."""
+        return (self.steps.get(item_key(step.name, index)) for index in range(len(step.items or ())))
+
     def undo_of(self, name: str) -> StepState:
         state = self.undo.get(name)
         if state is None:
@@ -329,7 +356,7 @@ class RunState:
             self.finished_at = event.at
             for states in (self.steps, self.undo):  # what is between two attempts when the run ends will not go on
                 for step in states.values():
-                    if step.status is StepStatus.WAITING:
+                    if step.status is not StepStatus.PENDING and step.may_end_outside:
                         step.status = StepStatus.CANCELED
                         step.retry_at = step.waiting = None
             return
@@ -353,13 +380,13 @@ class RunState:
             self.try_started_at = event.at
             if event.data.get("queued"):
                 self.status = _Q
+            redone: set[str] = set()
             for name in event.data["redo"]:
-                if name in self.steps:
-                    self.steps[name].reset(anew=name in event.data.get("anew", ()))
+                redone.update(self._redo(name, anew=name in event.data.get("anew", ())))
             # Also those of steps that are kept: an undo that failed is due again, with fresh retries, if this fails.
             # Where the step itself is done again, there is all of it to undo again.
-            for name, undo in self.undo.items():
-                undo.reset(anew=name in event.data["redo"])
+            for key, undo in self.undo.items():
+                undo.reset(anew=key in redone)
         elif kind is EventType.RUN_UNPAUSED:
             self.reason = self.pause = None
             if self.started_at is None:
@@ -378,6 +405,26 @@ class RunState:
             if self.stopped is None:
                 self.stopped = self.events
 
+    def _redo(self, name: str, *, anew: bool) -> Iterator[str]:
+        """A step is to be done again: all of it, or (`NAME[]`) what is not finished of its items. Gives their keys.
+
+        `anew`: nothing of what it had done is kept.
+        """
+        step = self.steps.get(name.removesuffix(ITEMS))
+        if step is None:
+            return
+        goes_on = name.endswith(ITEMS)
+        for item in self.items_of(step):
+            if item is not None and not (goes_on and item.status in _DONE_WELL):
+                item.reset(anew=not goes_on)
+                if not goes_on:
+                    item.cursor = None  # of an item of another list
+                yield item.name
+        step.reset(anew=anew)
+        if not goes_on:
+            step.items = None
+        yield step.name
+
     def _apply_step(self, event: Event) -> None:
         kind = event.type
         if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
@@ -394,6 +441,9 @@ class RunState:
                 undo.end_outside(event.data)
             if undo.status is StepStatus.SUCCEEDED:
                 self.steps[event.step].status = StepStatus.COMPENSATED
+                whole = self.steps.get(step_name(event.step))  # of an item: its step does not stand as a whole any more
+                if whole is not None and whole.status is not StepStatus.RUNNING:
+                    whole.status = StepStatus.COMPENSATED
             return
         step = self.step(event.step)
         if kind is EventType.ATTEMPT_STARTED:
@@ -404,6 +454,9 @@ class RunState:
             step.wait(event)
             if step.began is None:
                 step.began = self.events
+        elif kind is EventType.ITEMS_LISTED:
+            step.list_items(event)
+            step.began = self.events
         elif kind is EventType.APPROVAL_ANSWERED or kind is EventType.TIMER_FIRED:
             if step.waiting is None:
                 raise HistoryError(f"step {step.name}: {kind}, but it waits for nothing")

@@ -8,6 +8,7 @@ definition.
 from __future__ import annotations
 
 UNDO = "!undo"
+ITEMS = "[]"  # behind the name of a step that is redone: only those of its items that are not finished
 
 
 def item_key(step: str, index: int) -> str:

@@ -17,6 +17,8 @@ from jobctl.core.status import StepStatus as StepStatus
 
 Millis = int
 
+MAX_ITEMS = 10_000  # of a `foreach` step
+
 
 class OverlapPolicy(StrEnum):
     SKIP = "skip"

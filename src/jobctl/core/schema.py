@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobctl.core.model import OnTimeout, OverlapPolicy, ParamType, ParentClosePolicy, RunStatus, When
+from jobctl.core.model import MAX_ITEMS, OnTimeout, OverlapPolicy, ParamType, ParentClosePolicy, RunStatus, When
 from jobctl.core.shapes import (
     Arguments,
     Boolean,
@@ -35,7 +35,6 @@ from jobctl.core.shapes import (
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MAX_ITEMS = 10_000  # literal items of a foreach
 MAX_JOB_DEPTH = 16  # jobs that start jobs that start jobs …
 
 _ENDS = (*(status for status in RunStatus if status.final), "missed")

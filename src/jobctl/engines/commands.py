@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.core import references
+from jobctl.core import items, references
 from jobctl.core.history import RunState, StepState
-from jobctl.core.keys import UNDO, is_undo, undone_key
+from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Step
 from jobctl.core.parameters import as_text
 from jobctl.process import environment
@@ -108,7 +108,7 @@ class RunContext:
         assert step.sleep_until is not None
         from jobctl.core.zones import parse_instant
 
-        text = self._resolve(step.sleep_until)
+        text = self._resolve(step.sleep_until, step.name)
         try:
             return parse_instant(text)
         except ValueError:
@@ -140,8 +140,12 @@ class RunContext:
     ) -> Command:
         env = self._static.copy()
         for name, value in (*self._references, *step.env.items()):
-            env[name] = self._resolve(value)
+            env[name] = self._resolve(value, key)
         env.update(self._ours)
+        index = item_index(key)
+        if index is not None:
+            env["JOBCTL_ITEM"] = self._item_text(key)
+            env["JOBCTL_ITEM_INDEX"] = str(index)
         env["JOBCTL_STEP"] = step.name
         env["JOBCTL_ATTEMPT"] = str(number)
         env["JOBCTL_IDEMPOTENCY_KEY"] = f"{self.name}/{key}"
@@ -156,8 +160,8 @@ class RunContext:
         if cursor is not None:
             env["JOBCTL_CURSOR"] = cursor
         shell = step.shell or self.job.shell
-        argv = [shell, "-c", command] if isinstance(command, str) else [self._resolve(part) for part in command]
-        return Command(argv, env, self._folder(step), only_if or "", shell)
+        argv = [shell, "-c", command] if isinstance(command, str) else [self._resolve(part, key) for part in command]
+        return Command(argv, env, self._folder(step, key), only_if or "", shell)
 
     def _first(self, key: str) -> int:
         """The attempt that the present piece of work began with."""
@@ -165,35 +169,82 @@ class RunContext:
         name = undone_key(key)
         return states[name].first if name in states else 1
 
-    def _folder(self, step: Step) -> str:
+    def _folder(self, step: Step, key: str) -> str:
         folder = self.job.folder
         for cwd in (self.job.cwd, step.cwd):
             if cwd is not None:
-                folder = os.path.join(folder, os.path.expanduser(self._resolve(cwd)))
+                folder = os.path.join(folder, os.path.expanduser(self._resolve(cwd, key)))
         return folder
 
-    def _resolve(self, text: str) -> str:
-        return references.resolve(text, self._lookup)
+    def items(self, step: Step) -> list[Any]:
+        """The list that a `foreach` step is done for. UnresolvedError says why there is none."""
+        assert step.foreach is not None
+        source = step.foreach.items
+        if not isinstance(source, str):
+            return list(source)
+        [reference] = references.find(source)
+        value = self._value(reference, step.name)
+        try:
+            return items.listed(value)
+        except ValueError as error:
+            raise UnresolvedError(f"foreach: {{{{ {reference.name} }}}} {error}") from None
 
-    def _lookup(self, reference: references.Reference) -> str:
+    def _item(self, key: str) -> Any:
+        listed, index = self.state.steps[step_name(key)].items, item_index(key)
+        if listed is None or index is None:
+            raise UnresolvedError("{{ item }} has no value here")
+        return listed[index]
+
+    def _item_text(self, key: str) -> str:
+        """The item as a variable. UnresolvedError when it can be none."""
+        from jobctl.core.shapes import too_long
+
+        text = as_text(self._item(key))
+        try:
+            os.fsencode(text)
+        except UnicodeEncodeError:
+            raise UnresolvedError("the item cannot be handed to a command: it holds half a character") from None
+        if "\0" in text:
+            raise UnresolvedError("the item cannot be handed to a command: it holds a NUL character")
+        if too_long(text, len("JOBCTL_ITEM=") + 1):
+            raise UnresolvedError("the item is too long for a variable (128 KiB); list paths or addresses instead")
+        return text
+
+    def _resolve(self, text: str, key: str) -> str:
+        """The text with its references replaced, as it is meant for the step, or the item, of that key."""
+        return references.resolve(text, lambda reference: as_text(self._value(reference, key)))
+
+    def _value(self, reference: references.Reference, key: str) -> Any:
         root, *rest = reference.path
         if root == "params":
             if rest[0] not in self.state.params:  # the definition was changed under the run
                 raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: the run was started without it")
-            return as_text(self.state.params[rest[0]])
+            return self.state.params[rest[0]]
         if root == "run":
             return self._values[rest[0]]
+        if root == "item":
+            item = self._item(key)
+            if not rest:
+                return item
+            if not isinstance(item, dict) or rest[0] not in item:
+                what = f"has no key {rest[0]!r}" if isinstance(item, dict) else "is no object with keys"
+                raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: the item {what}")
+            return item[rest[0]]
         if root != "steps":
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value here")
         step = self.state.steps.get(rest[0])
         if step is None or step.began is None:
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} did not run")
+        if step.items is not None:
+            if rest[1] == "stdout":
+                return items.last_lines(self.state, step)
+            return [found.get(rest[2]) for found in items.outputs(self.state, step)]
         if rest[1] == "stdout":
             return step.stdout or ""
         if rest[2] not in step.outputs:
             what = "was skipped" if step.status == "skipped" else f"wrote no output {rest[2]!r}"
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} {what}")
-        return as_text(step.outputs[rest[2]])
+        return step.outputs[rest[2]]
 
 
 def run_values(job: Job, name: str, at: int) -> dict[str, str]:

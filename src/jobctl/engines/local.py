@@ -31,7 +31,7 @@ from jobctl.core.decide import (
 )
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.keys import UNDO, is_undo, step_name, undone_key
+from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Poll, Queue, RetryPolicy, RunStatus, Step, StepKind, StepStatus, Timeouts
 from jobctl.engines.commands import Command, RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
@@ -58,12 +58,9 @@ LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their gr
 def check_supported(job: Job) -> None:
     """JobctlError when the job uses what can be written in a definition but not be carried out yet."""
     for step in job.steps:
-        uses = ["foreach"] if step.foreach is not None else []
         if step.kind is StepKind.JOB:
-            uses.append(str(step.kind))
-        if uses:
             raise JobctlError(
-                f"job {job.name}, step {step.name}: {', '.join(uses)} cannot be run yet by this version",
+                f"job {job.name}, step {step.name}: {step.kind} cannot be run yet by this version",
                 hint="the definition is valid and stays so; run the job's other parts as a job of their own",
             )
     if job.notify:
@@ -545,6 +542,8 @@ class LocalEngine:
             if run.decider.held(fact.key):
                 return None
             step, undo = run.step(fact.key), is_undo(fact.key)
+            if step.foreach is not None and item_index(fact.key) is None and not undo:
+                return _list_items(run, step)
             if step.kind is not StepKind.COMMAND and not undo:
                 if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
                     return None  # it waits already
@@ -562,7 +561,7 @@ class LocalEngine:
             return None  # what it waited for came in this very turn
         if fact.type in (EventType.STEP_ENDED, EventType.UNDO_ENDED) and not fact.number:
             key = fact.step if fact.type is EventType.STEP_ENDED else fact.step + UNDO
-            if run.step_state(key).status not in (StepStatus.WAITING, StepStatus.PENDING):
+            if not run.step_state(key).may_end_outside:
                 return None  # stopped twice: canceled, and terminated before that was carried out
         if "wait" in fact.data and run.decider.mode is Mode.STOPPING:
             late = run.decider.outcome is RunStatus.TIMED_OUT
@@ -975,7 +974,7 @@ class LocalEngine:
             outcome = self._outcome(attempt, state)
             if outcome.status == rules.SUCCEEDED:
                 extra["outputs"] = files_of.read_outputs(files.output)
-                if attempt.key in run.context.stdout_of:
+                if not attempt.is_undo and step.name in run.context.stdout_of:
                     from jobctl.process.logs import last_line
 
                     extra["stdout"] = last_line(files.log)
@@ -1162,6 +1161,18 @@ def _end_of_wait(end: EndStep | EndWait) -> Event:
     if end.error is not None:
         data["error"] = end.error
     return Event(EventType.STEP_ENDED, clock.now(), end.step, data=data)
+
+
+def _list_items(run: LiveRun, step: Step) -> Event:
+    """The event that makes a `foreach` step fall into its items - or ends it, when there is no list."""
+    known = run.state.step(step.name).items
+    if known is not None:
+        return Event(EventType.ITEMS_LISTED, clock.now(), step.name, data={"count": len(known)})
+    try:
+        items = run.context.items(step)
+    except UnresolvedError as error:
+        return _ended_outside(step.name, "failed", run.context.mask(str(error)))
+    return Event(EventType.ITEMS_LISTED, clock.now(), step.name, data={"count": len(items), "items": items})
 
 
 def _ended_outside(key: str, status: str, error: str) -> Event:

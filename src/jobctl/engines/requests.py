@@ -6,6 +6,7 @@ Other processes never talk to an executor directly: they append an event and pok
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,14 @@ from jobctl import clock, executor
 from jobctl.core.decide import to_begin_anew, to_redo
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.history import Event, EventType, RunState
+from jobctl.core.keys import item_index, step_name
 from jobctl.core.model import Job, RunStatus, When
 from jobctl.core.suggest import did_you_mean
 from jobctl.engines.daemons import daemons, poke_daemons
 from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.store import RunRow, Store
+
+_NAMED = 8  # of what a message names
 
 
 def is_held(store: Store, row: RunRow) -> bool:
@@ -74,26 +78,31 @@ def is_waited_for(store: Store, row: RunRow, name: str) -> bool:
 
 
 def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comment: str | None, by: str) -> RunRow:
-    """Answer the approval that the run waits for; `step` where several wait. JobctlError when it waits for none."""
+    """Answer the approval that the run waits for; `step`, or an item of it (`STEP[3]`), where several wait. JobctlError
+    when it waits for none."""
     names = [known["name"] for known in _steps(store, row)]
-    if step is not None and step not in names:
+    if step is not None and step_name(step) not in names:
         raise NotFoundError(f"run {row.name} has no step {step!r}", hint=did_you_mean(step, names))
 
     def make(now: RunRow, state: RunState) -> tuple[Event, None]:
         _must_live(now)
         waiting = [s.name for s in state.steps.values() if s.waiting is not None and s.waiting["kind"] == "approval"]
-        if not waiting or (step is not None and step not in waiting):
+        if step is not None:
+            waiting = [name for name in waiting if step in (name, step_name(name))]
+        if not waiting:
             what = f"step {step} of run {now.name}" if step is not None else f"run {now.name}"
             raise JobctlError(f"{what} does not wait for an approval now", hint=f"jobctl status {now.name}")
-        if step is None and len(waiting) > 1:
+        if len(waiting) > 1:
+            what = "step" if item_index(waiting[0]) is None else "item"
+            more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
             raise JobctlError(
-                f"run {now.name} waits for several approvals: {', '.join(waiting)}",
-                hint=f"name the step: jobctl approve {now.name} {waiting[0]}",
+                f"run {now.name} waits for several approvals: {', '.join(waiting[:_NAMED])}{more}",
+                hint=f"name the {what}: jobctl approve {now.name} {shlex.quote(waiting[0])}",
             )
         data: dict[str, Any] = {"approved": approved, "by": by}
         if comment is not None:
             data["comment"] = comment
-        return Event(EventType.APPROVAL_ANSWERED, clock.now(), step or waiting[0], data=data), None
+        return Event(EventType.APPROVAL_ANSWERED, clock.now(), waiting[0], data=data), None
 
     return _append(store, row, make)
 
@@ -157,7 +166,8 @@ def reopen(
                 hint=f"start a new one: jobctl run {now.job}; or do a part again: jobctl resume {now.name} --from STEP",
             )
         if from_step is None and state.undone:
-            undone = [name for name in names if name in state.undo and state.undo[name].attempts]
+            rolled_back = {step_name(key) for key, undo in state.undo.items() if undo.attempts}
+            undone = [name for name in names if name in rolled_back]
             raise JobctlError(
                 f"run {now.name} was rolled back ({', '.join(undone)}): it cannot go on where it stopped",
                 hint=f"jobctl resume {now.name} --from {undone[0]}, or a new run: jobctl run {now.job}",

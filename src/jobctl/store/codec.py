@@ -28,6 +28,7 @@ _CODES: dict[EventType, int] = {
     EventType.SIGNAL_RECEIVED: 16,
     EventType.APPROVAL_ANSWERED: 17,
     EventType.TIMER_FIRED: 18,
+    EventType.ITEMS_LISTED: 19,
     EventType.WAIT_ENDED: 21,
 }
 _TYPES = {code: kind for kind, code in _CODES.items()}
