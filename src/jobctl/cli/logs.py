@@ -1,9 +1,10 @@
 """`jobctl logs RUN [STEP]`: what attempts have written. Reading a log of any size is process/logs.py's.
 
 Without --attempt the last attempt of each step is meant, compensations included (as STEP!undo); of a `foreach` step
-that of each of its items, which is STEP[3] for itself. --tail counts in each log for itself. --raw gives the bytes and nothing else; without it secrets are masked as far as they are known here, and
-on a terminal control sequences are spelled out. --json: {"step", "attempt", "line"} for every line, one list of them,
-or with --follow one a line and the run as the last.
+that of each of its items, which is STEP[3] for itself. --tail counts in each log for itself. --raw gives the bytes and
+nothing else; without it secrets are masked as far as they are known here, and on a terminal control sequences are
+spelled out. --json: {"step", "attempt", "line"} for every line, one list of them, or with --follow one a line and the
+run as the last.
 """
 
 from __future__ import annotations

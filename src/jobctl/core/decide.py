@@ -195,7 +195,7 @@ class Decider:
         return out
 
     def active(self) -> list[str]:
-        """Steps, and items of them, that were started and have not ended, oldest first: what an engine must find running
+        """Steps, or items of them, that were started and have not ended, oldest first: what an engine must find running
         or start."""
         return list(self._active)
 
