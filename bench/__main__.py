@@ -19,6 +19,7 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
     for function in (
         steps.parallel,
         steps.chain,
+        steps.items,
         others.others,
         calls.startup,
         calls.memory,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.figure import Bench, Goal, Row
 from bench.measure import in_turns
-from jobctl.core.model import Job, Step, encode
+from jobctl.core.model import ForEach, Job, Step, encode
 from jobctl.engines.local import LocalEngine
 from jobctl.executor import Executor
 from jobctl.process import environment
@@ -46,6 +46,18 @@ def chain(bench: Bench) -> list[Row]:
     return [Row("chain", f"one run of {steps} steps", "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.65))]
 
 
+def items(bench: Bench) -> list[Row]:
+    """One run of a step for each item of a list, against as many runs of one step; 8 at a time of both."""
+    count = bench.size.of(10_000, 1_000, 20)
+    ours, single = in_turns(
+        bench.size.of(3, 3, 1),
+        partial(items_rate, bench.folder / "ours", count, IN_FLIGHT),
+        partial(engine_rate, bench.folder / "single", count, 1, IN_FLIGHT),
+    )
+    what = f"{count:,} foreach items, {IN_FLIGHT} in flight"
+    return [Row("items", what, "items/s", ours, "single-step runs", single, Goal("ratio", ">=", 0.7))]
+
+
 def database(bench: Bench) -> list[Row]:
     """By how much the database grows for a run of 10 steps, once it holds some."""
     folder = fresh(bench.folder / "database")
@@ -66,6 +78,14 @@ def engine_rate(folder: Path, runs: int, steps: int, in_flight: int, command: st
         return runs * steps / _carry_out(store, runs, steps, in_flight, command, "run")
 
 
+def items_rate(folder: Path, count: int, in_flight: int) -> float:
+    """Items a second of one run, from handing it in to its end."""
+    step = Step("each", command="true", foreach=ForEach(tuple(range(count))))
+    with Store(str(fresh(folder))) as store:
+        job = Job("bench", store.state_dir, (step,), max_parallel_steps=in_flight)
+        return count / _checked(store, job, 1, 1, count, "run")
+
+
 def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
     """Keepers a second when nothing is recorded or decided: what is left when jobctl costs nothing."""
     cwd = str(fresh(folder))
@@ -83,9 +103,14 @@ def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
 
 
 def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...], name: str) -> float:
-    """Seconds for so many runs. RuntimeError unless all of them succeeded: a fast failure is no figure."""
+    """Seconds for so many runs of so many steps, one after another."""
     chain = tuple(Step(f"s{i}", needs=(f"s{i - 1}",) if i else (), command=command) for i in range(steps))
-    seconds = carry_out(store, Job("bench", store.state_dir, chain), runs, in_flight, name)
+    return _checked(store, Job("bench", store.state_dir, chain), runs, in_flight, runs * steps, name)
+
+
+def _checked(store: Store, job: Job, runs: int, in_flight: int, attempts: int, name: str) -> float:
+    """Seconds for so many runs. RuntimeError unless all their attempts succeeded: a fast failure is no figure."""
+    seconds = carry_out(store, job, runs, in_flight, name)
     with sqlite3.connect(os.path.join(store.state_dir, "jobctl.db")) as db:
         done = db.execute(
             "SELECT count(*) FROM runs JOIN attempts ON run = id"
@@ -93,8 +118,8 @@ def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str
             (name,),
         ).fetchone()[0]
     db.close()
-    if done != runs * steps:
-        raise RuntimeError(f"{done} of {runs * steps} steps succeeded")
+    if done != attempts:
+        raise RuntimeError(f"{done} of {attempts} attempts succeeded")
     return seconds
 
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
     "parallel": [("2 runs x 10 steps", "steps/s", 1, 50_000)],
     "chain": [("one run of 5 steps", "steps/s", 1, 20_000)],
+    "items": [("20 foreach items", "items/s", 1, 50_000)],
     "startup": [
         ("jobctl --version", "ms", 1, 60_000),
         ("jobctl --help", "ms", 1, 60_000),
@@ -116,7 +117,7 @@ def test_a_figure_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path
     done, rows = measured(tmp_path, "chian")
     assert done.returncode == 2
     assert rows == []
-    assert re.search("no figure 'chian'; there are: parallel, chain, others", done.stderr)
+    assert re.search("no figure 'chian'; there are: parallel, chain, items, others", done.stderr)
 
 
 @pytest.mark.parametrize(
