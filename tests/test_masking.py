@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jobctl.core.model import Job, Step, encode
-from jobctl.masking import MASK, Masker, is_secret, masker, redact
+from jobctl.masking import MASK, Masker, is_secret, masked, masker, redact
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,18 @@ def test_a_job_hides_its_secrets_and_all_of_its_env_file() -> None:
     hide = masker(JOB, {"HOST": "db1.internal"})
     assert hide.text("hunter-1 hunter-2 hunter-3 db1.internal PGHOST") == "*** *** *** *** PGHOST"
     assert hide.text("{{ params.token }}") == "{{ params.token }}"
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"count": 1, "items": [{"k": "hunter-1"}]}, {"count": 1, "items": [{"k": MASK}]}),
+        ({"reused": {"a": {"items": ["hunter-1"]}}}, {"reused": {"a": {"items": [MASK]}}}),
+        (
+            {"name": "hunter-1", "items": [{"status": "hunter-1", "item": "hunter-1"}]},
+            {"name": "hunter-1", "items": [{"status": "hunter-1", "item": MASK}]},
+        ),
+    ],
+)
+def test_items_are_masked_and_what_is_said_of_them_is_not(document: object, expected: object) -> None:
+    assert masked(document, Masker(["hunter-1"]).text) == expected

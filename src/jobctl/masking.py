@@ -73,9 +73,9 @@ def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> 
     if isinstance(value, list):
         return [masked(item, mask, foreign=foreign) for item in value]
     if isinstance(value, dict):
-        # An event has the items of a list themselves; a run's document has documents about them.
+        # An event has the items of a list themselves; a step's document, which has a name, has documents about them.
         return {
-            key: masked(item, mask, foreign=foreign or key in _FOREIGN or (key == "items" and "count" in value))
+            key: masked(item, mask, foreign=foreign or key in _FOREIGN or (key == "items" and "name" not in value))
             for key, item in value.items()
         }
     return value

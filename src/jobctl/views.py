@@ -206,7 +206,10 @@ def _how_it_ended(event: Event) -> str:
 
 
 def _reusing(data: Mapping[str, Any]) -> str:
-    return f" like {data['like']}, reusing {', '.join(data['reused']) or 'none of its steps'}" if "like" in data else ""
+    if "like" not in data:
+        return ""
+    steps = [key for key in data["reused"] if item_index(key) is None]
+    return f" like {data['like']}, reusing {', '.join(steps) or 'none of its steps'}"
 
 
 def _words(status: str) -> str:
@@ -257,7 +260,7 @@ def _signs(folder: str, state: RunState) -> dict[str, Signs]:
     found = {}
     for suffix, steps in (("", state.steps), (UNDO, state.undo)):
         for name, step in steps.items():
-            if step.status == "running":
+            if step.status == "running" and step.items is None:
                 files = AttemptFiles(folder, name + suffix, step.attempts[-1].number)
                 mark, poll = heartbeat_mark(files.heartbeat), read_poll(files.poll)
                 asked, next_at = poll if poll is not None else (0, None)

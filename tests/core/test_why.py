@@ -67,6 +67,10 @@ CANCELED = ago(E.CANCEL_REQUESTED, 3 * SECOND, by="bo", reason="enough")
 DEAD_WAIT = ago(E.WAIT_STARTED, MINUTE, "a", kind="sleep", until=NOW + DAY)
 
 
+def listed(count: int) -> Event:
+    return ago(E.ITEMS_LISTED, MINUTE, "a", count=count, items=list(range(count)))
+
+
 def waits(kind: str, **data: Any) -> Event:
     return ago(E.WAIT_STARTED, MINUTE, "a", kind=kind, **data)
 
@@ -216,6 +220,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         job(Step("a", command="x", foreach=ForEach(tuple(range(100))))),
         [
             *BEGUN,
+            listed(100),
             ago(E.ATTEMPT_STARTED, MINUTE, "a[0]", 1),
             ago(E.ATTEMPT_ENDED, MINUTE, "a[0]", 1),
             ago(E.ATTEMPT_STARTED, MINUTE, "a[1]", 1),
@@ -229,11 +234,68 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         job(Step("a", command="x", foreach=ForEach("{{ params.all }}"))),
         [
             *BEGUN,
+            listed(1),
             ago(E.ATTEMPT_STARTED, MINUTE, "a[0]", 1),
             ago(E.ATTEMPT_ENDED, MINUTE, "a[0]", 1, status="failed", retry_at=NOW + HOUR),
         ],
         HERE,
         ["step a: 0 of 1 item done, 1 waiting; the next attempt starts in 1 h"],
+    ),
+    "items of which none has begun": (
+        job(Step("a", command="x", foreach=ForEach("{{ params.all }}"))),
+        [*BEGUN, listed(2)],
+        HERE,
+        ["step a: 0 of 2 items done"],
+    ),
+    "items that wait for answers": (
+        job(Step("a", approval="go on?", foreach=ForEach(("x", "y")))),
+        [
+            *BEGUN,
+            listed(2),
+            *(ago(E.WAIT_STARTED, MINUTE, f"a[{index}]", kind="approval", name="go on?") for index in range(2)),
+        ],
+        HERE,
+        [
+            "step a: 0 of 2 items done, 2 waiting; step a[0]: it waits for an answer to 'go on?':"
+            " jobctl approve x-1 'a[0]', or jobctl reject x-1 'a[0]'"
+        ],
+    ),
+    "items have the places": (
+        job(Step("a", command="x", foreach=ForEach("{{ params.all }}")), Step("b", command="x"), max_parallel_steps=1),
+        [*BEGUN, listed(2), ago(E.ATTEMPT_STARTED, MINUTE, "a[1]", 1)],
+        HERE,
+        [
+            "step a: 0 of 2 items done, 1 running",
+            "step b: it could start, but max_parallel_steps = 1 is at work (a[1])",
+        ],
+    ),
+    "canceling items": (
+        job(Step("a", command="x", foreach=ForEach("{{ params.all }}"), compensate=UNDO)),
+        [*BEGUN, listed(2), ago(E.ATTEMPT_STARTED, MINUTE, "a[1]", 1), CANCELED],
+        HERE,
+        [
+            "it is being canceled, asked 3 s ago by bo (enough); step a[1] was asked to end and is killed in 7 s",
+            "step a: 0 of 2 items done, 1 running",
+        ],
+    ),
+    "it was rolled back item by item": (
+        job(Step("a", command="x", foreach=ForEach("{{ params.all }}"), compensate=UNDO), Step("b", command="x")),
+        [
+            *BEGUN,
+            listed(1),
+            ago(E.ATTEMPT_STARTED, MINUTE, "a[0]", 1),
+            ago(E.ATTEMPT_ENDED, MINUTE, "a[0]", 1),
+            ago(E.STEP_ENDED, MINUTE, "a", status="succeeded"),
+            *B_FAILED,
+            ago(E.UNDO_STARTED, MINUTE, "a[0]", 1),
+            ago(E.UNDO_ENDED, MINUTE, "a[0]", 1),
+            ago(E.RUN_ENDED, HOUR, status="failed", reason="step b: exit code 1"),
+        ],
+        ALONE,
+        [
+            "it failed 1 h ago: step b: exit code 1 (no more); it was rolled back: jobctl resume x-1 --from a, or a new"
+            " run: jobctl run x"
+        ],
     ),
     "a poll that is asked for the first time": (
         job(Step("a", command="x", poll=Poll(5 * SECOND))),

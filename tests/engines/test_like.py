@@ -237,3 +237,37 @@ def test_a_run_that_is_not_over_may_still_undo_what_it_did(world: World) -> None
         like(world.store, old.job, world.row(old), "b")
     world.engine.request(old, EventType.TERMINATE_REQUESTED, reason="", by="me")
     world.finish(old)
+
+
+ITEMS = """
+[[jobs.x.steps]]
+name = "each"
+foreach = ["a", "b"]
+command = 'echo $JOBCTL_ITEM >> order; echo "v=$JOBCTL_ITEM" > $JOBCTL_OUTPUT; echo "said $JOBCTL_ITEM"'
+compensate = "echo undo >> order"
+[[jobs.x.steps]]
+name = "end"
+command = ["sh", "-c", 'echo "$0 $1" >> order; [ ! -e worse ]', "{{ steps.each.outputs.v }}", "{{ steps.each.stdout }}"]
+"""
+
+
+def test_items_are_reused_with_their_results(world: World) -> None:
+    old = world.run(ITEMS)
+    forget_order(world)
+    (world.folder / "worse").touch()
+    run = again(world, like(world.store, old.job, world.row(old), "end"))
+    assert order(world) == ['["a","b"] ["said a","said b"]']  # and nothing is undone that another run has done
+    each = world.step(run, "each")
+    assert (each["status"], each["reused_from"], each["outputs"]) == ("succeeded", old.name, [{"v": "a"}, {"v": "b"}])
+    assert [item["status"] for item in each["items"]] == ["succeeded", "succeeded"]
+
+
+def test_what_is_left_of_a_list_is_done_anew_as_a_whole(world: World) -> None:
+    text = ITEMS.replace("echo $JOBCTL_ITEM >>", "[ -e go ] || [ $JOBCTL_ITEM = a ] || exit 1; echo $JOBCTL_ITEM >>")
+    old = world.run(text)
+    assert old.state.status == "failed"
+    forget_order(world)
+    (world.folder / "go").touch()
+    run = again(world, like(world.store, old.job, world.row(old), "end"))
+    assert run.state.status == "succeeded"
+    assert order(world) == ['["a","b"] ["said a","said b"]', "a", "b"]

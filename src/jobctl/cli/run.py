@@ -94,11 +94,12 @@ def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | No
 
 def _say_reused(settings: Settings, old: Like) -> None:
     from jobctl.cli import output
+    from jobctl.core.keys import item_index
 
     for remark in old.remarks:
         output.note(remark)
     if old.reused and not settings.quiet:
-        output.note(f"reused from {old.run}: {', '.join(old.reused)}")
+        output.note(f"reused from {old.run}: {', '.join(key for key in old.reused if item_index(key) is None)}")
 
 
 def _hand_over(settings: Settings, job: Job, given: dict[str, Any], wait: str | None, old: Like | None) -> int:

@@ -136,6 +136,8 @@ def _items(run: LiveRun, step: Step, found: StepState) -> str:
     """`failed, 100 items, 3.2s: 2 of 100 items failed: [7], [12]`."""
     count = len(found.items or ())
     parts = [_words(found.status), f"{count:,} item{'' if count == 1 else 's'}"]
+    if found.reused is not None:
+        parts.append(f"reused from {found.reused}")
     if found.status in _BAD and step.allow_failure:
         parts[0] += " (allowed)"
     ends = [item.attempts[-1].finished_at for item in run.state.items_of(found) if item is not None and item.attempts]

@@ -246,6 +246,7 @@ class StepState:
         self.outputs = result.get("outputs", {})
         self.stdout = result.get("stdout")
         self.error = result.get("error")
+        self.items = result.get("items")
         self.reused = run
         self.began = self.ended = place
 

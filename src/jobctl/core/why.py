@@ -6,6 +6,7 @@ what the caller has seen outside. What happens next is decided elsewhere: decide
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -140,9 +141,10 @@ class _Case:
             text += f"; NOT COMPENSATED: {_names(not_undone)}"
         commands: tuple[str, ...]
         if state.undone:
-            undone = [name for name in self.steps if name in state.undo and state.undo[name].attempts]
+            keys = [key for key, undo in state.undo.items() if undo.attempts]
+            undone = [name for name in self.steps if name in map(step_name, keys)]
             commands = (f"jobctl resume {run} --from {undone[0]}", f"jobctl run {self.seen.job}")
-            back = "it was rolled back" if len(not_undone) < len(undone) else "from a step on"
+            back = "it was rolled back" if len(not_undone) < len(keys) else "from a step on"
             text += f"; {back}: {commands[0]}, or a new run: {commands[1]}"
         else:
             commands = (f"jobctl resume {run}",)
@@ -208,7 +210,7 @@ class _Case:
         kind, what = _ENDINGS[ending.type]
         by, reason = _by(ending), ending.data.get("reason")
         text = f"{what} {_ago(self.now - ending.at)}" + (f" by {by}" if by else "") + (f" ({reason})" if reason else "")
-        running = [step.name for step in self.state.steps.values() if step.status is StepStatus.RUNNING]
+        running = self._running()
         until = None
         compensating = bool(self.state.undo)
         if running and not compensating and kind != "terminating":
@@ -250,7 +252,7 @@ class _Case:
         """A step failed for good: what is left is the run's end."""
         text = f"step {failed.name} failed for good" + (f" ({failed.error})" if failed.error else "")
         if not self.state.undo:
-            running = [s.name for s in self.state.steps.values() if s.status is StepStatus.RUNNING]
+            running = self._running()
             if running:
                 text += f"; nothing new starts, {_steps(running)} may end"
             if due := self._to_undo():
@@ -262,6 +264,11 @@ class _Case:
         fields = {"error": failed.error, "failed_step": failed.name}
         return Reason("stopping", text, commands=(hard,), fields=fields)
 
+    def _running(self) -> list[str]:
+        """What runs now: of a step with items, those."""
+        steps = self.state.steps.values()
+        return [step.name for step in steps if step.status is StepStatus.RUNNING and step.items is None]
+
     def _to_undo(self) -> list[str]:
         """Steps that were started, newest first, and have an undo that has not begun."""
         began = [
@@ -269,8 +276,9 @@ class _Case:
             for name, step in self.state.steps.items()
             if step.began is not None
             and step.reused is None
+            and step.items is None
             and step.status not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
-            and self.steps.get(name, {}).get("compensate")
+            and self.steps.get(step_name(name), {}).get("compensate")
         ]
         return [step.name for step in sorted(began, key=lambda step: -(step.began or 0))]
 
@@ -304,8 +312,12 @@ class _Case:
         slots: list[str] = []
         for name, definition in self.steps.items():
             state = self.state.steps.get(name)
-            if definition.get("foreach") is not None and (found := self._items(name, definition)) is not None:
-                yield found
+            if state is not None and state.items is not None and state.status is StepStatus.RUNNING:
+                yield self._items(name, definition, state)
+                items = [item.name for item in self.state.items_of(state) if item is not None]
+                if definition.get("command") is not None:
+                    slots += [key for key in items if self.state.steps[key].status not in _OVER]
+                continue
             elif state is None or state.status is StepStatus.PENDING:
                 if self._is_ready(definition):
                     ready.append(name)
@@ -443,7 +455,7 @@ class _Case:
             text = f"it waits for the signal {what}: {commands[0]}"
         elif kind == "approval":
             asking = [s for s in self.state.steps.values() if s.waiting and s.waiting["kind"] == "approval"]
-            which = f" {name}" if len(asking) > 1 else ""
+            which = f" {shlex.quote(name)}" if len(asking) > 1 else ""
             commands = (f"jobctl approve {run}{which}", f"jobctl reject {run}{which}")
             text = f"it waits for an answer to {what!r}: {commands[0]}, or {commands[1]}"
         else:
@@ -460,14 +472,10 @@ class _Case:
             return ""
         return f" (no daemon runs here to go on then: jobctl daemon, or here: jobctl resume {self.seen.run})"
 
-    def _items(self, name: str, definition: Mapping[str, Any]) -> Reason | None:
-        """A step over many items, NAME[0], NAME[1] …: how many of them stand where. None before the first began."""
-        own = self.state.steps.get(name)
-        items = [step for key, step in self.state.steps.items() if key.startswith(f"{name}[")]
-        if not items or (own is not None and own.status in _OVER):
-            return None
-        given = definition["foreach"].get("items")
-        total = max(len(items), 0 if given is None or isinstance(given, str) else len(given))
+    def _items(self, name: str, definition: Mapping[str, Any], own: StepState) -> Reason:
+        """A step over many items, NAME[0], NAME[1] …: how many of them stand where."""
+        items = [item for item in self.state.items_of(own) if item is not None]
+        total = len(own.items or ())
         counts = {
             "done": sum(1 for s in items if s.status in _OVER - _BAD),
             "running": sum(1 for s in items if s.status is StepStatus.RUNNING),
@@ -477,9 +485,13 @@ class _Case:
         rest = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
         text = f"{counts['done']} of {_count(total, 'item')} done" + "".join(f", {part}" for part in rest)
         next_at = min((s.retry_at for s in items if s.retry_at is not None), default=None)
+        commands: tuple[str, ...] = ()
         if next_at is not None and not counts["running"]:
             text += f"; the next attempt starts {_in(next_at - self.now)}"
-        return _about(name, "items", text, next_at, (), {"total": total, **counts})
+        elif not counts["running"] and (waiting := next((s for s in items if s.waiting is not None), None)) is not None:
+            first = self._wait(waiting.name, definition, waiting.waiting or {})
+            text, next_at, commands = f"{text}; {first.text}", first.until, first.commands
+        return _about(name, "items", text, next_at, commands, {"total": total, **counts})
 
 
 _ENDS = {

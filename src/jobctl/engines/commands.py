@@ -264,6 +264,8 @@ def run_values(job: Job, name: str, at: int) -> dict[str, str]:
 def step_texts(step: Step) -> list[str]:
     """Every text of a step that may hold references."""
     texts = [*step.env.values(), step.cwd or "", step.sleep_until or ""]
+    if step.foreach is not None and isinstance(step.foreach.items, str):
+        texts.append(step.foreach.items)
     texts.extend(step.command if isinstance(step.command, tuple) else ())
     if step.compensate is not None and isinstance(step.compensate.command, tuple):
         texts.extend(step.compensate.command)

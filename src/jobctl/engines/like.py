@@ -14,6 +14,7 @@ from jobctl.core import references
 from jobctl.core.decide import to_redo
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.history import RunState, StepState
+from jobctl.core.keys import ITEMS, item_index, step_name
 from jobctl.core.model import Job, Step, StepStatus, decode
 from jobctl.engines.commands import step_texts
 from jobctl.engines.requests import check_start
@@ -25,7 +26,7 @@ class Like(NamedTuple):
     """What a new run takes over from an old one."""
 
     run: str
-    reused: dict[str, dict[str, Any]]  # step -> status, outputs, stdout, error: what differs from a plain success
+    reused: dict[str, dict[str, Any]]  # key -> items, status, outputs, stdout, error: what differs from a plain success
     params: dict[str, Any]  # those that the job still has
     fire_time: int | None  # results of a day go with that day
     remarks: list[str]  # what was left out, for people
@@ -64,14 +65,19 @@ def like(store: Store, job: Job, row: RunRow, from_step: str) -> Like:
             )
     state = store.state(row)
     redo = to_redo(job, state, from_step)
-    again = set(redo)
+    # What is left of a list that the old run had is nothing to a run that makes its own.
+    again = {name.removesuffix(ITEMS) for name in redo}
     folder = os.path.join(store.state_dir, "runs", row.name)
     wanted = list(_wanted(step for step in job.steps if step.name in again))
     reused = {}
     for step in job.steps:
         if step.name not in again:
             asked = [reference for reference in wanted if reference.path[1] == step.name]
-            reused[step.name] = _result(row, step, state.steps[step.name], asked, folder)
+            done = state.steps[step.name]
+            reused[step.name] = _result(row, step, done, asked, folder)
+            for item in state.items_of(done):
+                if item is not None and item.status is not StepStatus.PENDING:
+                    reused[item.name] = _result(row, step, item, asked, folder)
     return Like(
         row.name,
         reused,
@@ -110,12 +116,16 @@ def _result(
     for key in ("outputs", "stdout", "error"):
         if getattr(done, key):
             result[key] = getattr(done, key)
+    if done.items is not None:
+        result["items"] = done.items
+        return result
     if done.status is not StepStatus.SUCCEEDED:
         return result
+    is_item = item_index(done.name) is not None  # what one of them did not write is null
     for reference in asked:
         if reference.path[-1] == "stdout" and done.stdout is None and step.command is not None:
-            result["stdout"] = _stdout(row, step.name, done, folder)
-        elif reference.path[-1] != "stdout" and reference.path[-1] not in done.outputs:
+            result["stdout"] = _stdout(row, done.name, done, folder)
+        elif not is_item and reference.path[-1] != "stdout" and reference.path[-1] not in done.outputs:
             raise JobctlError(
                 f"{{{{ {reference.name} }}}} has no value: step {step.name} of run {row.name} wrote no such output",
                 hint=f"do it anew too: jobctl run {row.job} --from {step.name} --like {row.name}",
@@ -131,7 +141,7 @@ def _stdout(row: RunRow, name: str, done: StepState, folder: str) -> str:
     if not os.path.exists(path):
         raise JobctlError(
             f"the output of step {name} of run {row.name} is gone, and a later step needs its last line",
-            hint=f"do it anew too: jobctl run {row.job} --from {name} --like {row.name}",
+            hint=f"do it anew too: jobctl run {row.job} --from {step_name(name)} --like {row.name}",
         )
     return last_line(path)
 
