@@ -115,6 +115,22 @@ ALL_WELL: Situations = {
         a ends -> finish failed
         """,
     ),
+    "scripts that are suspended give their place of the job to others, and keep that of their step": (
+        job("a [two]", limit=1),
+        """
+        take -> start a
+        a listed 3 -> start a[0]
+        a[0] naps -> start a[1]
+        a[1] listens
+        send go 1 -> wake a[1] go=1
+        a[1] wakes -> start a[1]
+        a[0] fires
+        a[1] ok -> start a[0]
+        a[0] ok -> start a[2]
+        a[2] ok -> end a succeeded
+        a ends -> finish succeeded
+        """,
+    ),
     "a pause": (
         job("a [two]"),
         """
@@ -687,6 +703,16 @@ def test_the_cursor_of_an_item_is_not_handed_to_another() -> None:
     for words in ("take", "a listed", "a[0] fails", "a ends", "reopen from a"):
         world.tell(words)
     assert world.state.steps["a[0]"].cursor is None
+
+
+def test_what_an_item_s_script_has_recorded_is_kept_for_that_item_only() -> None:
+    world = _failed()
+    world.tell("reopen")
+    assert [world.state.steps[f"a[{index}]"].first for index in range(3)] == [1, 1, 1]
+    for words in ("take", "a listed", "a[1] fails", "a[2] ok", "a ends", "reopen from a"):
+        world.tell(words)
+    # Two attempts of a[0] would be too many: each begins after the last one there is.
+    assert [world.state.steps[f"a[{index}]"].first for index in range(3)] == [2, 4, 3]
 
 
 def test_a_step_that_became_a_list_is_undone_as_what_it_was() -> None:
