@@ -447,6 +447,7 @@ def _step_document(step: StepState, status: str, name: str, folder: str) -> Docu
         "outputs": step.outputs,
         "error": step.error,
         "reused_from": step.reused,
+        "started_at": _time(step.started_at),
         "next_attempt_at": _time(step.retry_at),
         "waiting": None if step.waiting is None else _wait_document(step.waiting),
         "attempts": [_attempt(attempt, AttemptFiles(folder, name, attempt.number)) for attempt in step.attempts],

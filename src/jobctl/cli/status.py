@@ -292,8 +292,7 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
     elif step["reused_from"] is not None:
         line += f", reused from {step['reused_from']}"
     elif attempts:
-        last = attempts[-1]["finished_at"]
-        line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"
+        line += f", {_lasted(step, now)}"
     yield line + (f": {_short(step['error'])}" if step["error"] else "")
     indent = " " * (width + 6)
     if len(attempts) > 1:
@@ -310,7 +309,7 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
         return
     for name, value in step["outputs"].items():
         yield f"{indent}output {name}={_short(value)}"
-    if (undo := step.get("compensation")) is not None:
+    if (undo := _undo(step)) is not None:
         yield f"{indent}compensation {_words(undo['status'])}" + (f": {_short(undo['error'])}" if undo["error"] else "")
         for attempt in undo["attempts"]:
             yield f"{indent}  {_attempt(attempt, now)}"
@@ -322,12 +321,23 @@ def _item(item: Document, indent: str, now: int) -> Iterator[str]:
     if item["next_attempt_at"]:
         line += f" for attempt {item['attempt'] + 1}, {text.in_(_ms(item['next_attempt_at']), now)}"
     elif attempts:
-        last = attempts[-1]["finished_at"]
-        line += f", {took(_ms(attempts[0]['started_at']), _ms(last) if last else None, now)}"
+        line += f", {_lasted(item, now)}"
     yield line + (f": {_short(item['error'])}" if item["error"] else "")
-    if (undo := item.get("compensation")) is not None and undo["status"] != "succeeded":
+    if (undo := _undo(item)) is not None and undo["status"] != "succeeded":
         error = f": {_short(undo['error'])}" if undo["error"] else ""
         yield f"{indent}  compensation {_words(undo['status'])}{error}"
+
+
+def _lasted(step: Document, now: int) -> str:
+    """How long a step took in this try of the run, or has taken so far."""
+    first, last = step["started_at"] or step["attempts"][0]["started_at"], step["attempts"][-1]["finished_at"]
+    return took(_ms(first), _ms(last) if last else None, now)
+
+
+def _undo(step: Document) -> Document | None:
+    """Its compensation, if that has begun in this try of the run."""
+    undo: Document | None = step.get("compensation")
+    return undo if undo is not None and undo["status"] != "pending" else None
 
 
 def _attempt(attempt: Document, now: int) -> str:
@@ -353,7 +363,7 @@ def _ways_on(document: Document) -> str:
         if document["waiting_for"] is not None and document["waiting_for"]["kind"] in ("pause", "executor"):
             return f"jobctl resume {name}; to stop it: jobctl cancel {name}"
         return f"jobctl logs -f {name}; to stop it: jobctl cancel {name}"
-    if any(step["status"] == "compensated" or step.get("compensation") for step in _units(document)):
+    if any(step["status"] == "compensated" or _undo(step) for step in _units(document)):
         return f"it was rolled back: jobctl resume {name} --from STEP, or a new run: jobctl run {document['job']}"
     return f"jobctl resume {name}"
 
