@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from homes import PATIENCE, Home
+from homes import CLOCK, PATIENCE, Daemons, built, set_clock
 
-from jobctl import views
-from jobctl.core.errors import NotFoundError
 from jobctl.core.history import Event, EventType
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 TICK = """
 [jobs.tick]
@@ -33,71 +28,6 @@ HOLD = f"""
 [jobs.hold]
 command = '{HELD}'
 """
-
-
-class Daemons(Home):
-    """A home with daemons in it. What they say goes to a file each."""
-
-    def __init__(self, folder: Path, text: str) -> None:
-        super().__init__(folder, text)
-        self.running: list[subprocess.Popen[str]] = []
-
-    def daemon(self, *args: str, clock: Path | None = None, **environment: str) -> subprocess.Popen[str]:
-        """One that is ready."""
-        log = self.folder / f"daemon.{len(self.running)}"
-        more = {"LD_PRELOAD": str(clock), **environment} if clock is not None else environment
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jobctl", "daemon", *args],
-                cwd=self.folder,
-                env={**self.environment, **more},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                text=True,
-            )
-        self.running.append(process)
-        self.until(lambda: "ready" in log.read_text() or process.poll() is not None)
-        return process
-
-    def said(self, number: int = -1) -> str:
-        number = number if number >= 0 else len(self.running) + number
-        return (self.folder / f"daemon.{number}").read_text()
-
-    def rows(self, job: str | None = None) -> list[RunRow]:
-        """Oldest first."""
-        try:
-            with Store(str(self.state), create=False) as store:
-                return list(reversed(store.history(job=job, limit=1_000)))
-        except NotFoundError:
-            return []
-
-    def run_document(self, name: str) -> dict[str, Any]:
-        with Store(str(self.state), create=False) as store:
-            return views.run_document(store, store.find(name))
-
-    def events(self, row: RunRow, kind: EventType) -> int:
-        with Store(str(self.state), create=False) as store:
-            return sum(1 for event in store.events(row.id) if event.type is kind)
-
-    def executor_of(self, row: RunRow) -> str | None:
-        with Store(str(self.state), create=False) as store:
-            return store.run(row.id).executor
-
-    def detach(self, job: str) -> str:
-        code, output = self.call("run", "--detach", job)
-        assert code == 0, output
-        return output.strip().splitlines()[-1]
-
-    def go(self) -> None:
-        (self.folder / "go").touch()
-
-    def close(self) -> None:
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        super().close()
 
 
 @pytest.fixture
@@ -394,68 +324,11 @@ def test_once_says_which_signal_cut_it_short(home: Callable[[str], Daemons]) -> 
 
 # -- the clock ---------------------------------------------------------------------------------------------------------
 
-SHIM = r"""
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-
-/* The wall clock, and no other, as many seconds ahead as the file named by CLOCK_OFFSET says. */
-static long offset(void) {
-    const char *path = getenv("CLOCK_OFFSET");
-    long seconds = 0;
-    FILE *file = path ? fopen(path, "r") : NULL;
-    if (file) {
-        if (fscanf(file, "%ld", &seconds) != 1) seconds = 0;
-        fclose(file);
-    }
-    return seconds;
-}
-
-int clock_gettime(clockid_t id, struct timespec *now) {
-    int result = syscall(SYS_clock_gettime, id, now);
-    if (result == 0 && id == CLOCK_REALTIME) now->tv_sec += offset();
-    return result;
-}
-
-int gettimeofday(struct timeval *now, void *zone) {
-    struct timespec spec;
-    (void)zone;
-    if (clock_gettime(CLOCK_REALTIME, &spec)) return -1;
-    now->tv_sec = spec.tv_sec;
-    now->tv_usec = spec.tv_nsec / 1000;
-    return 0;
-}
-
-time_t time(time_t *out) {
-    struct timespec spec;
-    clock_gettime(CLOCK_REALTIME, &spec);
-    if (out) *out = spec.tv_sec;
-    return spec.tv_sec;
-}
-"""
-
 
 @pytest.fixture
 def clock(tmp_path: Path) -> Path:
     """A library that sets the clock of the processes it is loaded into."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    (tmp_path / "clock.c").write_text(SHIM)
-    library = tmp_path / "clock.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(tmp_path / "clock.c")], check=True)
-    return library
-
-
-def set_clock(place: Daemons, offset: int) -> None:
-    """Whole or not at all, as a real clock is set."""
-    draft = place.folder / "offset.new"
-    draft.write_text(f"{offset}\n")
-    draft.rename(place.folder / "offset")
+    return built(CLOCK, tmp_path)
 
 
 def fire_times(place: Daemons, job: str) -> list[int]:

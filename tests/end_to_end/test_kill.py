@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from homes import Home
+from homes import Home, strace
 
 STEP = 'echo "+ $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks; sleep 0.03; echo "- $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
 # A chain, two beside each other, a retry, an output that is handed on.
@@ -93,7 +92,6 @@ def test_killed_after_some_time(homes: Callable[[str], Home], delay_ms: int) -> 
     _goes_on(home)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize(
     ("call", "instants"),
     [
@@ -110,7 +108,7 @@ def test_killed_at_the_nth_system_call(homes: Callable[[str], Home], call: str, 
     killed = 0
     for instant in instants:
         home = homes(JOB)
-        code, output = home.call("run", "x", before=_strace(call, instant))
+        code, output = home.call("run", "x", before=strace(call, instant))
         if code == 0:  # so many there were not
             break
         assert code in (-signal.SIGKILL, 137), output
@@ -119,27 +117,12 @@ def test_killed_at_the_nth_system_call(homes: Callable[[str], Home], call: str, 
     assert killed > 0
 
 
-def _strace(call: str, instant: int) -> tuple[str, ...]:
-    return (
-        "strace",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        f"trace={call}",
-        "-e",
-        f"inject={call}:signal=KILL:when={instant}",
-    )
-
-
 def test_killed_again_while_it_is_taken_up(homes: Callable[[str], Home]) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
     home = homes(JOB)
-    assert home.call("run", "x", before=_strace("fdatasync", 5))[0] != 0
+    assert home.call("run", "x", before=strace("fdatasync", 5))[0] != 0
     kills = 0
     for instant in (1, 2, 3, 1, 2, 1):
-        code, _ = home.call("resume", "x", before=_strace("fdatasync", instant))
+        code, _ = home.call("resume", "x", before=strace("fdatasync", instant))
         kills += code != 0
         if code == 0:
             break

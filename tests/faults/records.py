@@ -1,0 +1,49 @@
+"""What commands say of themselves, each in a line that the kernel appends whole; and the history beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from homes import Daemons
+
+from jobctl.core.history import replay
+from jobctl.store.store import Store
+
+# For shell commands: who begins, and who ends.
+BEGIN = 'echo "+ $JOBCTL_RUN $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
+END = 'echo "- $JOBCTL_RUN $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
+
+
+def unfinished(place: Daemons) -> int:
+    """How many runs are not over."""
+    with Store(str(place.state), create=False) as store:
+        return int(store.row("SELECT count(*) FROM runs WHERE finished_at IS NULL")[0])
+
+
+def check_records(place: Daemons, *, runs: int | None = None) -> None:
+    """Nothing lost, nothing twice: every attempt of the history was carried out once, from its beginning to its end,
+    and none that is not in the history; every run has succeeded, and what is stored of it is what its history says."""
+    marks = Counter(place.lines("marks"))
+    twice = [mark for mark, count in marks.items() if count > 1]
+    assert twice == []
+    expected: set[str] = set()
+    with Store(str(place.state), create=False) as store:
+        found = store.history(limit=1_000_000)
+        for row in found:
+            events = store.events(row.id)
+            assert [seq for (seq,) in store.rows("SELECT seq FROM events WHERE run = ? ORDER BY seq", row.id)] == list(
+                range(1, row.seq + 1)
+            )
+            assert not [event for event in events if str(event.data.get("error")).startswith("lost")], events
+            state = replay(events)
+            assert (row.status, state.status) == ("succeeded", "succeeded"), (row, events)
+            for name, step in state.steps.items():
+                assert step.status == "succeeded", (row.name, name, step)
+                for attempt in step.attempts:
+                    expected |= {f"{sign} {row.name} {name} {attempt.number}" for sign in "+-"}
+        stored = store.rows("SELECT count(*) FROM attempts WHERE status = 'running' OR finished_at IS NULL")[0][0]
+    assert stored == 0
+    assert set(marks) == expected
+    if runs is not None:
+        assert len(found) == runs
+    assert place.processes() == []
