@@ -19,6 +19,7 @@ from jobctl.core.errors import NotFoundError
 from jobctl.core.history import EventType
 from jobctl.store.store import RunRow, Store
 
+JOBCTL = (sys.executable, "-m", "jobctl")
 PATIENCE = 30  # seconds until something that must happen counts as not happening
 
 Document = dict[str, Any]
@@ -39,9 +40,11 @@ class Home:
         self.state = folder
         self.environment["JOBCTL_STATE_DIR"] = str(folder)
 
-    def start(self, *args: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def start(
+        self, *args: str, before: tuple[str, ...] = (), program: tuple[str, ...] = JOBCTL
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*before, sys.executable, "-m", "jobctl", *args],
+            [*before, *program, *args],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -50,9 +53,9 @@ class Home:
             text=True,
         )
 
-    def call(self, *args: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
+    def call(self, *args: str, before: tuple[str, ...] = (), program: tuple[str, ...] = JOBCTL) -> tuple[int, str]:
         """(exit code, output) of a jobctl process."""
-        process = self.start(*args, before=before)
+        process = self.start(*args, before=before, program=program)
         try:
             output, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -111,14 +114,19 @@ class Daemons(Home):
         self.running: list[subprocess.Popen[str]] = []
 
     def daemon(
-        self, *args: str, before: tuple[str, ...] = (), clock: Path | None = None, **environment: str
+        self,
+        *args: str,
+        before: tuple[str, ...] = (),
+        program: tuple[str, ...] = JOBCTL,
+        clock: Path | None = None,
+        **environment: str,
     ) -> subprocess.Popen[str]:
         """One that is ready, or has ended before it was."""
         log = self.folder / f"daemon.{len(self.running)}"
         more = {"LD_PRELOAD": str(clock), **environment} if clock is not None else environment
         with log.open("w") as file:
             process = subprocess.Popen(
-                [*before, sys.executable, "-m", "jobctl", "daemon", *args],
+                [*before, *program, "daemon", *args],
                 cwd=self.folder,
                 env={**self.environment, **more},
                 stdin=subprocess.DEVNULL,
