@@ -1,4 +1,4 @@
-"""What a power cut leaves of a folder, made from the journal that power.c keeps. What must still hold: test_power_cut.py.
+"""What a power cut leaves of a folder, made from the journal that power.c keeps. What must hold: test_power_cut.py.
 
 Pessimistic, as POSIX lets a disk be: of a file there is what was in it at its last fsync, of a folder the names that
 were in it at the folder's own. What came later has arrived in part: some of the writes, of these some of their
