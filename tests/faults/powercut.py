@@ -121,8 +121,8 @@ class Disk:
         _rename(self._seen, names)
         self._since.setdefault(os.path.dirname(path), []).append(names)
 
-    def leave(self, where: Path, seed: int | None) -> None:
-        """Without a seed only what is certain, else some of what came later too."""
+    def leave(self, where: Path, seed: int | None, *, only: str = "") -> None:
+        """Without a seed only what is certain, else some of what came later too. `only`: files whose names begin so."""
         chance = random.Random(seed) if seed is not None else None
         names = dict(self._certain)
         if chance is not None:
@@ -131,7 +131,10 @@ class Disk:
                     _rename(names, change)
         where.mkdir(mode=0o700)
         for path, inode in names.items():
-            target = where / os.path.relpath(path, self._folder)
+            name = os.path.relpath(path, self._folder)
+            if not name.startswith(only):
+                continue
+            target = where / name
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             target.write_bytes(self._files[inode].after(chance))
             target.chmod(0o600)
