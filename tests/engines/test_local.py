@@ -1041,6 +1041,13 @@ def test_a_log_stays_within_its_limit(world: World, monkeypatch: pytest.MonkeyPa
     assert world.log(run).endswith("end\n")
 
 
+def test_a_flood_that_ends_before_anybody_looks_at_it_stays_within_its_limit_too(world: World) -> None:
+    run = world.run('log_limit = "64KiB"\ncommand = "head -c 3000000 /dev/zero; echo; echo end; exit 3"')
+    assert world.log(run).endswith("\nend\n")
+    assert len(world.log(run)) < 100_000
+    assert world.step(run)["attempts"][0]["exit_code"] == 3
+
+
 def test_files_of_a_run_are_for_their_owner_only(world: World) -> None:
     run = world.run("command = 'umask; touch made'")
     folder = Path(world.state, "runs", run.name)

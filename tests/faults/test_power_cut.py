@@ -34,7 +34,7 @@ command = '{BEGIN}; echo k=v > $JOBCTL_OUTPUT; {END}'
 [[jobs.x.steps]]
 name = "b"
 needs = []
-command = '{BEGIN}; echo half > $JOBCTL_HEARTBEAT; {END}; [ $JOBCTL_ATTEMPT = 2 ]'
+command = '{BEGIN}; echo half > $JOBCTL_HEARTBEAT; {END}; [ $JOBCTL_ATTEMPT -ge 2 ]'
 [[jobs.x.steps]]
 name = "c"
 needs = ["a", "b"]

@@ -913,6 +913,7 @@ class LocalEngine:
             _reap(attempt.pid)
             self._not_yet(attempt, poll)
             return
+        _cap_log(attempt)  # what was written since the last look, or all of it: nobody looks again
         outcome, extra = self._result(attempt, state)
         if damage is not None:
             outcome = Outcome(rules.FAILED, error=damage)

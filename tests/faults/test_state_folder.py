@@ -1,0 +1,188 @@
+"""What can happen to the state folder and its disk while a daemon uses it: full, moved, damaged, replaced, newer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from homes import PATIENCE, Daemons
+
+pytestmark = pytest.mark.faults
+
+HOLD = """
+[jobs.hold]
+command = 'echo said; echo begin >> marks; until [ -e go ]; do sleep 0.1; done; echo end >> marks; exit 7'
+"""
+TICK = """
+[jobs.tick]
+schedule = { every = "1s" }
+overlap = "allow_all"
+command = 'echo "$JOBCTL_FIRE_TIME" >> ticks'
+"""
+FLOOD = """
+[jobs.flood]
+log_limit = "64KiB"
+command = 'head -c 30000000 /dev/zero'
+"""
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+
+
+def test_a_full_disk_stops_new_work_and_loses_nothing(home: Callable[..., Daemons], small_disk: Path) -> None:
+    place = home(HOLD + TICK + FLOOD, small_disk)
+    daemon = place.daemon()
+    name = place.detach("hold")
+    place.until(lambda: place.lines("marks") and len(place.lines("ticks")) >= 2)
+    _fill(small_disk / "filler")
+    place.until(lambda: "disk is full" in place.said())
+    place.go()  # it ends, and there is no room to say so
+    place.until(lambda: place.lines("marks") == ["begin", "end"])
+    code, output = place.call("run", "hold")
+    assert code == 4, output
+    assert "hint: " in output
+    assert place.call("status")[0] == 0
+    time.sleep(1.5)  # a fire time or two that nobody can record
+    assert daemon.poll() is None
+    (small_disk / "filler").unlink()
+    place.until(lambda: place.run_document(name)["status"] == "failed")
+    (attempt,) = place.run_document(name)["steps"][0]["attempts"]
+    assert (attempt["exit_code"], Path(attempt["log"]).read_text()) == (7, "said\n")
+
+    place.detach("flood")  # a log that fills the disk until it is cut
+    place.until(lambda: place.rows("flood")[0].finished_at)
+    seen = len(place.lines("ticks"))
+    place.until(lambda: len(place.lines("ticks")) >= seen + 2)
+    daemon.terminate()
+    assert daemon.wait(PATIENCE) == 143
+    fired = [row.fire_time or 0 for row in place.rows("tick")]
+    assert sorted(fired) == list(range(min(fired), max(fired) + 1, 1_000))
+    assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
+    with closing(sqlite3.connect(place.state / "jobctl.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+# -- under a running daemon --------------------------------------------------------------------------------------------
+
+
+def _garbage(state: Path) -> None:
+    with (state / "jobctl.db").open("r+b") as file:
+        file.write(os.urandom(16 * 4096))
+
+
+def _truncated(state: Path) -> None:
+    os.truncate(state / "jobctl.db", 0)
+
+
+def _replaced(state: Path) -> None:
+    shutil.copy(state / "jobctl.db", state / "other.db")
+    (state / "other.db").rename(state / "jobctl.db")
+
+
+def _newer(state: Path) -> None:
+    with closing(sqlite3.connect(state / "jobctl.db")) as db:
+        db.execute("PRAGMA user_version = 9999")
+
+
+
+def _moved(state: Path) -> None:
+    state.rename(state.with_name("elsewhere"))
+
+
+NOTICED = [_replaced, _newer, _moved]
+
+
+@pytest.mark.parametrize("harm", [_garbage, _truncated, *NOTICED])
+def test_a_store_that_is_harmed_under_a_daemon(home: Callable[..., Daemons], harm: Callable[[Path], None]) -> None:
+    place = home(HOLD)
+    daemon = place.daemon()
+    name = place.detach("hold")
+    place.until(lambda: place.lines("marks"))
+    place.until(lambda: place.run_document(name)["steps"][0]["status"] == "running")
+    daemon.send_signal(signal.SIGSTOP)  # nothing is written between the backup and the harm
+    for file in place.state.glob("jobctl.db*"):
+        shutil.copy(file, place.folder / file.name)
+    harm(place.state)
+    daemon.send_signal(signal.SIGHUP)  # have it look now
+    daemon.send_signal(signal.SIGCONT)
+    place.go()
+    # What it has read already it may go on with: then it records the end, where nobody will read it.
+    place.until(lambda: daemon.poll() is not None or " failed" in place.said())
+    daemon.terminate()
+    assert daemon.wait(PATIENCE) in ((4,) if harm in NOTICED else (4, 143))
+    said = place.said()
+    assert "Traceback" not in said
+    assert "unexpected" not in said
+    assert daemon.returncode == 143 or ("error: " in said and "hint: " in said)
+
+    moved = place.state.with_name("elsewhere")
+    if moved.exists():
+        moved.rename(place.state)
+    for file in place.state.glob("jobctl.db*"):
+        file.unlink()
+    for file in place.folder.glob("jobctl.db*"):
+        shutil.copy(file, place.state)
+    place.daemon()
+    place.until(lambda: place.run_document(name)["status"] == "failed")
+    (attempt,) = place.run_document(name)["steps"][0]["attempts"]
+    assert (attempt["exit_code"], Path(attempt["log"]).read_text()) == (7, "said\n")
+    assert place.lines("marks") == ["begin", "end"]
+
+
+# -- before anything starts --------------------------------------------------------------------------------------------
+
+
+def _foreign(state: Path) -> None:
+    (state / "jobctl.db").unlink()
+    with closing(sqlite3.connect(state / "jobctl.db")) as db:
+        db.execute("CREATE TABLE theirs (it)")
+
+
+def _cut_short(state: Path) -> None:
+    os.truncate(state / "jobctl.db", 9 * 4096 + 17)
+
+
+@pytest.mark.parametrize("harm", [_garbage, _truncated, _newer, _foreign, _cut_short])
+def test_no_command_makes_it_worse(home: Callable[..., Daemons], harm: Callable[[Path], None]) -> None:
+    place = home("[jobs.x]\nschedule = { every = '1h' }\ncommand = 'touch ran'\n")
+    assert place.call("daemon", "--once")[0] == 0
+    with closing(sqlite3.connect(place.state / "jobctl.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for file in place.state.glob("jobctl.db-*"):
+        file.unlink()
+    harm(place.state)
+    before = (place.state / "jobctl.db").read_bytes()
+    calls = (
+        ["daemon", "--once"],
+        ["run", "x"],
+        ["run", "--detach", "x"],
+        ["schedule", "list"],
+        ["schedule", "pause", "x"],
+        ["logs", "x"],
+        ["wait", "x"],
+        ["prune"],
+        ["doctor"],
+    )
+    with ThreadPoolExecutor(2) as pool:
+        for call, (code, output) in zip(calls, pool.map(lambda call: place.call(*call), calls), strict=True):
+            assert code == (1 if call == ["doctor"] else 4), (call, output)
+            assert call == ["doctor"] or "hint: " in output, (call, output)
+            assert "Traceback" not in output
+            assert "unexpected" not in output
+    assert (place.state / "jobctl.db").read_bytes() == before
+    assert not (place.folder / "ran").exists()
