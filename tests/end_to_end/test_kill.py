@@ -249,17 +249,21 @@ def test_under_nohup_a_hangup_is_nothing(homes: Callable[[str], Home]) -> None:
     assert process.returncode == 0, output
 
 
-IGNORE_ALL = """
+REFUSE_ALL = """
 import os, signal, sys
-for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+for number in numbers:
     signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_steps_can_be_stopped_when_jobctl_was_started_with_all_signals_ignored(homes: Callable[[str], Home]) -> None:
+def test_signals_arrive_though_jobctl_was_started_with_all_of_them_ignored_and_blocked(
+    homes: Callable[[str], Home],
+) -> None:
     home = homes('[jobs.x]\ncommand = "echo up > marks; sleep 60"\nkill_grace = "60s"\n')
-    process = home.start("run", "x", before=(sys.executable, "-c", IGNORE_ALL))
+    process = home.start("run", "x", before=(sys.executable, "-c", REFUSE_ALL))
     home.until(lambda: home.lines("marks"))
     ignored = int(Path(f"/proc/{process.pid}/status").read_text().split("SigIgn:")[1].split()[0], 16)
     assert not ignored & (1 << (signal.SIGCHLD - 1))  # or keepers would be reaped, and their pids be anybody's

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 KILL_SOON = 'kill_grace = "200ms"\nstep_timeout = { start_to_close = "1s" }\n'
 MB = 1_000_000
 
-# Its name: its keys; how its attempts end (status, exit code, signal, what its error says); most bytes its log may have.
+# Name: keys; how its attempts end (status, exit code, signal, what its error says); bytes its log may have at most.
 JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] = {
     "ignores-sigterm": (
         f"{KILL_SOON}command = \"trap '' TERM INT HUP; while :; do sleep 0.1; done\"",
@@ -26,7 +26,7 @@ JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] 
         1000,
     ),
     "leaves-its-session": (
-        f"{KILL_SOON}command = \"trap '' TERM; (setsid sh -c 'trap \\\"\\\" TERM; sleep 600 & sleep 600' &); sleep 600\"",
+        f"{KILL_SOON}command = \"trap '' TERM; (setsid sh -c 'sleep 600 & sleep 600' &); sleep 600\"",
         [("timed_out", None, None, "start_to_close")],
         1000,
     ),
@@ -44,7 +44,8 @@ JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] 
         MB,
     ),
     "prints-anything": (
-        "command = \"printf 'a\\\\033[2Jb\\\\033]0;title\\\\007c\\\\233d\\\\000e\\\\n'; head -c 20000 /dev/urandom; echo; echo end\"",
+        "command = \"printf 'a\\\\033[2Jb\\\\033]0;t\\\\007c\\\\233d\\\\000\\\\n'; "
+        'head -c 9000 /dev/urandom; echo; echo end"',
         [("succeeded", 0, None, "")],
         30_000,
     ),
@@ -70,7 +71,7 @@ JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] 
         0,
     ),
     "lies-in-its-files": (
-        "command = 'rm -f \"$JOBCTL_OUTPUT\"; mkfifo \"$JOBCTL_OUTPUT\"; head -c 3000 /dev/urandom > \"$JOBCTL_HEARTBEAT\"'",
+        'command = \'mkfifo "$JOBCTL_OUTPUT"; head -c 3000 /dev/urandom > "$JOBCTL_HEARTBEAT"\'',
         [("failed", None, None, "is not a regular file")],
         1000,
     ),
@@ -117,7 +118,9 @@ trap '' TERM
 
 
 def test_processes_that_multiply_are_stopped_all_of_them(home: Callable[..., Daemons]) -> None:
-    place = home(f'[jobs.hydra]\n{KILL_SOON}command = "for n in $(seq 20); do sh hydra 1500 & done; sleep 600"\n' + TICK)
+    place = home(
+        f'[jobs.hydra]\n{KILL_SOON}command = "for n in $(seq 20); do sh hydra 1500 & done; sleep 600"\n' + TICK
+    )
     (place.folder / "hydra").write_text(HYDRA)
     place.daemon()
     name = place.detach("hydra")

@@ -99,7 +99,6 @@ def _newer(state: Path) -> None:
         db.execute("PRAGMA user_version = 9999")
 
 
-
 def _moved(state: Path) -> None:
     state.rename(state.with_name("elsewhere"))
 

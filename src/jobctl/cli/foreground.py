@@ -149,6 +149,7 @@ class _Signals:
             signal.signal(number, self._came)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would reap keepers before their time
         self._wakeup = signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)  # blocked, as may be inherited too, they never came
 
     def _came(self, number: int, _: FrameType | None) -> None:
         self._new.append(number)

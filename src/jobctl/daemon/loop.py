@@ -346,6 +346,8 @@ class Daemon:
             self._handlers[number] = signal.signal(number, self._came)
         # Ignored, as it may be inherited, it would reap keepers before their time.
         self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # Blocked, as they may be inherited too, they would never come.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handlers)
 
     def _restore_signals(self) -> None:
         if self._handlers:
