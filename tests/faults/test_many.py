@@ -86,7 +86,7 @@ def test_a_long_history(home: Callable[..., Daemons]) -> None:
         """
 [jobs.x]
 command = 'echo . >> marks; [ -e go ]'
-keep = { runs = 150000 }
+keep = { runs = 199000 }
 [jobs.hold]
 command = 'echo begin >> holds; until [ -e go ]; do sleep 0.1; done'
 """
@@ -121,7 +121,7 @@ command = 'echo begin >> holds; until [ -e go ]; do sleep 0.1; done'
         code, output = place.call(*call)
         assert code == 0, (call, output)
     assert place.call("prune")[0] == 0
-    assert _count(place, "SELECT count(*) FROM runs WHERE job = 'x'") == 150_000
+    assert _count(place, "SELECT count(*) FROM runs WHERE job = 'x'") == 199_000
 
 
 def _count(place: Daemons, sql: str) -> int:
