@@ -1,0 +1,216 @@
+"""Every promise of docs/architecture.md has tests that would fail if it were broken: here stands which."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from test_docs import ARCHITECTURE, ROOT, rows
+
+# A promise, as it stands there -> file of tests -> its tests.
+PROMISES: dict[str, dict[str, list[str]]] = {
+    "An event that was acknowledged is never lost, power cuts included": {
+        "tests/store/test_store.py": ["test_a_turn_that_cannot_be_written_leaves_nothing_half_written"],
+        "tests/faults/test_power_cut.py": ["test_what_was_acknowledged_survives_a_power_cut"],
+        "tests/faults/test_many_killed.py": ["test_nothing_is_lost_and_nothing_done_twice"],
+    },
+    "Two writers never both add the same event of a run": {
+        "tests/store/test_store.py": [
+            "test_of_two_writers_one_reads_again",
+            "test_many_writers_append_one_after_the_other",
+        ],
+        "tests/faults/test_interference.py": ["test_fifty_calls_at_once"],
+    },
+    "A finished step never runs again; attempts of a step never overlap": {
+        "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],
+        "tests/core/test_history.py": ["test_what_may_not_follow", "test_what_is_not_redone_stays_as_it_is"],
+        "tests/faults/test_many_killed.py": ["test_nothing_is_lost_and_nothing_done_twice"],
+        "tests/faults/test_nth_call.py": [
+            "test_the_daemon_is_killed_at_its_nth",
+            "test_run_is_killed_at_its_nth_and_a_daemon_goes_on",
+        ],
+    },
+    "kill -9` of jobctl loses no work: commands run on and are taken over, output and exit code intact": {
+        "tests/end_to_end/test_kill.py": [
+            "test_killed_after_some_time",
+            "test_killed_at_the_nth_system_call",
+            "test_a_living_attempt_is_adopted_and_a_killed_one_is_lost",
+        ],
+        "tests/end_to_end/test_examples.py": ["test_a_killed_run_is_taken_up_again"],
+        "tests/faults/test_nth_call.py": ["test_run_is_killed_at_its_nth_and_a_daemon_goes_on"],
+    },
+    "What died is noticed at once, what is slow is never taken for dead": {
+        "tests/test_executor.py": [
+            "test_an_executor_lives_until_its_process_ends_and_no_longer",
+            "test_a_stopped_executor_is_slow_and_not_dead",
+        ],
+        "tests/end_to_end/test_examples.py": ["test_a_killed_run_is_taken_up_again"],
+        "tests/faults/test_interference.py": [
+            "test_a_daemon_that_is_stopped_is_slow_and_not_dead",
+            "test_a_writer_that_holds_the_store_for_long",
+        ],
+    },
+    "Stop means stop, the whole process tree": {
+        "tests/process/test_launch.py": [
+            "test_no_child_escapes_a_sweep",
+            "test_a_request_to_end_reaches_those_outside_the_group_too",
+        ],
+        "tests/end_to_end/test_examples.py": ["test_a_canceled_pipeline_leaves_nothing_behind"],
+        "tests/faults/test_children.py": [
+            "test_children_that_behave_badly",
+            "test_processes_that_multiply_are_stopped_all_of_them",
+        ],
+    },
+    "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed"
+    " - but for a run that kills whoever takes it": {
+        "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],
+        "tests/end_to_end/test_examples_workflows.py": [
+            "test_a_trip_is_fully_paid_or_fully_rolled_back_when_jobctl_is_killed_at_every_commit_in_turn",
+            "test_an_undo_is_tried_until_it_works",
+        ],
+    },
+    "A step gets the same environment whoever runs it": {
+        "tests/process/test_environment.py": ["test_what_passes", "test_the_list_is_the_contracts"],
+        "tests/test_docs.py": ["test_an_attempt_has_the_environment_that_is_documented"],
+        "tests/faults/test_interference.py": ["test_signals_ignored_and_blocked_and_descriptors_closed"],
+    },
+    "A log never grows beyond its limit for long": {
+        "tests/process/test_logs.py": ["test_a_log_is_capped_while_its_command_writes"],
+        "tests/engines/test_local.py": [
+            "test_a_log_stays_within_its_limit",
+            "test_a_flood_that_ends_before_anybody_looks_at_it_stays_within_its_limit_too",
+        ],
+        "tests/faults/test_children.py": ["test_children_that_behave_badly"],
+    },
+    "The disk is full: nothing is damaged, what runs goes on, and is recorded when there is room": {
+        "tests/store/test_store.py": ["test_a_full_disk_and_room_again"],
+        "tests/engines/test_local.py": [
+            "test_a_full_disk_stops_new_work_and_nothing_else",
+            "test_a_cancel_while_the_disk_is_full_is_carried_out_when_there_is_room",
+        ],
+        "tests/faults/test_state_folder.py": ["test_a_full_disk_stops_new_work_and_loses_nothing"],
+    },
+    "A fire time starts at most one run, however many daemons look at the clock": {
+        "tests/store/test_firings.py": ["test_processes_that_race_for_fire_times_get_each_once_and_lose_none"],
+        "tests/daemon/test_scheduler.py": [
+            "test_two_daemons_fire_each_time_once",
+            "test_two_processes_that_race_fire_each_time_once_and_lose_none",
+        ],
+        "tests/faults/test_interference.py": ["test_a_daemon_that_is_stopped_is_slow_and_not_dead"],
+    },
+    "No fire time is lost in silence: it gets its run, late if need be, or a record of why not": {
+        "tests/daemon/test_scheduler.py": [
+            "test_after_downtime",
+            "test_what_could_not_be_recorded_is_fired_when_it_can",
+            "test_a_daemon_that_dies_between_its_commits_loses_no_fire_time",
+        ],
+        "tests/store/test_firings.py": ["test_a_dropped_fire_time_moves_the_progress"],
+        "tests/faults/test_state_folder.py": ["test_a_full_disk_stops_new_work_and_loses_nothing"],
+    },
+    "Schedules fire when Debian's cron does, also when the clocks change": {
+        "tests/core/test_schedule.py": ["test_fires_when_debian_cron_does", "test_clock_changes"],
+        "tests/core/test_cron.py": ["test_the_days"],
+    },
+    "A clock that is set fires nothing twice and silences nothing": {
+        "tests/daemon/test_scheduler.py": [
+            "test_a_clock_that_goes_two_hours_ahead_and_back_fires_nothing_twice",
+            "test_a_clock_that_was_years_ahead_does_not_silence_a_schedule",
+        ],
+        "tests/end_to_end/test_daemon.py": [
+            "test_a_clock_that_is_set_two_hours_ahead_and_back",
+            "test_a_clock_that_was_a_year_ahead_silences_nothing",
+        ],
+        "tests/faults/test_interference.py": ["test_a_clock_that_is_set_two_hours_back_and_forth"],
+    },
+    "A killed daemon's commands run on, and the next daemon adopts them;"
+    " after a reboot they are tried again from their cursors": {
+        "tests/end_to_end/test_daemon.py": [
+            "test_attempts_outlive_a_killed_daemon_and_the_next_one_adopts_them",
+            "test_what_runs_on_is_adopted_and_watched",
+        ],
+        "tests/end_to_end/test_examples_daemon.py": ["test_every_run_goes_on_from_where_it_stopped"],
+        "tests/faults/test_nth_call.py": ["test_the_daemon_is_killed_at_its_nth"],
+    },
+    "Of several daemons on one folder, one goes on within two seconds when another dies": {
+        "tests/end_to_end/test_daemon.py": ["test_the_second_daemon_takes_over_from_the_first"],
+        "tests/end_to_end/test_examples_daemon.py": ["test_every_firing_is_one_run_whichever_daemon_dies"],
+    },
+    "A run that kills whoever takes it stops nobody else": {
+        "tests/daemon/test_rescuer.py": ["test_poison"],
+        "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],
+    },
+    "A queue has no more runs under way than its concurrency, over all daemons": {
+        "tests/daemon/test_dispatcher.py": ["test_the_places_of_a_queue_are_shared_by_daemons"],
+        "tests/daemon/test_capacity.py": ["test_the_places_of_a_queue_are_those_of_all_daemons"],
+        "tests/faults/test_many.py": ["test_ten_thousand_queued_runs"],
+    },
+    "Definitions change whole or not at all; a run keeps the ones it started with": {
+        "tests/daemon/test_reloader.py": [
+            "test_all_or_nothing",
+            "test_a_file_that_is_gone_keeps_its_jobs_until_it_is_back",
+        ],
+        "tests/engines/test_local.py": ["test_updated_takes_the_new_definition"],
+        "tests/faults/test_interference.py": ["test_definitions_that_go_wrong_and_go_away_under_a_daemon"],
+    },
+    "One job, row or file that is broken stops no other": {
+        "tests/daemon/test_scheduler.py": ["test_a_job_that_cannot_begin_is_recorded_as_failed_and_stops_no_other"],
+        "tests/daemon/test_rescuer.py": ["test_a_run_that_cannot_be_read_keeps_no_other_from_being_rescued"],
+        "tests/daemon/test_loop.py": ["test_a_duty_that_fails_is_reported_once_and_does_not_stop_the_others"],
+        "tests/store/test_store.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
+        "tests/faults/test_children.py": ["test_children_that_behave_badly"],
+    },
+    "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
+        "tests/store/test_store.py": [
+            "test_a_database_that_cannot_be_used_is_named_with_a_way_out",
+            "test_a_folder_that_cannot_be_written",
+        ],
+        "tests/faults/test_state_folder.py": [
+            "test_a_store_that_is_harmed_under_a_daemon",
+            "test_no_command_makes_it_worse",
+        ],
+    },
+    "Retention never touches a run that is not over, and holds up no firing": {
+        "tests/daemon/test_pruner.py": [
+            "test_what_is_kept",
+            "test_a_run_that_is_resumed_meanwhile_is_not_touched",
+            "test_a_portion_at_a_time",
+        ],
+        "tests/faults/test_many.py": ["test_a_long_history"],
+    },
+    "A finished part of a durable script never runs again; one whose order has changed gets an error,"
+    " never another part's result": {
+        "tests/engines/test_suspensions.py": [
+            "test_what_is_finished_is_not_done_again_by_the_next_attempt",
+            "test_failures",
+            "test_it_is_taken_over_at_every_stage",
+        ],
+    },
+    "The same events give the same decisions in every process": {
+        "tests/test_architecture.py": ["test_the_core_asks_for_nothing_that_differs_between_two_processes"],
+        "tests/core/test_decide.py": [
+            "test_every_process_decides_the_same",
+            "test_a_history_that_breaks_off_anywhere_leads_to_the_same_actions",
+        ],
+    },
+    "What is wrong with a definitions file is said all at once, each with its line": {
+        "tests/core/test_definition.py": ["test_all_problems_at_once_with_their_places_in_the_order_of_lines"],
+    },
+}
+
+HELD_BY = {promise: cells[-1] for promise, *cells in rows(ARCHITECTURE, "## 3. What is promised, and what keeps it")}
+
+
+def test_every_promise_has_its_tests_and_every_test_its_promise() -> None:
+    assert list(HELD_BY) == list(PROMISES)
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_a_promise_is_held_by_tests_that_there_are(promise: str) -> None:
+    tests = PROMISES[promise]
+    assert HELD_BY[promise].replace("`", "").split(", ") == list(tests)
+    for file, names in tests.items():
+        module = ast.parse((ROOT / file).read_text())
+        there = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        assert names
+        assert set(names) <= there, file
