@@ -182,7 +182,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     " never another part's result": {
         "tests/engines/test_suspensions.py": [
             "test_what_is_finished_is_not_done_again_by_the_next_attempt",
-            "test_failures",
+            "test_what_another_attempt_would_do_just_the_same_is_said_and_not_retried",
             "test_it_is_taken_over_at_every_stage",
         ],
     },
