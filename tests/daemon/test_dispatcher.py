@@ -74,6 +74,34 @@ def test_a_full_queue_holds_up_no_other(place: Place) -> None:
     assert begun(place) == ["a", "b"]
 
 
+@pytest.mark.parametrize("trigger", ["manual", "schedule"])
+def test_a_long_line_costs_no_more_than_a_short_one(new_place: Callable[..., Place], trigger: str) -> None:
+    place = new_place(maximum=1)
+    place.arm(job(NEVER, "true", name="a", overlap='"buffer_all"'))
+
+    def work() -> int:
+        """What SQLite has to do until the next in line has begun and ended, in tens of its instructions."""
+        count = 0
+
+        def tick() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        place.store._db.set_progress_handler(tick, 10)
+        place.dispatch()
+        assert len(place.engine.runs) == 1
+        place.settle()
+        place.store._db.set_progress_handler(None, 0)
+        return count
+
+    queue(place, *"a" * 100, trigger=trigger)
+    work()
+    short = work()
+    queue(place, *"a" * 800, trigger=trigger)
+    assert work() < 1.5 * short
+
+
 def test_the_places_of_a_queue_are_shared_by_daemons(new_place: Callable[..., Place]) -> None:
     first, second = new_place(), new_place()
     first.arm("[queues.db]\nconcurrency = 2\n" + held("a", queue='"db"'))

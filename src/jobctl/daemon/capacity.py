@@ -25,7 +25,8 @@ class Capacity:
     def refresh(self) -> None:
         rows = self._store.rows(
             # One that is asleep gives its place to others.
-            "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued'"
+            "SELECT queue, executor FROM runs"
+            " WHERE finished_at IS NULL AND wake_at IS NULL AND status IN ('running', 'paused')"
         )
         self._here = sum(1 for _, executor in rows if executor == self._executor_id)
         self._in_queue = {}

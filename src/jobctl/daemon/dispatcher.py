@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.overlap import may_leave_buffer
@@ -11,6 +13,8 @@ from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
 _SNOOZE_MS = 60_000
+_AT_ONCE = 50  # queued runs that are read together
+_BUFFERED = ("schedule", "backfill")  # what starts these is under the job's overlap policy
 
 
 def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
@@ -33,57 +37,86 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
     capacity.refresh()
     if capacity.full:
         return []
-    queued = _queued(store, capacity)
-    if not queued:
-        return []
     begun: dict[str, int] = {}
     policies: dict[int, OverlapPolicy] = {}
     troubles = []
-    for number, name, job, queue, trigger, definition in queued:
-        if capacity.full:
-            break
-        if trigger in ("schedule", "backfill"):
-            if definition not in policies:
-                policies[definition] = _policy(store, definition)
-            if job not in begun:
-                begun[job] = _begun(store, job)
-            if not may_leave_buffer(policies[definition], running=begun[job]):
+    closed = _Closed()
+    while not capacity.full:
+        queued = _queued(store, capacity, closed)
+        for number, name, job, queue, trigger, definition in queued:
+            if capacity.full:
+                break
+            if number in closed.runs or queue in closed.queues:
                 continue
-        if not capacity.take_place(queue):
-            continue
-        try:
-            taken = take(store, engine, number, on_failed)
-        except StoreUnavailableError:
-            raise
-        except JobctlError as error:
-            taken = False
-            troubles.append((name, error.message))
-        if taken:
-            begun[job] = begun.get(job, 0) + 1
-        else:
-            capacity.give_back(queue)
+            if trigger in _BUFFERED:
+                if definition not in policies:
+                    policies[definition] = _policy(store, definition)
+                if job not in begun:
+                    begun[job] = _begun(store, job)
+                if not may_leave_buffer(policies[definition], running=begun[job]):
+                    closed.definitions.add(definition)
+                    continue
+            if not capacity.take_place(queue):
+                if queue is not None:
+                    closed.queues.add(queue)
+                continue
+            try:
+                taken = take(store, engine, number, on_failed)
+            except StoreUnavailableError:
+                raise
+            except JobctlError as error:
+                taken = False
+                troubles.append((name, error.message))
+            if taken:
+                begun[job] = begun.get(job, 0) + 1
+            else:
+                closed.runs.add(number)
+                capacity.give_back(queue)
+        if len(queued) < _AT_ONCE + len(closed.runs):
+            break
     return troubles
 
 
-def _queued(store: Store, capacity: Capacity) -> list[tuple[int, str, str, str | None, str, int]]:
-    """Queued runs in the order of their turn: by their queue's priority, then their own, then age."""
+class _Closed:
+    """Where nothing more may begin in this turn: what stands in line behind that is not read, however much it is."""
+
+    def __init__(self) -> None:
+        self.queues: set[str] = set()  # that are full
+        self.definitions: set[int] = set()  # whose runs wait for others of their job, as its policy says
+        self.runs: set[int] = set()  # that could not be begun
+
+
+def _queued(store: Store, capacity: Capacity, closed: _Closed) -> list[tuple[int, str, str, str | None, str, int]]:
+    """The next queued runs in the order of their turn: by their queue's priority, then their own, then age. Fewer than
+    `_AT_ONCE` beside those that are closed: there are no others."""
     priorities = capacity.priorities()
-    cases = " ".join("WHEN ? THEN ?" for _ in priorities)
-    values = [value for item in priorities.items() for value in item]
-    order = f"CASE queue {cases} ELSE 0 END DESC, " if priorities else ""
+    order = f"CASE queue {' '.join('WHEN ? THEN ?' for _ in priorities)} ELSE 0 END DESC, " if priorities else ""
+    queues, definitions = sorted(closed.queues), sorted(closed.definitions)
     return store.rows(
         "SELECT id, name, job, queue, trigger, definition FROM runs"
+        # What the index is for: without it a long line is read and sorted for each run that leaves it.
+        f"{'' if priorities else ' INDEXED BY runs_queued'}"
         " WHERE finished_at IS NULL AND wake_at IS NULL AND status = 'queued'"
-        f" ORDER BY {order} priority DESC, id",
-        *values,
+        f" AND (queue IS NULL OR queue NOT IN ({_marks(queues)}))"
+        f" AND (trigger NOT IN ({_marks(_BUFFERED)}) OR definition NOT IN ({_marks(definitions)}))"
+        f" ORDER BY {order} priority DESC, id LIMIT ?",
+        *queues,
+        *_BUFFERED,
+        *definitions,
+        *(value for item in priorities.items() for value in item),
+        _AT_ONCE + len(closed.runs),
     )
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _begun(store: Store, job: str) -> int:
     """1 when a run of the job has begun and is not over, else 0: a hundred thousand that sleep are not counted."""
     found = store.row(
         "SELECT 1 FROM runs INDEXED BY runs_alive_by_job"
-        " WHERE job = ? AND finished_at IS NULL AND status != 'queued' LIMIT 1",
+        " WHERE job = ? AND finished_at IS NULL AND status IN ('running', 'paused') LIMIT 1",
         job,
     )
     return 0 if found is None else 1

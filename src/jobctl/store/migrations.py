@@ -32,7 +32,12 @@ def m002_children(db: Database) -> None:
         return
     db.execute("ALTER TABLE runs ADD COLUMN parent INTEGER")
     db.execute("ALTER TABLE runs ADD COLUMN parent_step TEXT")
+    db.execute("DROP INDEX runs_alive_by_job")
+    db.execute("CREATE INDEX runs_alive_by_job ON runs (job, status) WHERE finished_at IS NULL")
+    db.execute("DROP INDEX runs_alive")
+    db.execute("CREATE INDEX runs_alive ON runs (wake_at, status) WHERE finished_at IS NULL")
     db.execute("CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL")
+    db.execute("CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL AND status = 'queued'")
 
 
 def create(path: str) -> None:

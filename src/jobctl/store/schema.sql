@@ -45,11 +45,14 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_job ON runs (job, id);
 
 -- What is not over, however long the history is; who is awake, and who of those that sleep wakes next.
-CREATE INDEX runs_alive ON runs (wake_at) WHERE finished_at IS NULL;
+CREATE INDEX runs_alive ON runs (wake_at, status) WHERE finished_at IS NULL;
 
 -- What of a job is not over: asked at every firing. Left to itself SQLite takes runs_by_job and reads the whole history
 -- of the job, so queries name this one (INDEXED BY).
-CREATE INDEX runs_alive_by_job ON runs (job, id) WHERE finished_at IS NULL;
+CREATE INDEX runs_alive_by_job ON runs (job, status) WHERE finished_at IS NULL;
+
+-- Who is next in line, however long the line is.
+CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL AND status = 'queued';
 
 -- The children of a run, without a look at all runs.
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;

@@ -612,8 +612,8 @@ class Store:
 
     def seqs(self, executor_id: str) -> list[tuple[int, int]]:
         """(run, last event's number) of the runs that an executor has."""
-        awake = "finished_at IS NULL AND wake_at IS NULL"
-        return self.rows(f"SELECT id, seq FROM runs WHERE {awake} AND executor = ?", executor_id)
+        begun = "finished_at IS NULL AND wake_at IS NULL AND status IN ('running', 'paused')"  # what is queued has none
+        return self.rows(f"SELECT id, seq FROM runs WHERE {begun} AND executor = ?", executor_id)
 
     def executors(self) -> dict[str, tuple[int, str, int]]:
         """id -> (pid, kind, started_at) of executors that did not end in order, living or dead."""
