@@ -53,6 +53,12 @@ def _written(folder: Path, data: bytes | None) -> str:
         (b"1234\nskip 2\n", KeeperState(1234, status=2, condition_failed=True)),
         (b"1234\nnofolder\n", KeeperState(1234, status=126, no_folder=True)),
         (b"not a pid\n", KeeperState()),
+        # Numbers that no keeper writes, and no system call or database takes.
+        (b"0\n", KeeperState()),
+        (b"9" * 30 + b"\nexit 0\n", KeeperState(status=0)),
+        (b"1234\nexit " + b"9" * 30 + b"\n", KeeperState(1234, by_signal=True)),
+        (b"1234\nexit 256\n", KeeperState(1234, by_signal=True)),
+        (b"1234\nskip " + b"9" * 30 + b"\n", KeeperState(1234, by_signal=True)),
         (bytes(range(256)), KeeperState()),
     ],
 )
@@ -126,6 +132,8 @@ def test_how_an_attempt_ended(state: KeeperState, failure: Failure, ended: Outco
         (b"a<<END\n END\nEND", {"a": " END"}),
         (b"a=\xff\xfe\n", {"a": "\\xff\\xfe"}),
         (b"a=1\x002\n", {"a": "1\\x002"}),
+        (b"a=1\r\nb<<END\r\n2\r\n\r\nEND\r\n", {"a": "1", "b": "2\n"}),  # from a program that writes DOS line ends
+        (b"a=1\r2\r\r\n", {"a": "1\r2\r"}),
         ("a=1\u20282\x0c3\x1c4\x855\n".encode(), {"a": "1\u20282\x0c3\x1c4\x855"}),
     ],
 )
@@ -164,6 +172,7 @@ def test_outputs_up_to_the_limit(tmp_path: Path) -> None:
         (b"message=no such day\n", Failure("no such day")),
         (b"type=Quota\nmessage=m\nnon_retryable=true\nnext_retry_delay=1m30s\n", Failure("m", "Quota", True, 90_000)),
         (b"non_retryable=YES\n", Failure(non_retryable=True)),
+        (b"message=m\r\nnext_retry_delay=1m\r\n", Failure("m", next_retry_delay=60_000)),
         (b"non_retryable=1\n", Failure(non_retryable=True)),
         (b"non_retryable= true \n", Failure(non_retryable=True)),
         (b"non_retryable=false\n", Failure()),
@@ -205,6 +214,8 @@ def test_a_failure_file_that_says_nothing_useful(tmp_path: Path, text: bytes, sa
         (b"x" * MAX_CURSOR + b"\n", "x" * MAX_CURSOR),
         (b"a\n" + b"x" * MAX_CURSOR + b"\n", "x" * MAX_CURSOR),
         (b"x" * (MAX_CURSOR + 9) + b"\n", None),
+        (b"\xff" * MAX_CURSOR + b"\n", None),  # written as text it is four times as long
+        (b"row 7\r\n", "row 7"),
         (b"x" * (MAX_CURSOR + 9) + b"\nshort\n", "short"),
         (b"line\n" * 200_000, "line"),
     ],

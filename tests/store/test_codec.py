@@ -12,7 +12,8 @@ from jobctl.store import codec
 
 @pytest.mark.parametrize("kind", list(EventType))
 def test_every_type_of_event_can_be_stored(kind: EventType) -> None:
-    event = Event(kind, 17, "dump", 3, {"a": [1, {"b": None}], "ü": "é"})
+    said = {"kind": "sleep", "approved": True, "name": "go", "status": "failed", "redo": ["dump"]}
+    event = Event(kind, 17, "dump", 3, {**said, "a": [1, {"b": None}], "ü": "é"})
     assert codec.from_row(codec.to_row(event)) == event
 
 
@@ -47,6 +48,20 @@ def test_an_event_comes_back_as_it_went(event: Event) -> None:
         (1, 1, None, None, "[1]"),
         (1, 1, None, None, "5"),
         (1, 1, None, None, b"\xff\xfe"),
+        (1, 1, None, None, 5),
+        (1, 1, None, None, '{"a":' * 20_000),  # more than Python can count
+        # Instants that no clock shows.
+        (-1, 1, None, None, None),
+        (1 << 62, 1, None, None, None),
+        (1, 4, "dump", 1, '{"retry_at":4611686018427387904}'),
+        # Values that whoever reads them could not take.
+        (1, 15, "dump", None, '{"kind":"sleep","until":"noon"}'),
+        (1, 15, "dump", None, "{}"),
+        (1, 5, "dump", None, '{"status":["failed"]}'),
+        (1, 13, None, None, '{"redo":5}'),
+        (1, 13, None, None, '{"redo":[[]]}'),
+        (1, 16, None, None, '{"name":[]}'),
+        (1, 17, "dump", None, '{"by":"me"}'),
     ],
 )
 def test_a_damaged_row_is_a_value_error_and_nothing_else(row: tuple[Any, ...]) -> None:

@@ -116,7 +116,7 @@ def _joined(text: str) -> str:
 
 def _syntax(message: str, text: str) -> Problem:
     match = _PLACE.search(message)
-    line = int(match[1]) if match and match[1] else len(text.rstrip().splitlines())
+    line = int(match[1]) if match and match[1] else text.rstrip().count("\n") + 1
     what = message[: match.start()] if match else message
     if what.startswith(_TWICE):
         return Problem(

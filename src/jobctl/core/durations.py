@@ -60,7 +60,7 @@ def parse(text: str) -> Millis:
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         raise DurationError(f"{_shown(text)} is not a duration", _hint(text))
-    total = sum(int(n) * size for n, size in zip(match.groups(), UNITS.values(), strict=True) if n)
+    total = _total(match)
     if total > LONGEST:
         raise DurationError(f"{_shown(text)} is longer than 100 years", "durations end at 100 years: 36500d")
     return total
@@ -106,4 +106,8 @@ def _meant(text: str) -> str:
         return ""
     candidate = "".join(n + (unit if unit in UNITS else _WORDS.get(unit, "?")) for n, unit in parts)
     match = _DURATION.fullmatch(candidate)
-    return candidate if match else ""
+    return candidate if match and _total(match) <= LONGEST else ""
+
+
+def _total(match: re.Match[str]) -> Millis:
+    return sum(int(n) * size for n, size in zip(match.groups(), UNITS.values(), strict=True) if n)

@@ -220,6 +220,8 @@ class StepState:
     def wait(self, event: Event) -> None:
         if self.status is not StepStatus.PENDING:
             raise HistoryError(f"step {self.name}: it cannot begin to wait when it is {self.status}")
+        if event.data["kind"] == "signal" and not event.data.get("name"):
+            raise HistoryError(f"step {self.name}: it waits for a signal without a name")
         self.status = StepStatus.WAITING
         self.waiting = event.data
         if self.started_at is None:

@@ -25,6 +25,7 @@ from jobctl.core.attempts import FAILED, SKIPPED, SUCCEEDED, Outcome
 MAX_OUTPUT = 1024 * 1024  # bytes of an output file; a payload on a Temporal cluster may have 2 MB
 MAX_CURSOR = 64 * 1024  # bytes; the next attempt gets it in an environment variable, where 128 KiB is the end
 
+_MAX_PID = 2**22  # what Linux goes up to
 _SHELL_MESSAGE_SIGNALS = range(1, 65)
 
 
@@ -81,21 +82,26 @@ def read_state(path: str) -> KeeperState | None:
     for number, line in enumerate(text.split(b"\n")[:-1]):  # what comes after the last newline is not complete
         word, _, rest = line.partition(b" ")
         if number == 0:
-            pid = int(line) if line.isdigit() else None
-        elif word == b"exit" and rest.isdigit():
-            status = int(rest)
+            pid = _number(line, _MAX_PID) or None  # 0 would be a process group: our own
+        elif word == b"exit" and _number(rest, 255) is not None:
+            status = _number(rest, 255)
         elif word == b"run":
             checked = True
-        elif word == b"skip" and rest.isdigit():
-            skipped = rest == b"1"
+        elif word == b"skip" and _number(rest, 255) is not None:
+            status = _number(rest, 255)
+            skipped = status == 1
             condition_failed = not skipped
-            status = int(rest)
         elif line == b"nofolder":
             no_folder = True
             status = 126
         elif line:
             by_signal = True  # the shell's own words: Killed, Terminated (core dumped) …
     return KeeperState(pid, checked, status, by_signal, skipped, condition_failed, no_folder)
+
+
+def _number(text: bytes, most: int) -> int | None:
+    """A number that a keeper can have written. None for others: a command can reach the file, too."""
+    return int(text) if text.isdigit() and len(text) <= len(str(most)) and int(text) <= most else None
 
 
 def outcome(state: KeeperState, failure: Failure) -> Outcome:
@@ -182,7 +188,9 @@ def read_cursor(path: str) -> str | None:
     begin = text.rfind(b"\n", 0, end)
     if begin < 0 and start > 0:
         return None  # longer than a cursor may be
-    return _text(text[begin + 1 : end])
+    cursor = _text(text[begin + 1 : end].removesuffix(b"\r"))
+    # Bytes that are no text take more room when they are written as such.
+    return cursor if len(cursor.encode()) <= MAX_CURSOR else None
 
 
 def journal_path(folder: str, key: str, first: int) -> str:
@@ -263,7 +271,7 @@ def read_poll(path: str) -> tuple[int, int] | None:
 
 def _key_values(text: bytes, what: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    lines = _text(text).split("\n")
+    lines = [line.removesuffix("\r") for line in _text(text).split("\n")]
     at = 0
     while at < len(lines):
         line = lines[at]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobctl.core.history import Event, EventType
@@ -31,6 +31,7 @@ _CODES: dict[EventType, int] = {
     EventType.ITEMS_LISTED: 19,
     EventType.WAIT_ENDED: 21,
 }
+_YEAR_9999 = 253_370_764_800_000  # ms; what lies beyond, Python cannot write in every zone
 _TYPES = {code: kind for kind, code in _CODES.items()}
 
 Row = tuple[int, int, str | None, int | None, str | None]  # at, type, step, number, data
@@ -58,14 +59,63 @@ def to_row(event: Event) -> Row:
 
 
 def from_row(row: Any) -> Event:
-    """The event of a row (at, type, step, number, data). ValueError for a type of a newer version or broken JSON."""
+    """The event of a row (at, type, step, number, data). ValueError for a type of a newer version, for broken
+    JSON, and for values that whoever reads the event could not take."""
     at, code, step, number, data = row
     kind = _TYPES.get(code)
     if kind is None:
-        raise ValueError(f"an event of the unknown type {code}")
-    if not isinstance(at, int) or not isinstance(number or 0, int) or not isinstance(step or "", str):
+        raise ValueError(f"an event of the unknown type {str(code)[:20]!r}")
+    if not _is_instant(at) or not isinstance(number or 0, int) or not isinstance(step or "", str):
         raise ValueError(f"an event {kind} with values of the wrong type")
-    values = json.loads(data) if data else {}
+    try:
+        values = json.loads(data) if data else {}
+    except (TypeError, RecursionError):  # a number; more brackets than Python can count
+        raise ValueError(f"an event {kind} whose data is no JSON") from None
     if not isinstance(values, dict):
         raise ValueError(f"an event {kind} whose data is no table")
+    for key, value in values.items():
+        if key in _VALUES and value is not None and not _VALUES[key](value):
+            raise ValueError(f"an event {kind} whose {key} is of the wrong type")
+    for key in _NEEDED.get(kind, ()):
+        if values.get(key) is None:
+            raise ValueError(f"an event {kind} that does not say its {key}")
     return Event(kind, at, step or "", number or 0, values)
+
+
+def _is_instant(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < _YEAR_9999
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+# What whoever reads an event relies on. Keys that are not here may hold anything.
+_VALUES: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("retry_at", "until", "fire_time"), _is_instant),
+    **dict.fromkeys(("status", "step_status", "error", "reason", "why", "by", "comment"), _is_text),
+    **dict.fromkeys(("kind", "name", "cursor", "stdout", "trigger", "executor"), _is_text),
+    **dict.fromkeys(("exit_code", "signal"), _is_integer),
+    **dict.fromkeys(("params", "outputs"), _is_table),
+    "redo": _are_texts,
+}
+_NEEDED: dict[EventType, tuple[str, ...]] = {
+    EventType.WAIT_STARTED: ("kind",),
+    EventType.APPROVAL_ANSWERED: ("approved",),
+    EventType.SIGNAL_RECEIVED: ("name",),
+    EventType.STEP_ENDED: ("status",),
+    EventType.RUN_REOPENED: ("redo",),
+    EventType.RUN_ENDED: ("status",),
+}

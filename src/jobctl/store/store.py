@@ -573,19 +573,18 @@ class Store:
 
     def events(self, run_id: int, *, after: int = 0, upto: int | None = None) -> list[Event]:
         """A run's events in order, those with a number in (after, upto]."""
-        rows = self.rows(
-            "SELECT at, type, step, number, data FROM events WHERE run = ? AND seq > ? AND seq <= ? ORDER BY seq",
-            run_id,
-            after,
-            upto if upto is not None else 1 << 62,
-        )
+        query = "SELECT at, type, step, number, data FROM events WHERE run = ? AND seq > ? AND seq <= ? ORDER BY seq"
         try:
-            return [from_row(row) for row in rows]
+            return [from_row(row) for row in self.rows(query, run_id, after, upto if upto is not None else 1 << 62)]
         except ValueError as error:
             raise StoreError(
                 f"the history of run {run_id} cannot be read: {error}",
                 hint="the other runs are not concerned; see: jobctl doctor",
             ) from error
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:  # text that is no UTF-8, a damaged page: say whose
+            raise StoreError(f"the history of run {run_id} cannot be read: {error.message}", hint=error.hint) from error
 
     def state(self, row: RunRow) -> RunState:
         """What the run's history adds up to. StoreError naming the run when it is damaged."""
