@@ -23,6 +23,7 @@ from jobctl.core.errors import Problem
         (b"a = 'x\nb = '1'", 1, "not closed on its line", "quote is missing"),
         (b"a = 'x\nb = 1", 2, "is not TOML", "quote is missing"),
         (b"a = [1\nb = 1", 2, "is not TOML", "`]`"),
+        ("a = '''\u2028\x85".encode(), 1, "is not TOML", "quote is missing"),  # line breaks, but not TOML's
         (b"[a]\nb = 1\nb = 2\n", 3, "a second time", "rename one"),
         (b"[a]\n[b]\n[a]\n", 3, "a second time", "rename one"),
         (b"a = { b = 1, b = 2 }\n", 1, "a second time", "rename one"),

@@ -325,15 +325,15 @@ def heartbeat_file(path: Path, data: bytes) -> None:
     """The cursor is the last whole line, and the next attempt's environment can hold it."""
     path.write_bytes(data)
     found = attempt.read_cursor(str(path))
-    *whole, _ = data.split(b"\n")
-    if not whole:
+    *whole, rest = data.split(b"\n")
+    last = whole[-1].removesuffix(b"\r") if whole else b""
+    cursor = last.decode(errors="backslashreplace").replace("\0", "\\x00")
+    if not whole or len(last) > attempt.MAX_CURSOR + 1:
         assert found is None
-        return
-    last = whole[-1].removesuffix(b"\r")
-    if len(last) > attempt.MAX_CURSOR + 1:
-        assert found is None
-    elif 4 * len(last) < attempt.MAX_CURSOR:
-        assert found == last.decode(errors="backslashreplace").replace("\0", "\\x00")
+    elif len(last) + len(rest) > attempt.MAX_CURSOR or len(cursor) > attempt.MAX_CURSOR:
+        assert found in (None, cursor)  # only the end of the file is looked at, and no more than that is a cursor
+    else:
+        assert found == cursor
     if found is not None:
         assert "\0" not in found
         assert not too_long(found, len("JOBCTL_CURSOR=") + 1)
