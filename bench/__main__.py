@@ -1,4 +1,7 @@
-"""`python -m bench [FIGURE …]`: measures, prints the table, writes the JSON. What is measured stands in the others."""
+"""`python -m bench [FIGURE …]`: measures, prints the table, writes the JSON. What is measured stands in the others.
+
+`--write FILE` puts the tables of that JSON into a document instead.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, daemon_firing, daemon_history, daemon_recovery, daemon_size, others, report, steps, workflows
+from bench import calls, daemon_cron, daemon_firing, daemon_history, daemon_recovery, daemon_size, growth, others
+from bench import report, steps, workflows
 from bench.figure import Bench, Row, Size, SkippedError
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -37,6 +41,8 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
         daemon_recovery.adoption,
         daemon_history.history,
         daemon_history.pruning,
+        daemon_cron.cron,
+        growth.growth,
     )
 }
 
@@ -44,7 +50,10 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
 def main() -> int:
     """0 when every goal that was measured is reached, 1 when one is missed or broken, 2 for an unknown figure."""
     asked = _arguments()
-    names = asked.figures or list(FIGURES)
+    if asked.write:
+        report.write_tables(Path(asked.write), Path(asked.output))
+        return 0
+    names = list(FIGURES) if asked.figures in ([], ["all"]) else asked.figures
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobctl-bench"
     work = Path(asked.dir or cache)
     work.mkdir(parents=True, exist_ok=True)
@@ -71,7 +80,7 @@ def main() -> int:
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    print(report.table(rows))
+    print(f"{report.heading(machine, size)}\n\n{report.table(rows)}\n\n{report.verdict(rows)}")
     report.write(Path(asked.output), rows, machine, size)
     print(f"written: {asked.output}", file=sys.stderr)
     return 1 if broken or any(row.ok is False for row in rows) else 0
@@ -89,14 +98,17 @@ def _arguments() -> argparse.Namespace:
         epilog=f"figures:\n{about}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="which ones (default: all)")
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="which ones, or all (default)")
     parser.add_argument("--size", choices=list(Size), default=Size.FULL, help="tiny only shows that the code works")
     parser.add_argument("--quick", dest="size", action="store_const", const=Size.QUICK, help="--size quick")
-    parser.add_argument("--output", default="build/bench.json", metavar="FILE", help="(default: %(default)s)")
+    parser.add_argument(
+        "--json", dest="output", default="build/bench.json", metavar="FILE", help="the result (default: %(default)s)"
+    )
+    parser.add_argument("--write", metavar="FILE", help="measure nothing: put the result's tables into a document")
     parser.add_argument("--dir", help="where to work: on a disk, or commits cost nothing (default: the user's cache)")
     parser.add_argument("--no-install", action="store_true", help="leave out other tools that are not there yet")
     asked = parser.parse_args()
-    unknown = [name for name in asked.figures if name not in FIGURES]
+    unknown = [name for name in asked.figures if name not in FIGURES and asked.figures != ["all"]]
     if unknown:
         parser.error(f"there is no figure {unknown[0]!r}; there are: {', '.join(FIGURES)}")
     return asked

@@ -30,10 +30,10 @@ def history(bench: Bench) -> list[Row]:
     """A million runs of history: `status`, `history --limit 20`, `schedule next` against the same with 100 runs."""
     folder = bench.folder
     runs = bench.size.of(1_000_000, 100_000, 1000)
-    _templates(folder)
+    templates(folder)
     for name, count in (("many", runs), ("few", 100)):
         shutil.copytree(folder / "state", folder / name)
-        _multiply(folder / name, count)
+        multiply(folder / name, count)
     (folder / "jobs.toml").write_text(_jobs('schedule = "30 2 * * *"'))
     calls = (["status"], ["history", "--limit", "20"], ["schedule", "next"])
     found = processes(
@@ -56,8 +56,8 @@ def pruning(bench: Bench) -> list[Row]:
     runs = bench.size.of(1_000_000, 100_000, 2000)
     removed = runs // 10
     quiet = bench.size.of(30, 10, 2)  # seconds of firings before it begins
-    _templates(folder)
-    _multiply(folder / "state", runs)
+    templates(folder)
+    multiply(folder / "state", runs)
     oldest = query(folder, "SELECT id, name FROM runs ORDER BY id LIMIT ?", removed)
     for _, name in oldest:
         _files(folder / "state" / "runs" / name)
@@ -99,7 +99,7 @@ def _firing() -> str:
     )
 
 
-def _templates(folder: Path) -> None:
+def templates(folder: Path) -> None:
     """A store in which a daemon has fired each job some times."""
     (folder / "jobs.toml").write_text(_jobs('schedule = { every = "1s" }'))
     with daemon(folder) as living:
@@ -116,7 +116,7 @@ def _templates(folder: Path) -> None:
     shutil.rmtree(folder / "state" / "runs")
 
 
-def _multiply(state: Path, runs: int) -> None:
+def multiply(state: Path, runs: int) -> None:
     """Put at least so many copies of the runs there are in their place, each some time before the next: every row of
     theirs, so that each history is what an engine would have written."""
     with closing(sqlite3.connect(state / "jobctl.db", isolation_level=None)) as db:

@@ -51,6 +51,7 @@ class Row:
     compared: Sequence[float] = ()
     goal: Goal | None = None
     skipped: str = ""  # why nothing was measured
+    at: int = 0  # how many there were, in a figure that measures the same at several sizes
 
     @property
     def value(self) -> float | None:
@@ -94,6 +95,7 @@ class Row:
             "goal": str(self.goal) if self.goal else None,
             "ok": self.ok,
             "skipped": self.skipped or None,
+            "at": self.at or None,
             "measured": list(self.measured),
             "compared": list(self.compared),
         }
