@@ -142,10 +142,7 @@ def carry_out(store: Store, job: Job, runs: int, in_flight: int, name: str) -> f
 
 
 def fresh(folder: Path) -> Path:
-<<<<<<< HEAD
-=======
     """The folder, empty."""
->>>>>>> 2476439 (Growth of cost, begun)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return folder
