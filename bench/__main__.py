@@ -14,8 +14,20 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import calls, daemon_cron, daemon_firing, daemon_history, daemon_recovery, daemon_size, growth, others
-from bench import report, steps, workflows
+from bench import (
+    calls,
+    daemon_cron,
+    daemon_firing,
+    daemon_history,
+    daemon_recovery,
+    daemon_size,
+    document,
+    growth,
+    others,
+    report,
+    steps,
+    workflows,
+)
 from bench.figure import Bench, Row, Size, SkippedError
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -51,7 +63,7 @@ def main() -> int:
     """0 when every goal that was measured is reached, 1 when one is missed or broken, 2 for an unknown figure."""
     asked = _arguments()
     if asked.write:
-        report.write_tables(Path(asked.write), Path(asked.output))
+        document.write_tables(Path(asked.write), Path(asked.output))
         return 0
     names = list(FIGURES) if asked.figures in ([], ["all"]) else asked.figures
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobctl-bench"

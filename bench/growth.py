@@ -68,7 +68,9 @@ def _beside_the_smallest(rows: Sequence[Row]) -> Iterator[Row]:
 def _jobs(bench: Bench, count: int) -> list[Row]:
     """`validate` of a file, beside a Python that only reads it as TOML."""
     file = bench.folder / "jobs.toml"
-    file.write_text("".join(f'[jobs.j{number}]\nschedule = "{number % 60} 3 * * *"\ncommand = "true"\n' for number in range(count)))
+    file.write_text(
+        "".join(f'[jobs.j{number}]\nschedule = "{number % 60} 3 * * *"\ncommand = "true"\n' for number in range(count))
+    )
     ours, bare = processes(
         [[JOBCTL, "validate", str(file)], [sys.executable, "-c", _BARE_READING, str(file)]],
         bench.size.of(3, 1, 1),
@@ -79,7 +81,15 @@ def _jobs(bench: Bench, count: int) -> list[Row]:
     each = 1000 / count
     name = "bare tomllib"
     return [
-        Row("growth", "jobs: validate, each", "us", [p.ms * each for p in ours], name, [p.ms * each for p in bare], at=count),
+        Row(
+            "growth",
+            "jobs: validate, each",
+            "us",
+            [p.ms * each for p in ours],
+            name,
+            [p.ms * each for p in bare],
+            at=count,
+        ),
         Row("growth", "jobs: validate, memory", "MiB", [p.rss for p in ours], name, [p.rss for p in bare], at=count),
     ]
 
@@ -132,11 +142,22 @@ def _history(bench: Bench, count: int) -> list[Row]:
     ]
 
 
+_PROCESSES = "a quarter of an hour to hours of starting processes"
 _DIMENSIONS = (
     _Dimension(_jobs, 100_000, 10_000, "more than the 16 MiB that a file may have"),
-    _Dimension(_carried_out("runs", "runs", IN_FLIGHT), 10_000, 1_000, "most of an hour of starting processes"),
+    _Dimension(
+        _carried_out("runs", "runs", IN_FLIGHT),
+        10_000,
+        1_000,
+        "from a quarter of an hour to hours of starting processes",
+    ),
     _Dimension(_decided, 100_000, 100_000, "more steps than a file of 16 MiB can define"),
-    _Dimension(_carried_out("steps", "steps of a run", 1), 10_000, 1_000, "most of an hour of starting processes"),
+    _Dimension(
+        _carried_out("steps", "steps of a run", 1),
+        10_000,
+        1_000,
+        "from a quarter of an hour to hours of starting processes",
+    ),
     _Dimension(_history, 1_000_000, 100_000),
 )
 

@@ -1,6 +1,6 @@
-"""One measurement in a process of its own, so that its peak memory is its own too: python -m bench.probe KIND SIZE FOLDER.
+"""One measurement in a process of its own, so that its peak memory is its own too.
 
-stdout: {"us": microseconds for each, "mib": peak memory}.
+python -m bench.probe KIND SIZE FOLDER; stdout: {"us": microseconds for each, "mib": peak memory}.
 """
 
 from __future__ import annotations

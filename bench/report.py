@@ -7,9 +7,11 @@ import os
 import platform
 import sqlite3
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.figure import Row, Size
@@ -18,6 +20,7 @@ from jobctl.settings import filesystem
 
 _BUSY = 0.5  # load average at the start: from here on others are at work
 _IN_MEMORY = ("tmpfs", "ramfs")
+_FLUSHES = 50
 _HEADERS = ("figure", "what", "jobctl", "reference", "ratio", "(lowest - highest)", "goal", "")
 _RIGHT = (2, 4)
 
@@ -30,8 +33,10 @@ def machine(folder: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "system": platform.platform(),
+        "processor": _processor(),
         "processors": os.cpu_count(),
         "file_system": filesystem(str(folder.resolve()), mounts.read_bytes() if mounts.exists() else b""),
+        "flush_ms": round(_flush_ms(folder / "flush"), 3),
         "load_before": round(os.getloadavg()[0], 2),
     }
 
@@ -40,7 +45,9 @@ def heading(machine: Mapping[str, Any], size: Size) -> str:
     """The machine in a line, and what makes its numbers worth less."""
     lines = [
         f"jobctl {machine['jobctl']}, Python {machine['python']}, SQLite {machine['sqlite']},"
-        f" {machine['processors']} processors, {machine['file_system'] or 'unknown file system'}, size: {size}"
+        f" {machine['processors']} x {machine['processor']}, {machine['system']},"
+        f" {machine['file_system'] or 'unknown file system'} that takes {machine['flush_ms']:.3g} ms for an fdatasync,"
+        f" size: {size}"
     ]
     if machine["load_before"] > _BUSY:
         lines.append(f"note: the load is {machine['load_before']}: others are at work, read the ratios only")
@@ -62,6 +69,26 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
+def verdict(rows: Sequence[Row]) -> str:
+    """How many goals are reached, and each of those that are not by its name."""
+    asked = [row for row in rows if row.goal]
+    if not asked:
+        return "nothing of this has a goal"
+    lines = [f"{sum(row.ok is True for row in asked)} of {len(asked)} goals are reached"]
+    for title, ok in (("missed", False), ("not measured", None)):
+        lines += [
+            f"{title}: {row.figure}: {row.what}, {row.goal} {row.reference}".rstrip() for row in asked if row.ok is ok
+        ]
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """As many digits as mean something."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
 def write(path: Path, rows: Sequence[Row], machine: Mapping[str, Any], size: Size) -> None:
     """The JSON beside the table: each row with all its measurements."""
     document = {
@@ -78,11 +105,11 @@ def write(path: Path, rows: Sequence[Row], machine: Mapping[str, Any], size: Siz
 def _cells(row: Row) -> tuple[str, ...]:
     reference = row.reference
     if row.reference_value is not None:
-        reference += f": {_number(row.reference_value)}"
+        reference += f": {number(row.reference_value)}"
     return (
         row.figure,
-        row.what,
-        "" if row.value is None else f"{_number(row.value)} {row.unit}",
+        row.what + (f", {row.at:,}" if row.at else ""),
+        "" if row.value is None else f"{number(row.value)} {row.unit}",
         reference,
         "" if row.ratio is None else f"{row.ratio:.2f}",
         f"({min(row.ratios):.2f} - {max(row.ratios):.2f})" if row.ratios else "",
@@ -97,7 +124,24 @@ def _verdict(row: Row) -> str:
     return {True: "ok", False: "MISSED", None: ""}[row.ok]
 
 
-def _number(value: float) -> str:
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+def _processor() -> str:
+    """Its name as the system has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _flush_ms(path: Path) -> float:
+    """What the disk takes for a promise: a page written and flushed (median), in ms."""
+    found = []
+    with path.open("wb", buffering=0) as file:
+        for _ in range(_FLUSHES):
+            begin = time.perf_counter()
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            found.append((time.perf_counter() - begin) * 1000)
+    path.unlink()
+    return median(found)
