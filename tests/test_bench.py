@@ -63,6 +63,23 @@ EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
         ("1,000 runs: schedule next", "ms", 1, 60_000),
     ],
     "pruning": [("200 of 2,000 runs removed", "ms", -60_000, 60_000)],
+    "growth": [
+        (what, unit, least, most)
+        for what, unit, least, most in (
+            ("jobs: validate, each", "us", 100, 10_000_000),
+            ("jobs: validate, memory", "MiB", 5, 500),
+            ("runs: carry out, each", "ms", 0.1, 60_000),
+            ("runs: carry out, memory", "MiB", 5, 500),
+            ("steps of a run: decide, each", "us", 0.1, 100_000),
+            ("steps of a run: decide, memory", "MiB", 5, 500),
+            ("steps of a run: carry out, each", "ms", 0.1, 60_000),
+            ("steps of a run: carry out, memory", "MiB", 5, 500),
+            ("runs of history: status", "ms", 1, 60_000),
+            ("runs of history: status, memory", "MiB", 5, 500),
+            ("runs of history: record an event", "ms", 0.001, 60_000),
+        )
+        for _ in (5, 10)  # each at both sizes, one after the other
+    ],
 }
 
 
@@ -70,7 +87,7 @@ def measured(tmp_path: Path, *args: str, **variables: str) -> tuple[subprocess.C
     """A call of the command, and the rows it wrote."""
     output = tmp_path / "bench.json"
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--size", "tiny", "--dir", str(tmp_path), "--output", str(output), *args],
+        [sys.executable, "-m", "bench", "--size", "tiny", "--dir", str(tmp_path), "--json", str(output), *args],
         cwd=ROOT,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **variables},
         capture_output=True,
@@ -111,6 +128,19 @@ def test_other_tools_that_are_not_there_are_left_out_with_the_reason(tmp_path: P
         "APScheduler": "not installed",
         "doit -n 2": "not installed",
     }
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [((), "there is no cron here"), (("cron",), "there is no unshare here")],
+)
+def test_without_a_cron_nothing_is_started_beside_it(there: tuple[str, ...], reason: str, tmp_path: Path) -> None:
+    for name in there:
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    done, rows = measured(tmp_path, "cron", PATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert [row["skipped"] for row in rows] == [reason]
 
 
 def test_a_figure_that_does_not_exist_is_named_with_those_that_do(tmp_path: Path) -> None:
@@ -200,3 +230,129 @@ def test_what_is_measured_keeps_its_bytecode_and_sees_nobodys_settings(
         "XDG_CONFIG_HOME": f"{tmp_path}/config",
     }
     assert found["PATH"] == os.environ["PATH"]
+
+
+def result(*rows: dict[str, Any]) -> str:
+    """A result file with such rows, each with what it says of its own."""
+    nothing = dict.fromkeys(("value", "reference", "reference_value", "ratio", "goal", "ok", "skipped", "at"))
+    machine = {
+        "processors": 2,
+        "processor": "CPU",
+        "system": "Linux-6",
+        "file_system": "ext4",
+        "flush_ms": 1.5,
+        "python": "3.11.7",
+        "sqlite": "3.40.1",
+        "load_before": 0.1,
+    }
+    document = {
+        "measured_at": "2026-11-21T10:00:00+00:00",
+        "size": "full",
+        "machine": machine,
+        "rows": [nothing | {"unit": "ms"} | row for row in rows],
+    }
+    return json.dumps(document)
+
+
+CHAIN = {"figure": "chain", "what": "one run", "value": 243.2, "reference": "bare loop", "reference_value": 286.0}
+GROWN = {"figure": "growth", "what": "runs: each", "reference": "of 10"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "figures", "growth"),
+    [
+        (
+            [CHAIN | {"ratio": 0.85, "goal": ">= 0.65 x", "ok": True}],
+            "| `chain`: one run | 243 ms | bare loop: 286 ms | 0.85 x | >= 0.65 x | ok |",
+            None,
+        ),
+        (
+            [CHAIN | {"ratio": 0.5, "goal": ">= 0.65 x", "ok": False}],
+            "| `chain`: one run | 243 ms | bare loop: 286 ms | 0.50 x | >= 0.65 x | **missed** |",
+            None,
+        ),
+        (
+            [{"figure": "others", "what": "steps", "reference": "Huey", "skipped": "not installed"}],
+            "| `others`: steps |  | Huey |  |  | not measured: not installed |",
+            None,
+        ),
+        (
+            [
+                GROWN | {"at": 10, "value": 2.0, "reference_value": 2.0, "ratio": 1.0},
+                GROWN | {"at": 1000, "value": 2.2, "reference_value": 2.0, "ratio": 1.1},
+                GROWN | {"at": 100_000, "reference": None, "skipped": "takes hours"},
+            ],
+            None,
+            "| what | 10 | 1,000 | ratio to |\n| --- | ---: | ---: | --- |\n"
+            "| runs: each | 2 ms (1.00 x) | 2.2 ms (1.10 x) | of 10 |\n\n"
+            "Not measured: runs from 100,000: takes hours.",
+        ),
+    ],
+)
+def test_tables_are_written_between_their_markers(
+    rows: list[dict[str, Any]], figures: str | None, growth: str | None, tmp_path: Path
+) -> None:
+    document, output = tmp_path / "x.md", tmp_path / "bench.json"
+    document.write_text(
+        "before\n<!-- bench:figures -->\nold\n<!-- /bench -->\nbetween\n"
+        "<!-- bench:growth -->\nold\n<!-- /bench -->\nafter\n"
+    )
+    output.write_text(result(*rows))
+    for _ in range(2):  # a second time changes nothing
+        done, _ = measured(tmp_path, "--write", str(document))
+        assert done.returncode == 0, done.stderr
+        text = document.read_text()
+        assert text.startswith("before\n<!-- bench:figures -->\n")
+        assert text.endswith("<!-- /bench -->\nafter\n")
+        for table, name in ((figures, "figures"), (growth, "growth")):
+            block = text.partition(f"<!-- bench:{name} -->\n")[2].partition("<!-- /bench -->")[0]
+            if table is None:
+                assert block == "old\n", "what was not measured stays as it was"
+            else:
+                assert f"\n{table}\n" in block
+                assert "2 x CPU, Linux-6, ext4 that takes 1.5 ms for an `fdatasync`" in block
+                assert "old" not in block
+
+
+@pytest.mark.parametrize(
+    ("document", "found", "says"),
+    [
+        ("nothing", result(CHAIN), "there is no place for a table: it goes between <!-- bench:figures -->"),
+        ("<!-- bench:figures -->", result(CHAIN), "there is no place for a table"),
+        ("<!-- bench:figures --><!-- /bench -->", "{", "measure first: python -m bench --json"),
+        ("<!-- bench:figures --><!-- /bench -->", None, "measure first: python -m bench --json"),
+    ],
+)
+def test_a_document_without_a_place_or_a_result_stays_as_it_is(
+    document: str, found: str | None, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.md").write_text(document)
+    if found is not None:
+        (tmp_path / "bench.json").write_text(found)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--write", str(tmp_path / "x.md"), "--json", str(tmp_path / "bench.json")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "x.md").read_text() == document
+
+
+def test_the_verdict_names_what_is_missed_and_what_was_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    figure, report = importlib.import_module("bench.figure"), importlib.import_module("bench.report")
+    goal = figure.Goal("value", "<=", 5)
+    rows = [
+        figure.Row("a", "reached", "ms", [4.0], goal=goal),
+        figure.Row("b", "slow", "ms", [6.0], goal=goal),
+        figure.Row("c", "absent", reference="Huey", goal=goal, skipped="not installed"),
+        figure.Row("d", "without a goal", "ms", [7.0]),
+    ]
+    assert report.verdict(rows) == (
+        "1 of 3 goals are reached\nmissed: b: slow, <= 5\nnot measured: c: absent, <= 5 Huey"
+    )
+    assert report.verdict(rows[3:]) == "nothing of this has a goal"
