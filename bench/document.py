@@ -81,20 +81,20 @@ def _growth(rows: Sequence[dict[str, Any]]) -> list[str]:
         _line(("what", *(f"{size:,}" for size in sizes), "ratio to")),
         "| --- |" + " ---: |" * len(sizes) + " --- |",
     ]
-    missing: dict[str, dict[str, int]] = {}  # reason: {dimension: the first size that is missing}
-    for what in {row["what"]: None for row in rows}:
-        same = {row["at"]: row for row in rows if row["what"] == what}
+    measured = [row for row in rows if not row["skipped"]]
+    for what in {row["what"]: None for row in measured}:
+        same = {row["at"]: row for row in measured if row["what"] == what}
         cells = [
-            f"{number(row['value'])} {row['unit']} ({row['ratio']:.2f} x)" if row and row["value"] is not None else ""
+            f"{number(row['value'])} {row['unit']} ({row['ratio']:.2f} x)" if row else ""
             for row in map(same.get, sizes)
         ]
         lines.append(_line((what, *cells, same[min(same)]["reference"])))
-        for size, row in same.items():
-            if row["skipped"]:
-                missing.setdefault(row["skipped"], {}).setdefault(what.partition(":")[0], size)
-    for reason, which in missing.items():
-        names = ", ".join(f"{name} from {size:,}" for name, size in which.items())
-        lines += ["", f"Not measured: {names}: {reason}."]
+    missing: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["skipped"]:
+            missing.setdefault((row["what"], row["skipped"]), []).append(f"{row['at']:,}" if row["at"] else "all")
+    for (what, reason), sizes_of_it in missing.items():
+        lines += ["", f"Not measured: {what} of {' and '.join(sizes_of_it)}: {reason}."]
     return lines
 
 

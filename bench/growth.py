@@ -31,8 +31,9 @@ _BARE_READING = "import sys, tomllib\nwith open(sys.argv[1], 'rb') as file: toml
 
 
 class _Dimension(NamedTuple):
-    """What grows. `measure` gives the rows of one size."""
+    """What grows. `measure` gives the rows of one size, `what` is the beginning of their names."""
 
+    what: str
     measure: Callable[[Bench, int], list[Row]]
     full: int  # the largest size that is measured
     quick: int
@@ -50,7 +51,7 @@ def growth(bench: Bench) -> list[Row]:
                 found += dimension.measure(bench._replace(folder=fresh(bench.folder / "size")), size)
             else:
                 reason = dimension.beyond if size > dimension.full else "only at full size"
-                found += [Row("growth", what, at=size, skipped=reason) for what in {row.what: None for row in found}]
+                found.append(Row("growth", dimension.what, at=size, skipped=reason))
         order = list({row.what: None for row in found})
         rows += sorted(_beside_the_smallest(found), key=lambda row: order.index(row.what))
     return rows
@@ -115,7 +116,7 @@ def _carried_out(kind: str, what: str, in_flight: int) -> Callable[[Bench, int],
         def bare() -> float:
             return 1000 / bare_rate(bench.folder / "bare", count, in_flight)
 
-        found, compared = in_turns(bench.size.of(3, 2, 1) if count < 10_000 else 1, ours, bare)
+        found, compared = in_turns(1 if count >= bench.size.of(10_000, 1_000, 1) else 3, ours, bare)
         return [
             Row("growth", f"{what}: carry out, each", "ms", found, "bare loop", compared, at=count),
             Row("growth", f"{what}: carry out, memory", "MiB", memory, at=count),
@@ -144,21 +145,21 @@ def _history(bench: Bench, count: int) -> list[Row]:
 
 _PROCESSES = "a quarter of an hour to hours of starting processes"
 _DIMENSIONS = (
-    _Dimension(_jobs, 100_000, 10_000, "more than the 16 MiB that a file may have"),
+    _Dimension("jobs", _jobs, 100_000, 10_000, "more than the 16 MiB that a file may have"),
     _Dimension(
         _carried_out("runs", "runs", IN_FLIGHT),
         10_000,
         1_000,
         "from a quarter of an hour to hours of starting processes",
     ),
-    _Dimension(_decided, 100_000, 100_000, "more steps than a file of 16 MiB can define"),
+    _Dimension("steps of a run: decide", _decided, 100_000, 100_000, "more steps than a file of 16 MiB can define"),
     _Dimension(
         _carried_out("steps", "steps of a run", 1),
         10_000,
         1_000,
         "from a quarter of an hour to hours of starting processes",
     ),
-    _Dimension(_history, 1_000_000, 100_000),
+    _Dimension("runs of history", _history, 1_000_000, 100_000),
 )
 
 
