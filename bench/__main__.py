@@ -92,8 +92,8 @@ def main() -> int:
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    print(f"{report.heading(machine, size)}\n\n{report.table(rows)}\n\n{report.verdict(rows)}")
     report.write(Path(asked.output), rows, machine, size)
+    print(f"{report.heading(machine, size)}\n\n{report.table(rows)}\n\n{report.verdict(rows)}")
     print(f"written: {asked.output}", file=sys.stderr)
     return 1 if broken or any(row.ok is False for row in rows) else 0
 

@@ -53,6 +53,11 @@ class Row:
     skipped: str = ""  # why nothing was measured
     at: int = 0  # how many there were, in a figure that measures the same at several sizes
 
+    def __post_init__(self) -> None:
+        # Now, where it costs this figure, and not when the table of all of them is made.
+        if self.compared and len(self.compared) != len(self.measured):
+            raise ValueError(f"{self.what}: {len(self.measured)} measurements beside {len(self.compared)}")
+
     @property
     def value(self) -> float | None:
         return median(self.measured) if self.measured else None

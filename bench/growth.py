@@ -58,12 +58,14 @@ def growth(bench: Bench) -> list[Row]:
 
 
 def _beside_the_smallest(rows: Sequence[Row]) -> Iterator[Row]:
-    """The rows; those without a reference have what was measured at the smallest size as theirs."""
+    """The rows; those without a reference have what the smallest size took (median) as theirs: not in turns with it."""
     smallest: dict[str, Row] = {}
     for row in rows:
         first = smallest.setdefault(row.what, row)
-        alone = not row.skipped and not row.reference
-        yield replace(row, reference=f"of {first.at:,}", compared=first.measured) if alone else row
+        if row.skipped or row.reference or first.value is None:
+            yield row
+        else:
+            yield replace(row, reference=f"of {first.at:,}", compared=[first.value] * len(row.measured))
 
 
 def _jobs(bench: Bench, count: int) -> list[Row]:

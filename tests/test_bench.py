@@ -357,3 +357,28 @@ def test_the_verdict_names_what_is_missed_and_what_was_not_measured(monkeypatch:
         "1 of 3 goals are reached\nmissed: b: slow, <= 5\nnot measured: c: absent, <= 5 Huey"
     )
     assert report.verdict(rows[3:]) == "nothing of this has a goal"
+
+
+def test_sizes_are_compared_with_the_smallest_where_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    figure, growth = importlib.import_module("bench.figure"), importlib.import_module("bench.growth")
+    rows = [
+        figure.Row("growth", "a", "ms", [1.0, 2.0, 9.0], at=10),
+        figure.Row("growth", "a", "ms", [4.0], at=1000),  # fewer rounds, since each takes longer
+        figure.Row("growth", "b", "ms", [3.0], "bare", [1.0], at=1000),
+        figure.Row("growth", "a", at=1_000_000, skipped="takes hours"),
+    ]
+    found = list(growth._beside_the_smallest(rows))
+    assert [(row.reference, row.ratio, row.skipped) for row in found] == [
+        ("of 10", 1.0, ""),
+        ("of 10", 2.0, ""),
+        ("bare", 3.0, ""),
+        ("", None, "takes hours"),
+    ]
+
+
+def test_measurements_without_a_partner_are_refused_where_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    figure = importlib.import_module("bench.figure")
+    with pytest.raises(ValueError, match="x: 2 measurements beside 1"):
+        figure.Row("growth", "x", "ms", [1.0, 2.0], "bare", [1.0])
