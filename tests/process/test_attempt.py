@@ -147,6 +147,8 @@ def test_outputs(tmp_path: Path, text: bytes | None, values: dict[str, str]) -> 
         (b"garbage\n", "line 1 of the output file is not key=value"),
         (b"a=1\n\n=2\n", "line 3 of the output file is not key=value"),
         (b"a=1\nb<<END\n2\n", "line 2 of the output file opens a block that nothing ends"),
+        (b"a=1\n \r\t=2\n", "line 2 of the output file is not key=value"),
+        (b" <<END\n2\nEND\n", "line 1 of the output file is not key=value"),
         (b"b<<\n2\n\n", "line 1 of the output file opens a block that nothing ends"),
         (b"<<END\nEND\n", "line 1 of the output file is not key=value"),
         (b"a=" + b"x" * MAX_OUTPUT, f"more than {MAX_OUTPUT} bytes"),

@@ -278,6 +278,8 @@ def _key_values(text: bytes, what: str) -> dict[str, str]:
         at += 1
         if not line.strip():
             continue
+        # Without the blanks before the key: what is nothing but blanks is no key.
+        line = line.lstrip()
         equals, block = line.find("="), line.find("<<")
         if block > 0 and (equals < 0 or block < equals):
             key, end = line[:block].strip(), line[block + 2 :].strip()
