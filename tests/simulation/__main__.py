@@ -1,0 +1,120 @@
+"""`python -m tests.simulation`: live through worlds.
+
+SEED [--drop 3,7-9]     that world once more, exactly, with a trace of all that happened
+SEED --shrink           the smallest part of it that still fails
+--seconds 60            fresh seeds for so long, on all processors; ends with 1 when one fails
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import time
+from multiprocessing import get_context
+from queue import Empty
+
+from .shrink import numbers, shrink, spelled
+from .simulation import Result, simulate
+from .world import DAY
+
+_PATIENCE = 120  # seconds: a world takes one or two
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("seed", nargs="?")
+    parser.add_argument("--drop", default="", help="items of the world that are left out")
+    parser.add_argument("--shrink", action="store_true")
+    parser.add_argument("--quiet", action="store_true", help="without the trace")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--first", type=int, help="count seeds from this number on, instead of drawing them")
+    parser.add_argument("--go-on", action="store_true", help="do not stop at the first failure")
+    given = parser.parse_args()
+    if given.seed is None:
+        return _fresh(given.seconds, given.first, given.go_on)
+    dropped = numbers(given.drop)
+    if given.shrink:
+        found = shrink(given.seed, dropped, say=lambda text: print(text, file=sys.stderr))
+        if found is None:
+            print(f"seed {given.seed} does not fail")
+            return 0
+        dropped = found
+    result = simulate(given.seed, dropped, trace=None if given.quiet else print)
+    for number, item in enumerate(result.items):
+        if number not in dropped and not given.quiet:
+            print(f"item {number}: {item}")
+    _tell(result, dropped)
+    return 0 if result.rule is None else 1
+
+
+def _tell(result: Result, dropped: set[int]) -> None:
+    if result.rule is not None:
+        print(f"FAILED: {result.message}")
+        drop = f" --drop {spelled(dropped)}" if dropped else ""
+        print(f"again: python -m tests.simulation {result.seed}{drop}")
+    print(
+        f"{result.seed}: {result.milliseconds / DAY:.1f} days, {result.runs} runs, {result.commands} commands,"
+        f" {result.events} events, {result.commits} commits, {result.deaths} deaths, digest {result.digest}"
+    )
+
+
+def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
+    context = get_context("fork")
+    results = context.Queue()
+    workers = os.cpu_count() or 1
+    base = secrets.token_hex(4)
+    until = time.time() + seconds
+    started = [
+        context.Process(target=_work, args=(results, base, first, i, workers, until), daemon=True)
+        for i in range(workers)
+    ]
+    for one in started:
+        one.start()
+    worlds = days = runs = events = commits = deaths = 0
+    failed: list[Result] = []
+    began = time.monotonic()
+    left = workers
+    while left and (go_on or not failed):
+        try:
+            result = results.get(timeout=_PATIENCE)
+        except Empty:
+            print(f"no world came to its end within {_PATIENCE} s", file=sys.stderr)
+            left = -1
+            break
+        if result is None:
+            left -= 1
+            continue
+        worlds += 1
+        days += result.milliseconds
+        runs += result.runs
+        events += result.events
+        commits += result.commits
+        deaths += result.deaths
+        if result.rule is not None:
+            failed.append(result)
+            _tell(result, set())
+    for one in started:
+        one.terminate()
+        one.join()
+    took = time.monotonic() - began
+    print(
+        f"{worlds} worlds, {days / DAY:.0f} days, {runs} runs, {events} events, {commits} commits, {deaths} deaths in"
+        f" {took:.0f} s: {days / DAY / took * 60:.0f} days a minute; {len(failed)} failed"
+    )
+    return 1 if failed or left < 0 or not worlds else 0
+
+
+def _work(results, base: str, first: int | None, place: int, workers: int, until: float) -> None:  # type: ignore[no-untyped-def]
+    i = place
+    while time.time() < until:
+        seed = f"{base}-{i}" if first is None else str(first + i)
+        results.put(simulate(seed))
+        i += workers
+    results.put(None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""A seed -> what a world will be like: its jobs, who comes when and does what, and which faults strike.
+
+Everything optional is an item with a number; a plan can be made without some of them (`dropped`), and nothing else
+changes: each value is drawn before it is asked whether the item stays. That is what the shrinker works with.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from .behaviour import NON_RETRYABLE_CODE, NON_RETRYABLE_TYPE
+from .world import DAY, HOUR, MINUTE, SECOND
+
+Table = dict[str, Any]
+
+
+class Deed(NamedTuple):
+    """Something that happens to the world at a moment. `meanwhile`: within somebody's turn, at the `skip`-th seam of
+    that kind after the moment, not between two turns."""
+
+    item: int
+    at: int  # milliseconds after the beginning
+    what: str  # a method of simulation.py's
+    chance: float  # which run, job, victim: of so many there are then
+    amount: int
+    meanwhile: str = ""
+    skip: int = 0
+
+
+class Plan(NamedTuple):
+    seed: str
+    horizon: int
+    scale: int
+    temper: float
+    daemons: int
+    maximum: int  # runs at once, of a daemon
+    definitions: Table
+    deeds: list[Deed]
+    items: list[str]  # what each number is
+
+
+class Drawing:
+    """Draws from the seed, and numbers what may be left out."""
+
+    def __init__(self, seed: str, dropped: Collection[int]) -> None:
+        self.random = random.Random(seed)
+        self.items: list[str] = []
+        self._dropped = dropped
+
+    def stays(self, label: str) -> bool:
+        self.items.append(label)
+        return len(self.items) - 1 not in self._dropped
+
+    def maybe(self, table: Table, key: str, probability: float, value: Any, about: str) -> None:
+        """Set a key with some probability. `value` is drawn by the caller in any case."""
+        if self.random.random() < probability and self.stays(f"{about}: {key} = {value}"):
+            table[key] = value
+
+    def span(self, least: float, most: float) -> int:
+        """Between the two, each order of magnitude as likely as the next."""
+        return max(1, int(math.exp(self.random.uniform(math.log(least), math.log(most)))))
+
+
+def ms(duration: float) -> str:
+    return f"{max(1, int(duration))}ms"
+
+
+def make(seed: str, dropped: Collection[int] = ()) -> Plan:
+    draw = Drawing(seed, dropped)
+    rng = draw.random
+    kind = rng.choice(("minutes", "days", "days", "weeks", "weeks"))
+    if kind == "minutes":
+        horizon, scale = draw.span(5 * MINUTE, 2 * HOUR), draw.span(SECOND, MINUTE)
+    elif kind == "days":
+        horizon, scale = draw.span(12 * HOUR, 5 * DAY), draw.span(10 * SECOND, 30 * MINUTE)
+    else:
+        horizon, scale = draw.span(7 * DAY, 60 * DAY), draw.span(MINUTE, 6 * HOUR)
+    daemons = rng.choice((0, 1, 1, 1, 2, 2, 3))
+    maximum = rng.choice((1, 2, 5, 50, 50))
+    temper = rng.choice((0.02, 0.1, 0.3, 0.6))
+    document = definitions(draw, horizon, scale)
+    deeds = sorted(_deeds(draw, horizon), key=lambda deed: deed.at)
+    return Plan(seed, horizon, scale, temper, daemons, maximum, document, deeds, draw.items)
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+def definitions(draw: Drawing, horizon: int, scale: int) -> Table:
+    """A definitions file as a table."""
+    rng = draw.random
+    jobs: dict[str, Table] = {}
+    for i in range(rng.randint(1, 4)):
+        job = _job(draw, f"j{i}", horizon, scale)
+        if draw.stays(f"job j{i}"):
+            jobs[f"j{i}"] = job
+    jobs.setdefault("idle", {"command": "true"})
+    queues = {name: {"concurrency": rng.randint(1, 3), "priority": rng.randint(0, 2)} for name in ("q0", "q1")}
+    return {"defaults": {"timezone": rng.choice(ZONES)}, "queues": queues, "jobs": jobs}
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
+
+
+def _job(draw: Drawing, name: str, horizon: int, scale: int) -> Table:
+    rng = draw.random
+    job: Table = {}
+    schedules = [_schedule(draw, horizon) for _ in range(rng.choice((0, 1, 1, 1, 2)))]
+    schedules = [one for i, one in enumerate(schedules) if one not in schedules[:i]]
+    schedules = [schedule for schedule in schedules if draw.stays(f"{name}: schedule {schedule}")]
+    if schedules:
+        job["schedule"] = schedules
+    policies = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
+    draw.maybe(job, "overlap", 0.8, rng.choice(policies), name)
+    draw.maybe(job, "catchup_window", 0.3, ms(draw.span(SECOND, horizon)), name)
+    draw.maybe(job, "pause_on_failure", 0.1, True, name)
+    draw.maybe(job, "timeout", 0.25, ms(scale * rng.uniform(0.5, 20)), name)
+    draw.maybe(job, "queue", 0.25, rng.choice(("q0", "q1")), name)
+    draw.maybe(job, "priority", 0.2, rng.randint(-2, 2), name)
+    draw.maybe(job, "max_parallel_steps", 0.3, rng.randint(1, 3), name)
+    draw.maybe(job, "kill_grace", 0.5, rng.choice(("1ms", "500ms", "5s", "1m")), name)
+    draw.maybe(job, "log_limit", 0.3, "64KiB", name)
+    draw.maybe(job, "retry", 0.3, _retry(draw, scale), name)
+    draw.maybe(job, "keep", 0.1, {"runs": rng.randint(1, 5)}, name)
+    steps: list[Table] = []
+    count = rng.choice((1, 2, 3, 3, 4, 5, 7))
+    for i in range(count):
+        step = _step(draw, f"{name}.{i}", i, scale)
+        above = [i - 1] if i and rng.random() < 0.4 else sorted(rng.sample(range(i), rng.randint(0, min(i, 3))))
+        if draw.stays(f"{name}: step {step['name']}") or (i == count - 1 and not steps):
+            # What runs while nothing has failed cannot need what runs only after a failure.
+            failure = set() if "when" in step else {"failure"}
+            names = {s["place"]: s["name"] for s in steps if s.get("when") not in failure}
+            steps.append({**step, "place": i, "needs": [names[j] for j in above if j in names]})
+    for step in steps:
+        del step["place"]
+    job["steps"] = steps
+    return job
+
+
+def _schedule(draw: Drawing, horizon: int) -> Table:
+    rng = draw.random
+    every = max(2 * SECOND, int(horizon / rng.uniform(2, 16)) // 1000 * 1000)
+    schedule: Table = {"every": ms(every)}
+    if horizon > 6 * DAY and rng.random() < 0.5:
+        hours = rng.choice(("0", "1", "2", "3", "1-2"))
+        days = rng.choice(("*", "mon", "1,15", "*/3")) if horizon < 20 * DAY else rng.choice(("1,15", "*/7"))
+        day, week = ("*", days) if days == "mon" else (days, "*")
+        schedule = {"cron": f"{rng.choice((0, 15, 30, 59))} {hours} {day} * {week}"}
+    if rng.random() < 0.15:
+        schedule["jitter"] = ms(max(1_000, every / 3))
+    return schedule
+
+
+def _retry(draw: Drawing, scale: int) -> Table:
+    rng = draw.random
+    retry: Table = {"maximum_attempts": rng.choice((0, 2, 2, 3, 5)), "initial_interval": ms(scale * rng.uniform(0, 1))}
+    retry["maximum_interval"] = ms(scale * rng.uniform(1, 6))
+    if rng.random() < 0.4:
+        retry["backoff_coefficient"] = rng.choice((1.0, 1.5, 3.0))
+    if rng.random() < 0.3:
+        retry["non_retryable_exit_codes"] = [NON_RETRYABLE_CODE]
+    if rng.random() < 0.3:
+        retry["non_retryable_types"] = [NON_RETRYABLE_TYPE]
+    return retry
+
+
+def _timeouts(draw: Drawing, scale: int) -> Table:
+    rng = draw.random
+    kinds = ("start_to_close", "schedule_to_close", "heartbeat")
+    values = {kind: ms(scale * rng.uniform(0.2, 6)) for kind in kinds}
+    chosen = rng.sample(kinds, rng.choice((1, 1, 2, 3)))
+    return {kind: values[kind] for kind in kinds if kind in chosen}
+
+
+def _command(draw: Drawing, scale: int, about: str) -> Table:
+    rng = draw.random
+    step: Table = {"command": "work"}
+    draw.maybe(step, "timeout", 0.35, _timeouts(draw, scale), about)
+    draw.maybe(step, "retry", 0.6, _retry(draw, scale), about)
+    undo: Table = {"command": "undo"}
+    if rng.random() < 0.5:
+        undo["retry"] = _retry(draw, scale)
+    if rng.random() < 0.3:
+        undo["timeout"] = {"start_to_close": ms(scale * rng.uniform(0.2, 6))}
+    draw.maybe(step, "compensate", 0.45, undo, about)
+    draw.maybe(step, "queue", 0.2, rng.choice(("q0", "q1")), about)
+    return step
+
+
+def _poll(draw: Drawing, scale: int, about: str) -> Table:
+    rng = draw.random
+    poll: Table = {"interval": ms(scale * rng.uniform(0.01, 1))}
+    if rng.random() < 0.5:
+        poll["deadline"] = ms(scale * rng.uniform(1, 20))
+    return {**_command(draw, scale, about), "poll": poll}
+
+
+def _sleep(draw: Drawing, scale: int, about: str) -> Table:  # noqa: ARG001 - as the others
+    return {"sleep": ms(scale * draw.random.choice((0.01, 1, 1, 30)))}
+
+
+def _signal(draw: Drawing, scale: int, about: str) -> Table:
+    step: Table = {"signal": draw.random.choice(SIGNALS)}
+    return _wait(draw, step, scale, about)
+
+
+def _approval(draw: Drawing, scale: int, about: str) -> Table:
+    return _wait(draw, {"approval": "go on?"}, scale, about)
+
+
+def _wait(draw: Drawing, step: Table, scale: int, about: str) -> Table:
+    draw.maybe(step, "timeout", 0.5, ms(scale * draw.random.uniform(0.5, 30)), about)
+    draw.maybe(step, "on_timeout", 0.3, "continue", about)
+    if "timeout" not in step:
+        step.pop("on_timeout", None)
+    return step
+
+
+SIGNALS = ("go", "stop")
+
+# What a step may be: the letter that its name begins with, how likely it is, and how it is made. A new kind of step is
+# a line here.
+KINDS = (
+    ("c", 12, _command),
+    ("p", 2, _poll),
+    ("s", 2, _sleep),
+    ("w", 2, _signal),
+    ("a", 1, _approval),
+)
+
+
+def _step(draw: Drawing, about: str, i: int, scale: int) -> Table:
+    rng = draw.random
+    letter, _, build = rng.choices(KINDS, [weight for _, weight, _ in KINDS])[0]
+    step: Table = {"name": f"{letter}{i}", **build(draw, scale, about)}
+    draw.maybe(step, "when", 0.25, rng.choice(("failure", "always")), about)
+    draw.maybe(step, "only_if", 0.15, "ask", about)
+    draw.maybe(step, "allow_failure", 0.12, True, about)
+    return step
+
+
+# -- what happens ------------------------------------------------------------------------------------------------------
+
+# What happens, how likely, and at which kind of seam it may also happen within somebody's turn.
+DEEDS = (
+    ("run", 10, ""),  # `jobctl run`
+    ("detach", 6, "begin"),
+    ("cancel", 4, "begin"),
+    ("terminate", 3, "begin"),
+    ("pause", 3, "begin"),
+    ("resume", 8, "begin"),  # whatever it is that can be resumed
+    ("resume_from", 2, "begin"),
+    ("signal", 8, "begin"),
+    ("answer", 5, "begin"),
+    ("interrupt", 1, ""),  # Ctrl-C in a foreground run
+    ("pause_schedule", 1, "begin"),
+    ("resume_schedule", 2, "begin"),
+    ("trigger", 3, ""),
+    ("backfill", 1, ""),
+    ("edit", 1, ""),
+    ("start_daemon", 5, ""),
+    ("stop_daemon", 2, ""),
+    ("crash", 14, "any"),
+    ("turn", 4, "begin"),  # another executor's turn within this one's
+    ("reboot", 1, ""),
+    ("kill_command", 2, ""),
+    ("step_clock", 3, ""),
+    ("outage", 2, "begin"),
+)
+
+
+def _deeds(draw: Drawing, horizon: int) -> list[Deed]:
+    rng = draw.random
+    deeds = []
+    burst = rng.randrange(horizon)
+    quiet = rng.random() < 0.15  # a world without faults, in which time can be judged
+    for _ in range(rng.choice((5, 10, 20, 40, 60))):
+        what, _, seam = rng.choices(DEEDS, [weight for _, weight, _ in DEEDS])[0]
+        at = rng.randrange(horizon) if rng.random() < 0.6 else burst + rng.randrange(5 * MINUTE)
+        chance, amount, skip = rng.random(), rng.randrange(1 << 30), rng.choice((0, 0, 1, 2, 3, 5, 9))
+        meanwhile = seam if seam and (what in ("crash", "turn") or rng.random() < 0.3) else ""
+        if quiet and what in FAULTS:
+            continue
+        if draw.stays(f"{what} at {at}{' ' + meanwhile + '+' + str(skip) if meanwhile else ''}"):
+            deeds.append(Deed(len(draw.items) - 1, at, what, chance, amount, meanwhile, skip))
+    return deeds
+
+
+FAULTS = {"crash", "reboot", "kill_command", "step_clock", "outage", "stop_daemon"}

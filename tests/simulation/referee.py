@@ -1,0 +1,540 @@
+"""What must hold, looked at after every commit and every start of a command, with a connection of its own.
+
+The rules are written here once more, in other words than the product's: from the history alone. A rule that is broken
+is a Violation. One life of a run between two reopenings is a try.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from jobctl.core.decide import Decider, reopened
+from jobctl.core.history import Event, EventType, HistoryError, RunState, StepState, replay
+from jobctl.core.model import Job, OverlapPolicy, RetryPolicy, Step, StepStatus, When, decode, encode_schedule
+from jobctl.core.schedule import fires
+from jobctl.store.codec import from_row
+
+from .behaviour import NON_RETRYABLE_CODE, NON_RETRYABLE_TYPE
+from .world import Keeper, Violation, World
+
+_E = EventType
+_WELL = ("succeeded", "skipped")
+_BEGUN = ("running", "paused")
+_SLACK_MS = 5_000  # that a deadline may be late in an undisturbed world, beside the grace
+
+
+class Try:
+    """What the history of the present try says, told by the events themselves."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, str] = {}
+        self.active: set[str] = set()
+        self.attempts: dict[str, int] = {}  # by step, or STEP!undo
+        self.first: dict[str, int] = {}  # when its first attempt or wait began
+        self.tidying: set[str] = set()  # steps that began when all was undone: of them nothing is undone
+        self.stopped: str | None = None  # failed | canceled | timed_out | terminated
+        self.undone: dict[str, str] = {}  # step -> how its undo ended
+        self.undo_starts: list[str] = []
+
+
+class Case:
+    """A run as the referee sees it."""
+
+    def __init__(self, run_id: int, name: str, job: Job) -> None:
+        self.id = run_id
+        self.name = name
+        self.job = job
+        self.steps = {step.name: step for step in job.steps}
+        self.seq = 0
+        self.state = RunState()
+        self.decider = Decider(job)
+        self.present = Try()
+        self.reopenings = 0
+        self.slept = False
+        self.trigger = ""
+        self.disturbed: dict[str, int] = {}  # key -> the world's count when its attempt began
+        self.events: list[Event] = []
+
+
+class Referee:
+    """Sees all that is recorded and started in a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._db = sqlite3.connect(f"{world.state_dir}/jobctl.db", isolation_level=None)
+        self._jobs: dict[int, Job] = {}
+        self.cases: dict[int, Case] = {}
+        self.limits: dict[str, int] = {}  # of queues
+        self.promised: set[str] = set()  # runs that somebody was told of
+        self.prunable: set[str] = set()  # jobs
+        self.triggered: dict[tuple[str, int], int] = {}  # by hand, as if a schedule had fired
+        self.loose = False  # whether fire times may have been passed over: a pause, a rewind, other definitions
+        self._started: dict[tuple[str, str, int], int] = {}
+        self._latest: dict[tuple[str, str], Keeper] = {}
+        self.first_progress: dict[int, int] = {}
+        self.commits = self.events = self.commands = 0
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def launched(self, run: str, key: str, number: int) -> None:
+        self._must_run(run, key, number, "launched")
+
+    def _must_run(self, run: str, key: str, number: int, what: str) -> None:
+        row = self._db.execute(
+            "SELECT a.status FROM attempts a JOIN runs r ON r.id = a.run WHERE r.name = ? AND step = ? AND number = ?",
+            (run, key, number),
+        ).fetchone()
+        if row is None or row[0] != "running":
+            raise Violation("record, then start", f"{run} {key}.{number} is {what}, and is recorded as {row}")
+
+    def command_starts(self, keeper: Keeper) -> None:
+        self.commands += 1
+        name = (keeper.run, keeper.key, keeper.number)
+        self._must_run(*name, "begun")
+        poll = "p" == keeper.key[0] and not keeper.key.endswith("!undo")
+        self._started[name] = self._started.get(name, 0) + 1
+        if self._started[name] > 1 and not poll:
+            raise Violation("an attempt starts once", f"{name}")
+        before = self._latest.get(name[:2])
+        if before is not None and before.command:
+            raise Violation("attempts do not overlap", f"{name} begins while {before.number} runs")
+        if before is not None and before.number != keeper.number and not self._went_well(*name[:2], before.number):
+            left = self._world.living(before.token)
+            if left:
+                raise Violation("nothing is left of a failed attempt", f"{name}: {[p.pid for p in left]}")
+        self._latest[name[:2]] = keeper
+
+    def _went_well(self, run: str, key: str, number: int) -> bool:
+        row = self._db.execute(
+            "SELECT a.status FROM attempts a JOIN runs r ON r.id = a.run WHERE r.name = ? AND step = ? AND number = ?",
+            (run, key, number),
+        ).fetchone()
+        return row is not None and row[0] == "succeeded"
+
+    # -- commits ---------------------------------------------------------------------------------------------------
+
+    def committed(self) -> None:
+        self.commits += 1
+        rows = self._db.execute(
+            "SELECT id, name, seq, status, job, definition, executor, started_at, finished_at, reason, wake_at,"
+            " trigger, fire_time FROM runs"
+        ).fetchall()
+        for row in rows:
+            case = self.cases.get(row[0])
+            if case is None or case.name != row[1]:
+                case = self.cases[row[0]] = self._new(row)
+            if case.seq != row[2]:
+                self._read(case, row)
+            if row[10] is not None:
+                case.slept = True
+        if len(rows) != len(self.cases):
+            self._missing({row[0] for row in rows})
+        for queue, limit in self.limits.items():
+            query = "SELECT count(*) FROM attempts WHERE queue = ? AND status = 'running'"
+            taken = self._db.execute(query, (queue,)).fetchone()[0]
+            if taken > limit:
+                raise Violation("queue limits hold", f"{taken} attempts in {queue}, {limit} is its limit")
+
+    def _missing(self, there: set[int]) -> None:
+        for number in [number for number in self.cases if number not in there]:
+            case = self.cases.pop(number)
+            if case.job.name not in self.prunable or case.state.finished_at is None:
+                raise Violation("no run is lost", f"{case.name}, which was {case.state.status}")
+            self.promised.discard(case.name)
+
+    def _job(self, definition: int) -> Job:
+        job = self._jobs.get(definition)
+        if job is None:
+            (body,) = self._db.execute("SELECT body FROM definitions WHERE id = ?", (definition,)).fetchone()
+            job = self._jobs[definition] = decode(body)
+        return job
+
+    def _new(self, row: Any) -> Case:
+        case = Case(row[0], row[1], self._job(row[5]))
+        case.trigger, fire_time = row[11], row[12]
+        self._world.ordinal[case.name] = f"{case.job.name}/{sum(1 for c in self.cases.values() if c.job.name == case.job.name)}"
+        if case.trigger == "schedule":
+            query = "SELECT count(*) FROM runs WHERE job = ? AND fire_time = ? AND trigger = 'schedule'"
+            runs = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
+            query = "SELECT count(*) FROM firings f JOIN schedules s ON s.id = f.schedule WHERE job = ? AND fire_time = ? AND run IS NOT NULL"  # noqa: E501
+            fired = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
+            if runs > fired + self.triggered.get((case.job.name, fire_time), 0):
+                raise Violation("one run per fire time", f"{case.name} is another run for {fire_time}")
+        return case
+
+    def _read(self, case: Case, row: Any) -> None:
+        if row[2] < case.seq:
+            raise Violation("histories only grow", f"{case.name} has {row[2]} events, and had {case.seq}")
+        rows = self._db.execute(
+            "SELECT at, type, step, number, data FROM events WHERE run = ? AND seq > ? ORDER BY seq",
+            (case.id, case.seq),
+        ).fetchall()
+        if len(rows) != row[2] - case.seq:
+            raise Violation("histories only grow", f"{case.name} has {len(rows)} of {row[2] - case.seq} new events")
+        for found in rows:
+            event = from_row(found)
+            self.events += 1
+            self._world.note(f"{case.name} {event.type} {event.step}{'.' + str(event.number) if event.number else ''}"
+                             f" {json.dumps(dict(event.data))[:150]}")  # fmt: skip
+            self._event(case, event, row)
+        case.seq = row[2]
+        state = case.state
+        told = (str(state.status), state.started_at, state.finished_at, state.reason)
+        if told != (row[3], row[7], row[8], row[9]):
+            raise Violation("rows say what the history says", f"{case.name}: {told}, row {row}")
+        if state.finished_at is not None and (row[6] is not None or row[10] is not None):
+            raise Violation("rows say what the history says", f"{case.name} is over and has an executor: {row}")
+        self._attempts(case)
+
+    def _attempts(self, case: Case) -> None:
+        rows = {
+            (step, number): (status, started, finished)
+            for step, number, status, started, finished in self._db.execute(
+                "SELECT step, number, status, started_at, finished_at FROM attempts WHERE run = ?", (case.id,)
+            )
+        }
+        told = {
+            (name + suffix, a.number): (a.status, a.started_at, a.finished_at)
+            for steps, suffix in ((case.state.steps, ""), (case.state.undo, "!undo"))
+            for name, step in steps.items()
+            for a in step.attempts
+        }
+        if rows != told:
+            raise Violation("rows say what the history says", f"{case.name}: {rows} instead of {told}")
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def _event(self, case: Case, event: Event, row: Any) -> None:
+        if case.state.finished_at is not None and event.type is not _E.RUN_REOPENED:
+            raise Violation("the final status is written once", f"{case.name}: {event.type} after its end")
+        self._before(case, event)
+        twin = Decider.restore(case.job, json.loads(json.dumps(case.decider.snapshot())))
+        try:
+            case.state.apply(event)
+        except HistoryError as error:
+            raise Violation("histories can be replayed", f"{case.name}: {error}") from error
+        case.events.append(event)
+        if event.type is _E.RUN_REOPENED:
+            case.job = self._job(row[5])
+            case.steps = {step.name: step for step in case.job.steps}
+            case.decider = reopened(case.job, case.state)
+            return
+        if twin.feed(event) != case.decider.feed(event) or twin.snapshot() != case.decider.snapshot():
+            raise Violation("a saved Decider decides the same", f"{case.name}: {event}")
+
+    def _before(self, case: Case, event: Event) -> None:
+        """What must hold for this to happen now. Then it is written down."""
+        kind, name, now = event.type, event.step, case.present
+        if kind is _E.RUN_TAKEN and case.state.started_at is None:
+            self._begins(case)
+        elif kind is _E.ATTEMPT_STARTED or kind is _E.WAIT_STARTED:
+            self._step_starts(case, event)
+        elif kind is _E.ATTEMPT_ENDED:
+            self._attempt_ends(case, event, name, case.steps[name].retry)
+            if "retry_at" not in event.data and event.data.get("step_status") != "pending":
+                self._step_ends(case, name, event.data.get("step_status") or event.data.get("status") or "succeeded")
+        elif kind is _E.STEP_ENDED:
+            if name in now.ended:
+                raise Violation("a step ends once", f"{case.name} {name}")
+            self._step_ends(case, name, event.data["status"])
+        elif kind is _E.UNDO_STARTED:
+            self._undo_starts(case, event)
+        elif kind is _E.UNDO_ENDED:
+            undo = case.steps[name].compensate
+            assert undo is not None
+            if event.number:
+                self._attempt_ends(case, event, name + "!undo", undo.retry)
+            if "retry_at" not in event.data:
+                now.undone[name] = event.data.get("status", "succeeded")
+                if now.undone[name] == "canceled" and now.stopped != "terminated":
+                    raise Violation("compensation is shielded", f"{case.name}: the undo of {name} was canceled")
+        elif kind is _E.CANCEL_REQUESTED:
+            now.stopped = now.stopped or "canceled"
+        elif kind is _E.RUN_TIMED_OUT:
+            now.stopped = now.stopped or "timed_out"
+        elif kind is _E.TERMINATE_REQUESTED:
+            now.stopped = "terminated"
+        elif kind is _E.RUN_REOPENED:
+            case.present = Try()
+            case.present.ended = {
+                n: str(step.status)
+                for n, step in case.state.steps.items()
+                if n not in event.data["redo"] and step.status is not StepStatus.PENDING
+            }
+            case.reopenings += 1
+        elif kind is _E.RUN_ENDED:
+            self._run_ends(case, event)
+
+    def _begins(self, case: Case) -> None:
+        """A run begins that has not begun before."""
+        others = [
+            c
+            for c in self.cases.values()
+            if c is not case and str(c.state.status) in _BEGUN and c.state.started_at is not None
+        ]
+        actor = self._world.actor
+        by_daemon = actor is not None and actor.name.startswith("d")
+        queue = case.job.queue
+        if queue in self.limits and by_daemon and case.state.stopped is None:
+            taken = [c.name for c in others if c.job.queue == queue and not c.slept and not c.reopenings]
+            if len(taken) >= self.limits[queue] and self._by_daemon(taken):
+                raise Violation("queue limits hold", f"{case.name} begins in {queue} beside {taken}")
+        policy = case.job.overlap
+        if case.trigger == "schedule" and policy is not OverlapPolicy.ALLOW_ALL and case.state.stopped is None:
+            beside = [
+                c.name
+                for c in others
+                if c.job.name == case.job.name and c.trigger == "schedule" and not c.reopenings and c.state.stopped is None
+            ]  # fmt: skip
+            if beside:
+                raise Violation("overlap policies hold", f"{case.name} ({policy}) begins beside {beside}")
+
+    def _by_daemon(self, names: list[str]) -> bool:
+        """Whether daemons have begun them: `jobctl run` looks for its place without their lock."""
+        return all(name in self.begun_by_daemon for name in names)
+
+    @property
+    def begun_by_daemon(self) -> set[str]:
+        return {c.name for c in self.cases.values() if c.trigger != "manual"}
+
+    def _step_starts(self, case: Case, event: Event) -> None:
+        name, now, step = event.step, case.present, case.steps[event.step]
+        if name in now.ended:
+            raise Violation("a finished step never starts again", f"{case.name} {name}: {now.ended[name]}")
+        if now.stopped == "terminated":
+            raise Violation("nothing starts after terminate", f"{case.name} {name}")
+        if case.state.status == "paused":
+            raise Violation("nothing starts in a paused run", f"{case.name} {name}")
+        if event.type is _E.ATTEMPT_STARTED:
+            self._attempt_starts(case, event, name)
+        if name in now.first:
+            return
+        now.first[name] = event.at
+        now.active.add(name)
+        if now.stopped is None:
+            for need in step.needs:
+                if need not in now.ended and case.steps[need].when is not When.FAILURE:
+                    raise Violation("needs are respected", f"{case.name}: {name} starts before {need} has ended")
+            if step.when is When.FAILURE:
+                raise Violation("when is respected", f"{case.name}: {name} runs though nothing failed")
+            return
+        if step.when is When.SUCCESS or (step.when is When.FAILURE and now.stopped == "canceled"):
+            raise Violation("when is respected", f"{case.name}: {name} starts in a run that has {now.stopped}")
+        now.tidying.add(name)
+        running = [n for n in _above(case.steps, name) if n in now.active]
+        if running:
+            raise Violation("needs are respected", f"{case.name}: {name} starts while {running} run")
+        missing = self._due(case, now)
+        if missing:
+            raise Violation("compensations complete", f"{case.name}: {name} starts before the undo of {missing}")
+
+    def _attempt_starts(self, case: Case, event: Event, key: str) -> None:
+        now = case.present
+        state = _step_state(case.state, key)
+        if state is not None and any(a.finished_at is None for a in state.attempts):
+            raise Violation("attempts do not overlap", f"{case.name} {key}.{event.number} starts while another runs")
+        if state is not None and state.retry_at is not None:
+            if event.at < state.retry_at and not self._world.clock_steps:
+                raise Violation("retries wait", f"{case.name} {key}.{event.number}: {state.retry_at - event.at} ms early")
+        now.attempts[key] = now.attempts.get(key, 0) + 1
+        now.first.setdefault(key, event.at) if key.endswith("!undo") else None
+        case.disturbed[key] = self._world.disturbed
+
+    def _attempt_ends(self, case: Case, event: Event, key: str, retry: RetryPolicy) -> None:
+        now, data, n = case.present, event.data, case.present.attempts.get(key, 0)
+        status = data.get("status", "succeeded")
+        self._in_time(case, event, key)
+        if "retry_at" in data:
+            if status not in ("failed", "timed_out") or (retry.maximum_attempts and n >= retry.maximum_attempts):
+                raise Violation("retries are counted", f"{case.name} {key}: another attempt after {n}, {retry}")
+            if data["retry_at"] - event.at not in (_wait(retry, n), 7_000):
+                raise Violation("retries wait", f"{case.name} {key}: {data['retry_at'] - event.at} ms after {n}, {retry}")
+            if now.stopped is not None and not key.endswith("!undo") and key not in now.active:
+                raise Violation("nothing starts in a run that stops", f"{case.name} {key}")
+            return
+        if status not in ("failed", "timed_out") or data.get("timeout") in ("schedule_to_close", "run", "deadline"):
+            return
+        step = case.steps[event.step]
+        timeouts = step.compensate.timeouts if key.endswith("!undo") and step.compensate else step.timeouts
+        forbidden = (
+            (retry.maximum_attempts and n >= retry.maximum_attempts)
+            or (data.get("exit_code") == NON_RETRYABLE_CODE and NON_RETRYABLE_CODE in retry.non_retryable_exit_codes)
+            or (data.get("error_type") == NON_RETRYABLE_TYPE and NON_RETRYABLE_TYPE in retry.non_retryable_types)
+            or any(token.endswith(f"/{case.name}/{key}.{event.number}") for token in self._world.final_words)
+            or timeouts.schedule_to_close is not None
+            or now.stopped == "terminated"
+            or (now.stopped is not None and not key.endswith("!undo"))
+        )
+        if not forbidden:
+            raise Violation("what may be retried is", f"{case.name} {key}: none after {n}, {retry}: {dict(data)}")
+
+    def _in_time(self, case: Case, event: Event, key: str) -> None:
+        step = case.steps[event.step]
+        timeouts = step.compensate.timeouts if key.endswith("!undo") and step.compensate else step.timeouts
+        if timeouts.start_to_close is None or case.disturbed.get(key) != self._world.disturbed or step.poll is not None:
+            return
+        state = _step_state(case.state, key)
+        assert state is not None
+        took = event.at - state.attempts[-1].started_at
+        if took > timeouts.start_to_close + case.job.kill_grace + _SLACK_MS:
+            raise Violation("deadlines hold", f"{case.name} {key}.{event.number} took {took} ms, {timeouts}")
+
+    def _step_ends(self, case: Case, name: str, status: str) -> None:
+        now = case.present
+        now.ended[name] = status
+        now.active.discard(name)
+        step = case.steps[name]
+        if status not in _WELL and not step.allow_failure and now.stopped is None:
+            now.stopped = "failed"
+
+    def _undo_starts(self, case: Case, event: Event) -> None:
+        name, now = event.step, case.present
+        self._attempt_starts(case, event, name + "!undo")
+        if now.stopped is None or now.stopped == "terminated":
+            raise Violation("undo only what has to be", f"{case.name}: {name} is undone, and the run {now.stopped}")
+        if case.state.status == "paused":
+            raise Violation("nothing starts in a paused run", f"{case.name}: the undo of {name}")
+        if name in now.undone:
+            raise Violation("an undo that has ended never starts again", f"{case.name} {name}")
+        if now.active:
+            raise Violation("undo when all has ended", f"{case.name}: {name} is undone while {now.active} run")
+        if name in now.undo_starts:
+            return
+        if now.undo_starts and now.undo_starts[-1] not in now.undone:
+            raise Violation("one undo after another", f"{case.name} {name}: {now.undo_starts[-1]} is not done")
+        places = [_place(case.state.steps[n]) for n in (*now.undo_starts, name)]
+        if places != sorted(places, reverse=True):
+            raise Violation("undo newest start first", f"{case.name}: {now.undo_starts}, then {name}")
+        now.undo_starts.append(name)
+
+    def _due(self, case: Case, now: Try) -> list[str]:
+        """Steps of the try whose undo is due and has not come to its end."""
+        due = []
+        for name, state in case.state.steps.items():
+            step = case.steps.get(name)
+            if step is None or step.compensate is None or name in now.undone or name in now.tidying:
+                continue
+            started = state.attempts_in_try > 0 or state.status is StepStatus.SUCCEEDED
+            if state.status in (StepStatus.SKIPPED, StepStatus.PENDING, StepStatus.COMPENSATED) or not started:
+                continue
+            due.append(name)
+        return due
+
+    def _run_ends(self, case: Case, event: Event) -> None:
+        now, status = case.present, event.data["status"]
+        reason = event.data.get("reason") or ""
+        if case.state.started_at is None and case.state.stopped is None:
+            return  # it could not begin
+        if "it was recovered" in reason:
+            return
+        expected = {"failed": ("failed",), "canceled": ("canceled",), "timed_out": ("timed_out",)}
+        if now.stopped is None and status != "succeeded":
+            raise Violation("the end fits the history", f"{case.name}: {status} though nothing stopped it")
+        if now.stopped is not None and status not in expected.get(now.stopped, ("terminated",)):
+            raise Violation("the end fits the history", f"{case.name}: {status} though it has {now.stopped}")
+        if now.active:
+            raise Violation("a run ends when its steps have", f"{case.name}: {now.active}")
+        for (run, key), keeper in self._latest.items():
+            if run == case.name and keeper.command:
+                raise Violation("stop means stop", f"{case.name} is over, and {key}.{keeper.number} runs")
+        if now.stopped is None:
+            missing = [s.name for s in case.job.steps if s.name not in now.ended and s.when is not When.FAILURE]
+            if missing:
+                raise Violation("a run succeeds when all is done", f"{case.name}: {missing} never ran")
+        elif now.stopped != "terminated":
+            missing = self._due(case, now)
+            if missing:
+                raise Violation("compensations complete", f"{case.name} has {status} without the undo of {missing}")
+            for name in now.undo_starts:
+                if name not in now.undone:
+                    raise Violation("compensations complete", f"{case.name}: the undo of {name} has not ended")
+
+    # -- at the end of the world -----------------------------------------------------------------------------------
+
+    def at_the_end(self) -> None:
+        """No faults any more, and all has come to rest."""
+        names = {case.name for case in self.cases.values()}
+        for name in sorted(self.promised - names):
+            raise Violation("no run is lost", name)
+        for case in self.cases.values():
+            self._rests(case)
+            rows = self._db.execute(
+                "SELECT at, type, step, number, data FROM events WHERE run = ? ORDER BY seq", (case.id,)
+            ).fetchall()
+            events = [from_row(row) for row in rows]
+            if events != case.events:
+                raise Violation("histories only grow", f"{case.name}: what was written before has changed")
+            if replay(events).status != case.state.status:
+                raise Violation("histories can be replayed", case.name)
+        for process in self._world.processes.values():
+            if isinstance(process, Keeper) and process.alive:
+                raise Violation("nothing is left", f"{process.run} {process.key}.{process.number} runs still")
+        if not self.loose:
+            self._fire_times()
+
+    def _rests(self, case: Case) -> None:
+        state = case.state
+        if state.finished_at is not None or state.status == "paused":
+            return
+        for name, step in state.steps.items():
+            waits = step.waiting
+            if waits is None or waits["kind"] not in ("signal", "approval") or "until" in waits:
+                continue
+            if waits["kind"] == "signal" and state.untaken.get(waits["name"]):
+                raise Violation("a run ends or waits for a person", f"{case.name} {name}: its signal has come")
+            return
+        steps = {name: str(step.status) for name, step in state.steps.items()}
+        raise Violation("a run ends or waits for a person", f"{case.name} is {state.status}: {steps}")
+
+    def _fire_times(self) -> None:
+        """Each fire time has its run, or its record of why not."""
+        for number, job_name, key, progress in self._db.execute("SELECT id, job, key, progress FROM schedules"):
+            job = next((case.job for case in self.cases.values() if case.job.name == job_name), None)
+            if job is None or number not in self.first_progress or job_name in self.prunable:
+                continue
+            schedule = next((s for s in job.schedules if encode_schedule(s, job) == key), None)
+            if schedule is None:
+                continue
+            wanted = fires(schedule, self.first_progress[number], progress, job.timezone or "UTC", 100_000)
+            found = self._db.execute(
+                "SELECT fire_time, coalesce(last, fire_time) FROM firings WHERE schedule = ?", (number,)
+            ).fetchall()
+            for at in wanted:
+                if not any(first <= at <= last for first, last in found):
+                    raise Violation("no fire time is lost", f"{job_name}: {at} of {key}")
+
+    def saw_schedules(self) -> None:
+        for number, progress in self._db.execute("SELECT id, progress FROM schedules"):
+            self.first_progress.setdefault(number, progress)
+
+
+def _step_state(state: RunState, key: str) -> StepState | None:
+    return state.undo.get(key.removesuffix("!undo")) if key.endswith("!undo") else state.steps.get(key)
+
+
+def _place(step: StepState) -> int:
+    return step.began if step.began is not None else step.ended or 0
+
+
+def _above(steps: dict[str, Step], name: str) -> set[str]:
+    found: set[str] = set()
+    left = list(steps[name].needs)
+    while left:
+        one = left.pop()
+        if one not in found:
+            found.add(one)
+            left += steps[one].needs
+    return found
+
+
+def _wait(retry: RetryPolicy, n: int) -> int:
+    longest = retry.maximum_interval if retry.maximum_interval is not None else retry.initial_interval * 100
+    wait = float(retry.initial_interval)
+    for _ in range(n - 1):
+        wait = min(wait * retry.backoff_coefficient, 1e15)
+    return int(min(wait, longest))

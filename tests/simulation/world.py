@@ -1,0 +1,390 @@
+"""The world that the product is put into: virtual time, processes that are none, and the faults that strike it.
+
+Attempt files and the database are real files in a folder of memory: what survives a crash is what was written. What
+commands do is behaviour.py's; who acts in the world is actors.py's; where it is put in the product's way, standins.py's.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+import signal
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from jobctl.process import launch
+from jobctl.process.attempt import AttemptFiles
+
+from .behaviour import Behaviour, behave
+
+START = 1_803_000_000_000  # the wall clock at the beginning: 2027-02-18
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+class Crash(BaseException):
+    """The process dies here. No handler of the product's sees it through."""
+
+
+class Violation(AssertionError):
+    """Something that must hold does not. `rule` names it, for telling one failure from another."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{rule}: {message}")
+        self.rule = rule
+
+
+class Actor(Protocol):
+    """A process of jobctl's: a daemon, a `jobctl run`, or somebody's `jobctl cancel`."""
+
+    name: str
+    pid: int
+    dead: bool
+
+
+class Judge(Protocol):
+    """Who is shown what happens (referee.py)."""
+
+    def launched(self, run: str, key: str, number: int) -> None: ...
+
+    def command_starts(self, keeper: Keeper) -> None: ...
+
+
+class Fault:
+    """Strikes at the `skip`-th seam of its kind after it was armed."""
+
+    def __init__(self, where: tuple[str, ...], skip: int, strike: Callable[[], None]) -> None:
+        self.where = where
+        self.skip = skip
+        self.strike = strike
+
+
+class Process:
+    """Something that has a pid and may end."""
+
+    def __init__(self, pid: int, token: str = "", parent: int = 0) -> None:
+        self.pid = pid
+        self.token = token
+        self.parent = parent
+        self.alive = True
+        self.ended = 0  # the how many-th end of a process this was
+        self.status = 0  # what it exited with; -n: killed by signal n
+
+    def asked(self, number: int) -> None:
+        """A signal that is not SIGKILL."""
+
+
+class World:
+    """One simulated machine. Every choice comes from the seed; nothing here asks the real clock or chance."""
+
+    def __init__(self, seed: str, folder: str, *, trace: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self.folder = folder
+        self.state_dir = os.path.join(folder, "state")
+        self.mono = 1_000_000
+        self.offset = START - self.mono
+        self.boots = 1
+        self.actor: Actor | None = None
+        self.deciding: Actor | None = None  # who holds the lock of daemon/alone.py
+        self.armed: list[Fault] = []
+        self.outage_until = 0  # monotonic: the store cannot be written until then
+        self.processes: dict[int, Process] = {}
+        self.by_token: dict[str, list[Process]] = {}
+        self.changes = 0  # counts what an executor would only find by looking
+        self.disturbed = 0  # counts crashes, clock steps, outages: timing is not judged across them
+        self.clock_steps = 0
+        self.settling = False  # no faults any more, and commands do what they should
+        self.temper = 0.0  # how likely commands misbehave
+        self.scale = SECOND  # how long commands take, about
+        self.judge: Judge | None = None
+        self.executor_class: Any = None
+        self.after_end: list[Callable[[int], None]] = []  # told of every process that ends
+        self.probes: dict[str, int] = {}  # token -> how often a poll was asked
+        self.final_words: set[str] = set()  # tokens of attempts whose failure file forbids another
+        self.ordinal: dict[str, str] = {}  # run -> what its commands' behaviour is drawn for
+        self.digest = blake2b(digest_size=16)
+        self._trace = trace
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+        self._pids = 1000
+        self._ends = 0
+        self._bytes = random.Random(f"{seed}/bytes")
+        self._delays = random.Random(f"{seed}/delays")
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        return self.mono + self.offset
+
+    def at(self, mono: int, act: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (mono, self._count, act))
+
+    def next_event(self) -> int | None:
+        return self._heap[0][0] if self._heap else None
+
+    def happen(self) -> None:
+        """What is due by now happens."""
+        while self._heap and self._heap[0][0] <= self.mono:
+            heapq.heappop(self._heap)[2]()
+
+    def random_bytes(self, count: int) -> bytes:
+        return self._bytes.randbytes(count)
+
+    def note(self, text: str) -> None:
+        line = f"{self.mono - 1_000_000:>11} {self.actor.name if self.actor else '-':>4} {text}"
+        self.digest.update(line.encode())
+        if self._trace is not None:
+            self._trace(line)
+
+    # -- faults ----------------------------------------------------------------------------------------------------
+
+    def seam(self, where: str) -> None:
+        """A place where the process that acts may die, and where others may act in between."""
+        if self.actor is None:
+            return
+        if self.actor.dead:
+            raise Crash
+        for fault in self.armed:
+            if where in fault.where:
+                fault.skip -= 1
+                if fault.skip < 0:
+                    self.armed.remove(fault)
+                    fault.strike()
+                    break
+        if self.actor.dead:
+            raise Crash
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def new_pid(self) -> int:
+        self._pids += 1
+        return self._pids
+
+    def add(self, process: Process) -> None:
+        self.processes[process.pid] = process
+        if process.token:
+            self.by_token.setdefault(process.token, []).append(process)
+
+    def end(self, process: Process, status: int) -> None:
+        if not process.alive:
+            return
+        process.alive = False
+        process.status = status
+        self._ends += 1
+        process.ended = self._ends
+        if process.token:
+            self.by_token[process.token].remove(process)
+        for told in self.after_end:
+            told(process.pid)
+
+    def living(self, token: str) -> list[Process]:
+        return list(self.by_token.get(token, ()))
+
+    def launch(
+        self, files: AttemptFiles, environment: dict[str, str], only_if: str
+    ) -> int:
+        """What `process/launch.py` does with a real keeper."""
+        self.seam("launch")
+        token = environment[launch.TOKEN]
+        _, run, rest = token.split("/")
+        key, _, number = rest.rpartition(".")
+        if self.judge is not None:
+            self.judge.launched(run, key, int(number))
+        assert self.actor is not None
+        keeper = Keeper(self, files, token, run, key, int(number), only_if, self.actor.pid)
+        self.add(keeper)
+        self.note(f"launch {run} {key}.{number} as {keeper.pid}")
+        self.seam("launched")
+        return keeper.pid
+
+    def signal(self, process: Process, number: int) -> None:
+        if not process.alive:
+            return
+        if number == signal.SIGKILL:
+            self.note(f"kill {process.pid}")
+            if isinstance(process, Keeper):
+                process.killed()
+            self.end(process, -signal.SIGKILL)
+        elif number == signal.SIGTERM:
+            process.asked(number)
+
+    def reboot(self) -> None:
+        """Every process is gone. The caller ends the executors."""
+        self.boots += 1
+        for process in list(self.processes.values()):
+            self.signal(process, signal.SIGKILL)
+
+    def settle(self) -> None:
+        """From here on commands end, and well."""
+        self.settling = True
+        for process in list(self.processes.values()):
+            if isinstance(process, Keeper) and process.alive:
+                process.come_to_an_end()
+
+    def write(self, path: str, text: str, *, exclusive: bool = False) -> bool:
+        """Append to an attempt's file; its time is that of this world. False when it may not be made."""
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_EXCL if exclusive else 0), 0o600)
+        except FileExistsError:
+            return False
+        os.write(fd, text.encode())
+        os.utime(fd, ns=(self.now() * 1_000_000,) * 2)
+        os.close(fd)
+        return True
+
+    def keeper_delay(self) -> int:
+        """How long a keeper takes for a line of its script: mostly nothing, sometimes a busy machine's time."""
+        draw = self._delays.random()
+        return 0 if draw < 0.3 else 1 + int(draw * 20) if draw < 0.97 else int(draw * 1500)
+
+
+class Child(Process):
+    """What a command has left behind in a session of its own."""
+
+    def __init__(self, world: World, token: str, stubborn: bool) -> None:
+        super().__init__(world.new_pid(), token)
+        self._world = world
+        self._stubborn = stubborn
+
+    def asked(self, number: int) -> None:
+        if not self._stubborn:
+            self._world.end(self, -number)
+
+
+class Keeper(Process):
+    """A keeper and its command: what the script in launch.py does, line by line, each at its own moment."""
+
+    def __init__(
+        self,
+        world: World,
+        files: AttemptFiles,
+        token: str,
+        run: str,
+        key: str,
+        number: int,
+        only_if: str,
+        parent: int,
+    ) -> None:
+        super().__init__(world.new_pid(), token, parent)
+        self.world = world
+        self.files = files
+        self.run = run
+        self.key = key
+        self.number = number
+        self.does: Behaviour | None = None
+        self.command = False  # whether the command runs
+        self._only_if = only_if
+        self._asked = False
+        self._condition = False
+        self._next(self._make_state)
+
+    def _next(self, act: Callable[[], None], delay: int | None = None) -> None:
+        def when_alive() -> None:
+            if self.alive:
+                act()
+
+        self.world.at(self.world.mono + (self.world.keeper_delay() if delay is None else delay), when_alive)
+
+    def _make_state(self) -> None:
+        if not self.world.write(self.files.state, "", exclusive=True):
+            self.world.note(f"keeper {self.pid} goes away")
+            self.world.end(self, launch.WENT_AWAY)
+            return
+        self._next(self._write_pid)
+
+    def _write_pid(self) -> None:
+        self.world.write(self.files.state, f"{self.pid}\n")
+        probe = self.world.probes.get(self.token, 0)
+        self.does = behave(self.world, self.run, self.key, self.number, probe)
+        if self._only_if:
+            self._condition = True
+            self._next(self._condition_ends, self.does.condition_ms)
+        else:
+            self._next(self._start)
+
+    def _condition_ends(self) -> None:
+        assert self.does is not None
+        self._condition = False
+        if self.does.condition:
+            self._exit(f"skip {self.does.condition}\n")
+        else:
+            self.world.write(self.files.state, "run\n")
+            self._next(self._start)
+
+    def _start(self) -> None:
+        does = self.does
+        assert does is not None
+        if self._asked:
+            self._exit("exit 143\n")
+            return
+        self.command = True
+        self.world.note(f"command {self.run} {self.key}.{self.number} begins: {does}")
+        if self.world.judge is not None:
+            self.world.judge.command_starts(self)
+        self.world.probes[self.token] = self.world.probes.get(self.token, 0) + 1
+        for i in range(does.heartbeats):
+            self._next(self._beat(i), does.duration * (i + 1) // (does.heartbeats + 1))
+        self._next(self._command_ends, does.duration)
+
+    def _beat(self, i: int) -> Callable[[], None]:
+        def beat() -> None:
+            if self.command:
+                self.world.write(self.files.heartbeat, f"{self.number}.{i}\n")
+
+        return beat
+
+    def _command_ends(self) -> None:
+        does = self.does
+        assert does is not None
+        if not self.command:
+            return
+        if does.leaves_child:
+            child = Child(self.world, self.token, does.stubborn)
+            self.world.add(child)
+            self.world.at(self.world.mono + does.leaves_child, lambda: self.world.end(child, 0))
+        if does.silent:  # the keeper, too: nobody learns how
+            self.world.note(f"command {self.run} {self.key}.{self.number} dies without a word")
+            self.command = False
+            self.world.end(self, -signal.SIGKILL)
+            return
+        if does.output:
+            self.world.write(self.files.output, does.output)
+        if does.failure:
+            self.world.write(self.files.failure, does.failure)
+            if "non_retryable=true" in does.failure:
+                self.world.final_words.add(self.token)
+        if does.log:
+            self.world.write(self.files.log, does.log)
+        self.command = False
+        self._exit(("Killed\n" if does.by_signal else "") + f"exit {does.exit_code}\n")
+
+    def _exit(self, last_words: str) -> None:
+        self.world.write(self.files.state, last_words)
+        self.world.note(f"{self.run} {self.key}.{self.number} says {last_words!r}")
+        self._next(lambda: self.world.end(self, 0))
+
+    def asked(self, number: int) -> None:
+        self._asked = True
+        if self._condition:
+            self._condition = False
+            self.does = self.does._replace(condition=143) if self.does is not None else None
+            self._next(self._condition_ends)
+        elif self.command and self.does is not None and not self.does.stubborn:
+            self._next(self._ended_by_signal, self.does.dies_after)
+
+    def _ended_by_signal(self) -> None:
+        if self.command:
+            self.command = False
+            self._exit("Terminated\nexit 143\n")
+
+    def killed(self) -> None:
+        self.command = False
+
+    def come_to_an_end(self) -> None:
+        if self.command and self.does is not None:
+            self.does = self.does._replace(exit_code=0, by_signal=False, silent=False, failure="")
+            self._next(self._command_ends, MINUTE)
+        elif self.does is not None:
+            self.does = self.does._replace(condition=0, duration=min(self.does.duration, MINUTE), exit_code=0)
