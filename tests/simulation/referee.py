@@ -10,7 +10,7 @@ import json
 import sqlite3
 from typing import Any
 
-from jobctl.core.decide import Decider, reopened
+from jobctl.core.decide import Decider, Mode, reopened
 from jobctl.core.history import Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.core.model import Job, OverlapPolicy, RetryPolicy, Step, StepStatus, When, decode, encode_schedule
 from jobctl.core.schedule import fires
@@ -67,6 +67,7 @@ class Referee:
         self._jobs: dict[int, Job] = {}
         self.cases: dict[int, Case] = {}
         self.limits: dict[str, int] = {}  # of queues
+        self.maximum = 0  # runs at once, of a daemon
         self.promised: set[str] = set()  # runs that somebody was told of
         self.prunable: set[str] = set()  # jobs
         self.triggered: dict[tuple[str, int], int] = {}  # by hand, as if a schedule had fired
@@ -258,7 +259,8 @@ class Referee:
         elif kind is _E.RUN_TIMED_OUT:
             now.stopped = now.stopped or "timed_out"
         elif kind is _E.TERMINATE_REQUESTED:
-            now.stopped = "terminated"
+            if case.decider.mode is not Mode.ENDED:  # its end was certain, and only not recorded yet
+                now.stopped = "terminated"
         elif kind is _E.RUN_REOPENED:
             case.present = Try()
             case.present.ended = {
@@ -285,7 +287,9 @@ class Referee:
             if len(taken) >= self.limits[queue] and self._by_daemon(taken):
                 raise Violation("queue limits hold", f"{case.name} begins in {queue} beside {taken}")
         policy = case.job.overlap
-        if case.trigger == "schedule" and policy is not OverlapPolicy.ALLOW_ALL and case.state.stopped is None:
+        # A person may begin a run that is queued (`jobctl resume`): that is no fire.
+        scheduled = by_daemon and case.trigger == "schedule"
+        if scheduled and policy is not OverlapPolicy.ALLOW_ALL and case.state.stopped is None:
             beside = [
                 c.name
                 for c in others
@@ -488,14 +492,30 @@ class Referee:
             if waits["kind"] == "signal" and state.untaken.get(waits["name"]):
                 raise Violation("a run ends or waits for a person", f"{case.name} {name}: its signal has come")
             return
+        if state.status == "queued" and self._waits_its_turn(case):
+            return
         steps = {name: str(step.status) for name, step in state.steps.items()}
         raise Violation("a run ends or waits for a person", f"{case.name} is {state.status}: {steps}")
+
+    def _waits_its_turn(self, case: Case) -> bool:
+        """Whether it stands behind others that have begun and are not over (each of them is looked at by itself)."""
+        others = [c for c in self.cases.values() if c.state.status in _BEGUN]
+        if case.trigger in ("schedule", "backfill") and case.job.overlap is not OverlapPolicy.ALLOW_ALL:
+            if any(c.job.name == case.job.name for c in others):
+                return True
+        query = "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued'"
+        awake = self._db.execute(query).fetchall()
+        queue = case.job.queue
+        if queue in self.limits and sum(1 for found, _ in awake if found == queue) >= self.limits[queue]:
+            return True
+        daemons = self._db.execute("SELECT id FROM executors WHERE kind = 'daemon'").fetchall()
+        return all(sum(1 for _, found in awake if found == name) >= self.maximum for (name,) in daemons)
 
     def _fire_times(self) -> None:
         """Each fire time has its run, or its record of why not."""
         for number, job_name, key, progress in self._db.execute("SELECT id, job, key, progress FROM schedules"):
             job = next((case.job for case in self.cases.values() if case.job.name == job_name), None)
-            if job is None or number not in self.first_progress or job_name in self.prunable:
+            if job is None or number not in self.first_progress or job_name in self.prunable or job.pause_on_failure:
                 continue
             schedule = next((s for s in job.schedules if encode_schedule(s, job) == key), None)
             if schedule is None:

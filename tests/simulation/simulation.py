@@ -113,6 +113,7 @@ class _Simulation:
         self.catalog: Catalog = read_files([self.file])
         self.referee = Referee(world)
         self.referee.limits = {n: q.concurrency for n, q in self.catalog.queues.items() if q.concurrency is not None}
+        self.referee.maximum = plan.maximum
         self.referee.prunable = {name for name, job in self.catalog.jobs.items() if job.keep.runs is not None}
         world.judge = self.referee
         self.actors: list[Body] = []
