@@ -145,3 +145,21 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_what_was_paused_in_the_queue_is_not_begun_by_taking_it(place: Place) -> None:
+    keys = {"queue": '"q"', "overlap": '"buffer_all"'}
+    place.arm(job('{ at = "2036-01-01T00:00:00Z" }', HELD, **keys) + "[queues.q]\nconcurrency = 1\n")
+    for _ in range(2):
+        place.starter.start(place.job(), NOW, trigger="schedule", hold=True)
+    place.starter.flush()
+    requests.pause(place.store, place.runs()[0], reason=None, by="me")
+    assert rescue(place) == []
+    assert place.runs()[0].started_at is None
+    place.dispatch()  # it keeps no other from beginning: neither its job's overlap policy nor its queue counts it
+    assert place.statuses() == ["paused", "running"]
+    requests.unpause(place.store, place.runs()[0], by="me")
+    assert rescue(place) == []
+    place.dispatch()
+    assert place.statuses() == ["queued", "running"]
+    place.let_go()

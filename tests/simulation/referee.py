@@ -503,7 +503,7 @@ class Referee:
         if case.trigger in ("schedule", "backfill") and case.job.overlap is not OverlapPolicy.ALLOW_ALL:
             if any(c.job.name == case.job.name for c in others):
                 return True
-        query = "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued'"
+        query = "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued' AND started_at IS NOT NULL"
         awake = self._db.execute(query).fetchall()
         queue = case.job.queue
         if queue in self.limits and sum(1 for found, _ in awake if found == queue) >= self.limits[queue]:

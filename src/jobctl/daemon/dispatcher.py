@@ -116,7 +116,7 @@ def _begun(store: Store, job: str) -> int:
     """1 when a run of the job has begun and is not over, else 0: a hundred thousand that sleep are not counted."""
     found = store.row(
         "SELECT 1 FROM runs INDEXED BY runs_alive_by_job"
-        " WHERE job = ? AND finished_at IS NULL AND status IN ('running', 'paused') LIMIT 1",
+        " WHERE job = ? AND finished_at IS NULL AND status IN ('running', 'paused') AND started_at IS NOT NULL LIMIT 1",
         job,
     )
     return 0 if found is None else 1

@@ -30,6 +30,8 @@ def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = igno
     for row in store.awake():
         if row.id in engine.runs or row.status == "queued":
             continue
+        if row.status == "paused" and row.started_at is None:
+            continue  # paused in the queue, where it will be again: to take it would be to begin it
         if row.executor is not None and row.executor not in living:
             living[row.executor] = executor.alive(store.state_dir, row.executor)
         if row.executor is not None and living[row.executor]:

@@ -145,16 +145,18 @@ def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
 
 
 def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Runs of a job that are not over: (begun, queued), each (id, status), oldest first.
+    """Runs of a job that are not over: (begun, queued), each (id, status), oldest first. One that was paused in the
+    queue is still in it.
 
     Without queued ones of a backfill: they wait for their turn, whatever the schedules do.
     """
     rows = store.rows(
-        "SELECT id, status FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ?"
-        " AND NOT (status = 'queued' AND trigger = 'backfill') ORDER BY id",
+        "SELECT id, status, status = 'queued' OR (status = 'paused' AND started_at IS NULL) AS waits"
+        " FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ?"
+        " AND NOT (waits AND trigger = 'backfill') ORDER BY id",
         job,
     )
-    return [row for row in rows if row[1] != "queued"], [row for row in rows if row[1] == "queued"]
+    return [row[:2] for row in rows if not row[2]], [row[:2] for row in rows if row[2]]
 
 
 def forget(store: Store, before: int, after: Place = FIRST) -> Place | None:
