@@ -211,6 +211,12 @@ def test_a_command_that_ends_well_when_it_is_asked_to_end_was_stopped_all_the_sa
     assert world.alive(run) == []
 
 
+def test_nothing_is_left_of_an_attempt_that_failed_for_what_it_handed_on(world: World) -> None:
+    run = world.run("command = 'setsid sleep 60 & echo nothing > \"$JOBCTL_OUTPUT\"'")
+    assert world.step(run)["status"] == "failed"
+    assert world.alive(run) == []
+
+
 def test_what_outlives_a_stopped_command_is_killed_whoever_comes_to_it_first(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

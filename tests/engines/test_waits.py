@@ -160,6 +160,19 @@ def test_a_condition_that_ended_while_nobody_looked(world: World) -> None:
     assert world.read("asked") == "asked\n"
 
 
+def test_a_condition_that_says_yes_in_a_run_that_stops_begins_no_wait(world: World) -> None:
+    run = world.start(
+        'max_parallel_steps = 2\n[[jobs.x.steps]]\nname = "a"\nneeds = []\nsleep = "1h"\n'
+        'only_if = "until [ -e go ]; do sleep 0.01; done"\n'
+        '[[jobs.x.steps]]\nname = "b"\nneeds = []\ncommand = "exit 3"'
+    )
+    world.until(lambda: run.state.step("b").status == "failed")
+    (world.folder / "go").touch()
+    world.finish(run)
+    assert run.state.status == "failed"
+    assert world.step(run, "a")["status"] == "canceled"
+
+
 # -- signals ---------------------------------------------------------------------------------------------------------
 
 GO = '[[jobs.x.steps]]\nname = "a"\nsignal = "go"\n'

@@ -42,6 +42,7 @@ class Body:
         self.pid = process.pid
         self.dead = False
         self.over = False
+        self.acting = False
         self.store: Store | None = None
         self.executor: Any = None
         self.watch: Watch | None = None
@@ -52,6 +53,7 @@ class Body:
     def act(self, what: Callable[[], Any]) -> Any:
         """Do something as this process. None when it died of it."""
         before, self.world.actor = self.world.actor, self
+        acted, self.acting = self.acting, True
         try:
             return what()
         except Crash:
@@ -59,7 +61,7 @@ class Body:
                 raise
             return None
         finally:
-            self.world.actor = before
+            self.world.actor, self.acting = before, acted
             if self.dead:
                 self._buried()
 

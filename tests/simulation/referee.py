@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from typing import Any
 
 from jobctl.core.decide import Decider, Mode, reopened
@@ -330,7 +331,7 @@ class Referee:
         if step.when is When.SUCCESS or (step.when is When.FAILURE and now.stopped == "canceled"):
             raise Violation("when is respected", f"{case.name}: {name} starts in a run that has {now.stopped}")
         now.tidying.add(name)
-        running = [n for n in _above(case.steps, name) if n in now.active]
+        running = [n for n in _above(case.steps, name, now.ended) if n in now.active]
         if running:
             raise Violation("needs are respected", f"{case.name}: {name} starts while {running} run")
         missing = self._due(case, now)
@@ -541,12 +542,13 @@ def _place(step: StepState) -> int:
     return step.began if step.began is not None else step.ended or 0
 
 
-def _above(steps: dict[str, Step], name: str) -> set[str]:
+def _above(steps: dict[str, Step], name: str, ended: Collection[str]) -> set[str]:
+    """What it needs, and what that needs in turn where it is passed over."""
     found: set[str] = set()
     left = list(steps[name].needs)
     while left:
         one = left.pop()
-        if one not in found:
+        if one not in found and one not in ended:
             found.add(one)
             left += steps[one].needs
     return found

@@ -464,7 +464,7 @@ class _Simulation:
     def turn(self, deed: Deed) -> None:
         """Another executor's whole turn, in the middle of somebody's."""
         if self.world.deciding is None:
-            others = [a for a in self.actors if a is not self.world.actor and not a.over and a.wake_at is not None]
+            others = [a for a in self.actors if not a.acting and not a.over and a.wake_at is not None]
             found: Body | None = self._pick(deed, others)
             if found is not None and not self._nested:
                 self._nested = True

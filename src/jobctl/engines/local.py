@@ -520,7 +520,9 @@ class LocalEngine:
             elif "wait" in event.data and "until" in event.data["wait"]:
                 effects.waits.append((event.data["wait"]["until"], event.step))
             elif event.data.get("step_status") == "pending":
-                follows.append(Start(event.step))  # its condition said yes: now it begins to wait
+                # Its condition said yes: now it begins to wait - but for a run that stops, in which nothing begins.
+                stops = run.decider.mode is Mode.STOPPING
+                follows.append(_ended_outside(event.step, "canceled", _RUN_STOPPED) if stops else Start(event.step))
             elif "retry_at" in event.data:
                 key = event.step if event.type is EventType.ATTEMPT_ENDED else event.step + UNDO
                 effects.timers.append((event.data["retry_at"], key))
@@ -917,6 +919,9 @@ class LocalEngine:
         outcome, extra = self._result(attempt, state)
         if damage is not None:
             outcome = Outcome(rules.FAILED, error=damage)
+        if done and outcome.status != rules.SUCCEEDED:  # what it handed on cannot be read: it has failed after all
+            _signal(attempt, signal.SIGKILL)
+            launch.sweep(attempt.token)
         _reap(attempt.pid)
         self._record_end(attempt, outcome, extra)
 
