@@ -171,3 +171,21 @@ def test_a_store_that_cannot_be_written_is_not_a_fault_of_the_run(
     with pytest.raises(StoreUnavailableError):
         place.dispatch()
     assert place.statuses("a") == ["queued"]
+
+
+def test_a_step_stands_in_its_queue_once(place: Place) -> None:
+    retry = 'retry = { maximum_attempts = 2, initial_interval = "1h" }'
+    place.arm(
+        "[queues.q]\nconcurrency = 1\n"
+        f'[jobs.a]\n[[jobs.a.steps]]\nname = "s"\nqueue = "q"\ncommand = "{HELD}"\n'
+        f'[jobs.b]\n[[jobs.b.steps]]\nname = "s"\nqueue = "q"\ncommand = "exit 1"\n{retry}\n'
+    )
+    place.engine.queues = place.catalog().queues
+    queue(place, *"ab")
+    place.dispatch()
+    place.let_go()
+    run = place.runs("b")[0].id
+    place.until(lambda: place.engine.runs[run].step_state("s").retry_at is not None)
+    place.until(lambda: not place.engine._waiting)
+    place.engine.turn(0)
+    assert len(place.store.state(place.store.run(run)).steps["s"].attempts) == 1

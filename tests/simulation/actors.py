@@ -149,6 +149,7 @@ class DaemonProcess(Body):
     def stop(self, drain_ms: int) -> None:
         """SIGTERM."""
         if self.daemon is not None:
+            self.world.disturbed += 1
             self.daemon._engine.draining = True
             self._drain_until = self.world.mono + drain_ms
             self.wake_at = self.world.mono

@@ -238,6 +238,8 @@ class Referee:
             self._step_starts(case, event)
         elif kind is _E.ATTEMPT_ENDED:
             self._attempt_ends(case, event, name, case.steps[name].retry)
+            if case.steps[name].queue is not None:
+                self._world.changes += 1  # a place is free
             if "retry_at" not in event.data and event.data.get("step_status") != "pending":
                 self._step_ends(case, name, event.data.get("step_status") or event.data.get("status") or "succeeded")
         elif kind is _E.STEP_ENDED:

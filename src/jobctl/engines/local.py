@@ -12,6 +12,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobctl import clock
@@ -212,7 +213,9 @@ class LocalEngine:
         self._log_checks = False
         self._store_id = ""
         self.queues: Mapping[str, Queue] = {}  # their limits; a queue that is not here has none
-        self._waiting: dict[str, list[tuple[LiveRun, str]]] = {}  # queue -> attempts that wait for a place of it
+        # queue -> steps that wait for a place of it, the longest waiting first. Each once: a second entry would start
+        # the next attempt before its time.
+        self._waiting: dict[str, dict[tuple[LiveRun, str], None]] = {}
         self.draining = False  # no attempt starts any more: what runs ends, and somebody else goes on
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
         launch.private_files()
@@ -605,10 +608,10 @@ class LocalEngine:
         for queue, waiting in list(self._waiting.items()):
             limit = self.queues[queue].concurrency if queue in self.queues else None
             free = len(waiting) if limit is None else max(0, limit - self.store.in_queue(queue))
-            for run, key in waiting[:free]:
+            for run, key in list(islice(waiting, free)):
+                del waiting[run, key]
                 if self.runs.get(run.id) is run:
                     self._add_fact(run, Start(key))
-            del waiting[:free]
             if not waiting:
                 del self._waiting[queue]
         if self._waiting:
@@ -702,7 +705,7 @@ class LocalEngine:
         for queue, key in effects.queued:
             if not self._waiting:
                 self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
-            self._waiting.setdefault(queue, []).append((run, key))
+            self._waiting.setdefault(queue, {}).setdefault((run, key))
         for until, name in effects.waits:
             self._at_wall(until, self._wait_over, run, name, until)
         for retry_at, name in effects.timers:
