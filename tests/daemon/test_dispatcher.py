@@ -174,7 +174,7 @@ def test_a_store_that_cannot_be_written_is_not_a_fault_of_the_run(
 
 
 def test_a_step_stands_in_its_queue_once(place: Place) -> None:
-    retry = 'retry = { maximum_attempts = 2, initial_interval = "1h" }'
+    retry = 'retry = { maximum_attempts = 2, initial_interval = "50s" }'
     place.arm(
         "[queues.q]\nconcurrency = 1\n"
         f'[jobs.a]\n[[jobs.a.steps]]\nname = "s"\nqueue = "q"\ncommand = "{HELD}"\n'
