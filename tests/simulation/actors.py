@@ -100,6 +100,9 @@ class Body:
         self.world.changes += 1
         self._gone()
 
+    def place_is_free(self) -> None:
+        """Somewhere in a queue."""
+
     @property
     def ready(self) -> bool:
         due = self.wake_at is not None and self.wake_at <= self.world.mono
@@ -241,8 +244,10 @@ class Foreground(Body):
         assert store is not None
         if self._wait is not None:
             try:
+                places = world.places
                 if not self._wait(store):
-                    self.wake_at = world.mono + _QUEUE_LOOK
+                    # It looks five times a second; only what changes something is of interest.
+                    self.wake_at = world.mono + _QUEUE_LOOK if world.places != places else None
                     return
             except JobctlError as error:
                 if not isinstance(error, StoreUnavailableError):
@@ -293,6 +298,10 @@ class Foreground(Body):
             self.wake_at = None if wait is None else world.mono + wait
             if wait and engine._looked_at + 5_000 >= world.mono:
                 self.wake_at = min(world.mono + wait, engine._looked_at + 5_000)
+
+    def place_is_free(self) -> None:
+        if self._wait is not None and self.wake_at is None:
+            self.wake_at = self.world.mono + _QUEUE_LOOK
 
     def interrupt(self) -> None:
         """SIGINT: a second one kills."""

@@ -134,6 +134,7 @@ class Referee:
                 self._read(case, row)
             if row[10] is not None:
                 case.slept = True
+                self._world.places += 1
         if len(rows) != len(self.cases):
             self._missing({row[0] for row in rows})
         for queue, limit in self.limits.items():
@@ -273,6 +274,7 @@ class Referee:
             }
             case.reopenings += 1
         elif kind is _E.RUN_ENDED:
+            self._world.places += 1
             self._run_ends(case, event)
 
     def _begins(self, case: Case) -> None:

@@ -175,6 +175,11 @@ class _Simulation:
                 if actor.wake_at is None or actor.wake_at > soon:
                     actor.wake_at = soon
                 times.append(actor.wake_at)
+        if world.places != self._places:
+            self._places = world.places
+            for actor in self.actors:
+                actor.place_is_free()
+                times += [] if actor.wake_at is None else [actor.wake_at]
         next_time = max(min(times), world.mono)
         if next_time >= moment and not any(time < moment for time in times):
             return False
@@ -187,6 +192,7 @@ class _Simulation:
         return True
 
     _looked_for = 0
+    _places = 0
 
     def _turn(self, actor: Body) -> None:
         self._turns += 1

@@ -92,6 +92,7 @@ class World:
         self.processes: dict[int, Process] = {}
         self.by_token: dict[str, list[Process]] = {}
         self.changes = 0  # counts what an executor would only find by looking
+        self.places = 0  # counts what may have freed a place in a queue of runs
         self.disturbed = 0  # counts crashes, clock steps, outages: timing is not judged across them
         self.clock_steps = 0
         self.settling = False  # no faults any more, and commands do what they should
