@@ -358,4 +358,3 @@ def in_turn(new: NewRun, values: dict[str, Any], queues: Mapping[str, Queue], no
         return capacity.take_place(new.queue)
 
     return may_begin, made
-

@@ -98,7 +98,7 @@ class Referee:
         self.commands += 1
         name = (keeper.run, keeper.key, keeper.number)
         self._must_run(*name, "begun")
-        poll = "p" == keeper.key[0] and not keeper.key.endswith("!undo")
+        poll = keeper.key[0] == "p" and not keeper.key.endswith("!undo")
         self._started[name] = self._started.get(name, 0) + 1
         if self._started[name] > 1 and not poll:
             raise Violation("an attempt starts once", f"{name}")
@@ -160,7 +160,9 @@ class Referee:
     def _new(self, row: Any) -> Case:
         case = Case(row[0], row[1], self._job(row[5]))
         case.trigger, fire_time = row[11], row[12]
-        self._world.ordinal[case.name] = f"{case.job.name}/{sum(1 for c in self.cases.values() if c.job.name == case.job.name)}"
+        self._world.ordinal[case.name] = (
+            f"{case.job.name}/{sum(1 for c in self.cases.values() if c.job.name == case.job.name)}"
+        )
         if case.trigger == "schedule":
             query = "SELECT count(*) FROM runs WHERE job = ? AND fire_time = ? AND trigger = 'schedule'"
             runs = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
@@ -298,7 +300,8 @@ class Referee:
             beside = [
                 c.name
                 for c in others
-                if c.job.name == case.job.name and c.trigger == "schedule" and not c.reopenings and c.state.stopped is None
+                if c.job.name == case.job.name and c.trigger == "schedule"
+                if not c.reopenings and c.state.stopped is None
             ]  # fmt: skip
             if beside:
                 raise Violation("overlap policies hold", f"{case.name} ({policy}) begins beside {beside}")
@@ -349,7 +352,9 @@ class Referee:
             raise Violation("attempts do not overlap", f"{case.name} {key}.{event.number} starts while another runs")
         if state is not None and state.retry_at is not None:
             if event.at < state.retry_at and not self._world.clock_steps:
-                raise Violation("retries wait", f"{case.name} {key}.{event.number}: {state.retry_at - event.at} ms early")
+                raise Violation(
+                    "retries wait", f"{case.name} {key}.{event.number}: {state.retry_at - event.at} ms early"
+                )
         now.attempts[key] = now.attempts.get(key, 0) + 1
         now.first.setdefault(key, event.at) if key.endswith("!undo") else None
         case.disturbed[key] = self._world.disturbed
@@ -362,7 +367,9 @@ class Referee:
             if status not in ("failed", "timed_out") or (retry.maximum_attempts and n >= retry.maximum_attempts):
                 raise Violation("retries are counted", f"{case.name} {key}: another attempt after {n}, {retry}")
             if data["retry_at"] - event.at not in (_wait(retry, n), 7_000):
-                raise Violation("retries wait", f"{case.name} {key}: {data['retry_at'] - event.at} ms after {n}, {retry}")
+                raise Violation(
+                    "retries wait", f"{case.name} {key}: {data['retry_at'] - event.at} ms after {n}, {retry}"
+                )
             if now.stopped is not None and not key.endswith("!undo") and key not in now.active:
                 raise Violation("nothing starts in a run that stops", f"{case.name} {key}")
             return
@@ -508,7 +515,10 @@ class Referee:
         if case.trigger in ("schedule", "backfill") and case.job.overlap is not OverlapPolicy.ALLOW_ALL:
             if any(c.job.name == case.job.name for c in others):
                 return True
-        query = "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued' AND started_at IS NOT NULL"
+        query = (
+            "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL AND status != 'queued'"
+            " AND started_at IS NOT NULL"
+        )
         awake = self._db.execute(query).fetchall()
         queue = case.job.queue
         if queue in self.limits and sum(1 for found, _ in awake if found == queue) >= self.limits[queue]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
-
-import tomli_w
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import Job, OverlapPolicy
@@ -89,6 +87,15 @@ def simulate(seed: str, dropped: Collection[int] = (), *, trace: Callable[[str],
         )  # fmt: skip
 
 
+def _toml(value: Any) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
 def _place(error: BaseException) -> str:
     """Where an exception was raised: what tells two crashes of the product from each other."""
     found = error.__traceback__
@@ -131,8 +138,8 @@ class _Simulation:
     def write(self, document: dict[str, Any]) -> None:
         """The definitions file as it is from now on; its time is that of this world."""
         self._edition += 1
-        with open(self.file, "wb") as file:
-            tomli_w.dump(document, file)
+        with open(self.file, "w") as file:
+            file.writelines(f"{key} = {_toml(value)}\n" for key, value in document.items())
         os.utime(self.file, ns=((self.world.now() + self._edition) * 1_000_000,) * 2)
         self.world.changes += 1
 
@@ -425,7 +432,7 @@ class _Simulation:
         name = self._job(deed).name
         self._ask(lambda store: firings.pause(store, name, at=self.world.now(), reason=None, who="me"))
 
-    def resume_schedule(self, deed: Deed) -> None:
+    def resume_schedule(self, _: Deed) -> None:
         self.referee.loose = True
 
         def call(store: Store) -> None:

@@ -1,7 +1,7 @@
 """The world that the product is put into: virtual time, processes that are none, and the faults that strike it.
 
 Attempt files and the database are real files in a folder of memory: what survives a crash is what was written. What
-commands do is behaviour.py's; who acts in the world is actors.py's; where it is put in the product's way, standins.py's.
+commands do is behaviour.py's; who acts in the world actors.py's; where it is put in the product's way standins.py's.
 """
 
 from __future__ import annotations
@@ -183,9 +183,7 @@ class World:
     def living(self, token: str) -> list[Process]:
         return list(self.by_token.get(token, ()))
 
-    def launch(
-        self, files: AttemptFiles, environment: dict[str, str], only_if: str
-    ) -> int:
+    def launch(self, files: AttemptFiles, environment: dict[str, str], only_if: str) -> int:
         """What `process/launch.py` does with a real keeper."""
         self.seam("launch")
         token = environment[launch.TOKEN]
@@ -366,7 +364,7 @@ class Keeper(Process):
         self.world.note(f"{self.run} {self.key}.{self.number} says {last_words!r}")
         self._next(lambda: self.world.end(self, 0))
 
-    def asked(self, number: int) -> None:
+    def asked(self, _: int) -> None:
         self._asked = True
         if self._condition:
             self._condition = False
