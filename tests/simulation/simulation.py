@@ -34,7 +34,8 @@ _IDLE = {"idle": {"command": "true"}}
 
 
 class Result(NamedTuple):
-    """What became of a world. `rule` and `message`: what did not hold, None when all did."""
+    """What became of a world. `rule` and `message`: what did not hold, None when all did. `milliseconds`: how long it
+    was, without the quiet at its end."""
 
     seed: str
     rule: str | None
@@ -82,8 +83,8 @@ def simulate(seed: str, dropped: Collection[int] = (), *, trace: Callable[[str],
                 one.close()
         referee = one.referee
         return Result(
-            seed, rule, message, world.mono - 1_000_000, len(referee.cases), referee.events, referee.commits,
-            referee.commands, one.deaths, world.digest.hexdigest(), plan.items,
+            seed, rule, message, min(world.mono - 1_000_000, plan.horizon), len(referee.cases), referee.events,
+            referee.commits, referee.commands, one.deaths, world.digest.hexdigest(), plan.items,
         )  # fmt: skip
 
 

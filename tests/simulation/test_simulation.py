@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from jobctl.core import attempts
 from tests.simulation.shrink import numbers, shrink, spelled
 from tests.simulation.simulation import simulate
+
+from jobctl.core import attempts
 
 FAILED_ONCE = [
     line.split()[0]
