@@ -65,7 +65,7 @@ class Referee:
     def __init__(self, world: World) -> None:
         self._world = world
         self._db = sqlite3.connect(f"{world.state_dir}/jobctl.db", isolation_level=None)
-        self._jobs: dict[int, Job] = {}
+        self._jobs: dict[str, Job] = {}
         self.cases: dict[int, Case] = {}
         self.limits: dict[str, int] = {}  # of queues
         self.maximum = 0  # runs at once, of a daemon
@@ -151,10 +151,11 @@ class Referee:
             self.promised.discard(case.name)
 
     def _job(self, definition: int) -> Job:
-        job = self._jobs.get(definition)
+        # By its text: the id of one that was pruned is given again.
+        (body,) = self._db.execute("SELECT body FROM definitions WHERE id = ?", (definition,)).fetchone()
+        job = self._jobs.get(body)
         if job is None:
-            (body,) = self._db.execute("SELECT body FROM definitions WHERE id = ?", (definition,)).fetchone()
-            job = self._jobs[definition] = decode(body)
+            job = self._jobs[body] = decode(body)
         return job
 
     def _new(self, row: Any) -> Case:
