@@ -211,6 +211,19 @@ def test_a_command_that_ends_well_when_it_is_asked_to_end_was_stopped_all_the_sa
     assert world.alive(run) == []
 
 
+def test_a_run_that_is_canceled_twice_in_one_breath_is_undone(world: World) -> None:
+    run = world.start(
+        '[[jobs.x.steps]]\nname = "a"\ncommand = "exit 1"\ncompensate = "touch undone"\n'
+        'retry = { maximum_attempts = 2, initial_interval = "1h" }'
+    )
+    world.until(lambda: run.state.step("a").retry_at is not None)
+    for _ in range(2):
+        requests.cancel(world.store, world.store.run(run.id), reason=None, by="me")
+    world.finish(run)
+    assert run.state.status == "canceled"
+    assert (world.folder / "undone").exists()
+
+
 def test_nothing_is_left_of_an_attempt_that_failed_for_what_it_handed_on(world: World) -> None:
     run = world.run("command = 'setsid sleep 60 & echo nothing > \"$JOBCTL_OUTPUT\"'")
     assert world.step(run)["status"] == "failed"

@@ -641,7 +641,8 @@ class LocalEngine:
         return command(run.step(key), run.state.step(undone_key(key)), number, files)
 
     def _stop_event(self, run: LiveRun, stop: StopStep, effects: Effects) -> Event | None:
-        key = stop.step + UNDO if stop.step == run.decider.undoing else stop.step
+        # Only a kill is meant for an undo: a second cancel was decided for the step, whose undo may be due by now.
+        key = stop.step + UNDO if stop.how == "kill" and stop.step == run.decider.undoing else stop.step
         state = run.step_state(key)
         if state.status is StepStatus.RUNNING:
             attempt = run.attempts.get(key)
