@@ -10,6 +10,8 @@ import errno
 import fcntl
 import os
 
+from jobctl import clock
+
 
 class Executor:
     """This process as an executor: alive for as long as the object is open and the process lives."""
@@ -18,6 +20,7 @@ class Executor:
         self.id = os.urandom(4).hex()
         self.kind = kind
         self.pid = os.getpid()
+        self.boot = clock.boot_id()[:8]
         self._base = _base(state_dir, self.id)
         os.makedirs(os.path.dirname(self._base), mode=0o700, exist_ok=True)
         self._lock = os.open(self._base + ".lock", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -879,6 +879,33 @@ def test_an_attempt_that_was_recorded_and_never_started_is_started_as_the_same(
     assert world.read("order") == "1\n"
 
 
+@pytest.mark.parametrize(
+    ("tries", "more", "status", "numbers"),
+    [
+        # With the power, a file that was just made may be lost: nobody knows whether the command has run.
+        (1, "", "failed", ""),
+        (2, "", "succeeded", "2\n"),
+        (1, 'poll = { interval = "1s" }', "succeeded", "1\n"),  # a question that may be asked twice
+    ],
+)
+def test_an_attempt_without_a_trace_from_before_the_machine_was_started_anew_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, tries: int, more: str, status: str, numbers: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(local.LocalEngine, "_spawn", lambda *_: None)
+        run = world.start(
+            f'[[jobs.x.steps]]\nname = "main"\ncommand = "echo $JOBCTL_ATTEMPT >> order"\n{more}\n'
+            f'retry = {{ maximum_attempts = {tries}, initial_interval = "1ms" }}'
+        )
+    world.die()
+    monkeypatch.setattr(world.engine.executor, "boot", "another")
+    run = world.finish(world.take(run))
+    assert run.state.status == status
+    assert world.read("order") == numbers
+    if not more:
+        assert "lost" in world.step(run)["attempts"][0]["error"]
+
+
 @pytest.mark.parametrize("how", ["cancel", "terminate"])
 @pytest.mark.parametrize("where", ["never started", "running", "waiting", "lost"])
 def test_ending_a_run_whose_executor_is_dead_starts_nothing(

@@ -17,7 +17,7 @@ class EventType(StrEnum):
     """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
 
     RUN_CREATED = "run_created"  # params, trigger, fire_time; like, reused: results of that run, by step
-    RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on
+    RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
     ATTEMPT_STARTED = "attempt_started"
     # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
     # limit: which deadline passes at `until`, where it is no end of the wait but the step's).
@@ -111,11 +111,12 @@ class HistoryError(Exception):
 class AttemptState:
     """One attempt, as far as it has come."""
 
-    __slots__ = ("data", "finished_at", "number", "started_at", "status")
+    __slots__ = ("boot", "data", "finished_at", "number", "started_at", "status")
 
-    def __init__(self, number: int, started_at: int) -> None:
+    def __init__(self, number: int, started_at: int, boot: str | None) -> None:
         self.number = number
         self.started_at = started_at
+        self.boot = boot  # of the machine, as it was started; None where that was not recorded
         self.finished_at: int | None = None
         self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended
         self.data: Mapping[str, Any] = {}
@@ -183,12 +184,12 @@ class StepState:
         """Whether its last attempt ended to go on later: it waits still, or its next attempt is due."""
         return self.status is StepStatus.WAITING and bool(self.attempts) and self.attempts[-1].status == "suspended"
 
-    def start(self, number: int, at: int) -> None:
+    def start(self, number: int, at: int, boot: str | None) -> None:
         if number != len(self.attempts) + 1 or self.status not in _UNFINISHED:
             raise HistoryError(
                 f"step {self.name}: attempt {number} cannot start after {len(self.attempts)} when it is {self.status}"
             )
-        self.attempts.append(AttemptState(number, at))
+        self.attempts.append(AttemptState(number, at, boot))
         self.status = StepStatus.RUNNING
         self.retry_at = None
         if self.started_at is None:
@@ -303,6 +304,7 @@ class RunState:
         self.ending: Event | None = None
         self.ending_place = 0
         self.events = 0  # how many there are so far
+        self.boot: str | None = None  # of the machine, on which whoever took it last runs
         self.reason: str | None = None
         self.params: Mapping[str, Any] = {}
         self.trigger = "manual"
@@ -376,6 +378,7 @@ class RunState:
             for name, result in event.data.get("reused", {}).items():
                 self.step(name).reuse(event.data["like"], result, self.events)
         elif kind is EventType.RUN_TAKEN:
+            self.boot = event.data.get("boot")
             if self.started_at is None:
                 self.started_at = self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
@@ -435,7 +438,7 @@ class RunState:
                 raise HistoryError(f"{kind}: step {event.step} has not run")
             undo = self.undo_of(event.step)
             if kind is EventType.UNDO_STARTED:
-                undo.start(event.number, event.at)
+                undo.start(event.number, event.at, self.boot)
                 if self.stopped is None:
                     self.stopped = self.events
             elif event.number:
@@ -450,7 +453,7 @@ class RunState:
             return
         step = self.step(event.step)
         if kind is EventType.ATTEMPT_STARTED:
-            step.start(event.number, event.at)
+            step.start(event.number, event.at, self.boot)
             if step.began is None:
                 step.began = self.events
         elif kind is EventType.WAIT_STARTED:

@@ -235,7 +235,8 @@ class LocalEngine:
         run.state.fire_time = new.fire_time
         run.context = self._context(run, env_file)
         self._add_fact(run, created(new, params, now, like))
-        self._add_fact(run, Event(EventType.RUN_TAKEN, now, data={"executor": self.executor.id}))
+        taken = {"executor": self.executor.id, "boot": self.executor.boot}
+        self._add_fact(run, Event(EventType.RUN_TAKEN, now, data=taken))
         return run
 
     def take(self, run_id: int, job: Job, *, env_file: dict[str, str]) -> LiveRun | None:
@@ -244,8 +245,8 @@ class LocalEngine:
         Attempts that run are adopted; those that ended while nobody looked are recorded as they ended; those that
         died are lost, and their policy decides.
         """
-        state_dir = self.store.state_dir
-        if not self.store.take(run_id, self.executor.id, clock.now(), lambda other: alive(state_dir, other)):
+        state_dir, ours = self.store.state_dir, self.executor
+        if not self.store.take(run_id, ours.id, ours.boot, clock.now(), lambda other: alive(state_dir, other)):
             return None
         row = self.store.run(run_id)
         events = self.store.events(run_id, upto=row.seq)
@@ -1086,6 +1087,12 @@ class LocalEngine:
         run.attempts[key] = attempt
         self._do(self._find_keeper, attempt, 0)
 
+    def _may_start(self, attempt: LiveAttempt) -> bool:
+        """Whether an attempt that has no state file has certainly not run. It may have run when the machine has been
+        started anew since: a file that was just made is gone after a power cut. A poll may be asked once more."""
+        boot = attempt.run.step_state(attempt.key).attempts[-1].boot
+        return not boot or not self.executor.boot or boot == self.executor.boot or self._poll(attempt) is not None
+
     def _find_keeper(self, attempt: LiveAttempt, looks: int) -> None:
         run = attempt.run
         if run.attempts.get(attempt.key) is not attempt or attempt.pid:
@@ -1095,6 +1102,9 @@ class LocalEngine:
         if found is None and (stop is not None or run.decider.mode is Mode.STOPPING):
             attempt.kind_of_stop = stop
             self._ended(attempt, None)  # it never started, and nothing starts any more
+            return
+        if found is None and not self._may_start(attempt):
+            self._ended(attempt, None)
             return
         if self._poll(attempt) is not None:  # start_to_close is for one probe, and this is another than the first
             attempt.started_at = clock.now() if found is None else _made_at(attempt.files.state, attempt.started_at)

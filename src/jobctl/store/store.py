@@ -407,14 +407,15 @@ class Store:
             cursor = db.execute("UPDATE runs SET seq = ? WHERE id = ? AND seq = ?", (seq, batch.run_id, batch.seq))
         return cursor.rowcount == 1
 
-    def take(self, run_id: int, executor_id: str, now: int, alive: Callable[[str], bool]) -> bool:
-        """Claim a run for an executor: recorded as RUN_TAKEN. False when a living one has it, or it is over."""
+    def take(self, run_id: int, executor_id: str, boot: str, now: int, alive: Callable[[str], bool]) -> bool:
+        """Claim a run for an executor of this boot: recorded as RUN_TAKEN. False when a living one has it, or it is
+        over."""
         while True:
             row = self.run(run_id)
             if row.finished_at is not None or (row.executor and row.executor != executor_id and alive(row.executor)):
                 return False
             state = self.state(row)
-            event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id})
+            event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id, "boot": boot})
             state.apply(event)
             if not self.append([Batch(run_id, row.seq, [event], state, executor=executor_id)]):
                 return True
