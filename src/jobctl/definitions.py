@@ -188,3 +188,14 @@ def env_file_of(job: Job) -> dict[str, str]:
                 )
             ]
         ) from error
+
+
+def env_files_of_children(job: Job) -> list[dict[str, str]]:
+    """The variables of the env files of all jobs that a job starts, as far as they can be read."""
+    found = []
+    for child in job.children.values():
+        try:
+            found.append(env_file_of(child))
+        except DefinitionError:
+            continue  # said when that child starts
+    return found

@@ -4,7 +4,7 @@ a step's process is never masked; what control sequences do to a terminal is cli
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ def redact(job: Job) -> Job:
         default_env=_redacted(job.default_env),
         env=_redacted(job.env),
         steps=tuple(replace(step, env=_redacted(step.env)) if step.env else step for step in job.steps),
+        children={name: redact(child) for name, child in job.children.items()},
     )
 
 
@@ -59,11 +60,17 @@ class Masker:
         return self._data.sub(MASK.encode(), data) if self._data else data
 
 
-def masker(job: Job, env_file: Mapping[str, str]) -> Masker:
-    """For a job's output and messages: its secret variables, and all that its env_file holds."""
-    layers = (job.default_env, job.env, *(step.env for step in job.steps))
-    secrets = [value for env in layers for key, value in env.items() if is_secret(key) and "{{" not in value]
-    return Masker([*secrets, *env_file.values()])
+def masker(job: Job, *env_files: Mapping[str, str]) -> Masker:
+    """For a job's output and messages: its secret variables and those of its children, and all that env files hold."""
+    secrets = [value for env in _layers(job) for key, value in env.items() if is_secret(key) and "{{" not in value]
+    return Masker([*secrets, *(value for env_file in env_files for value in env_file.values())])
+
+
+def _layers(job: Job) -> Iterator[Mapping[str, str]]:
+    for one in (job, *job.children.values()):
+        yield one.default_env
+        yield one.env
+        yield from (step.env for step in one.steps)
 
 
 def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> Any:
@@ -81,13 +88,18 @@ def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> 
     return value
 
 
-def unmask(job: Job, now: Job | None) -> tuple[Job, list[str]]:
-    """A job that was kept with a run, with its secrets as the definitions file has them `now`.
+def unmask(job: Job, jobs: Mapping[str, Job]) -> tuple[Job, list[str]]:
+    """A job that was kept with a run, with its secrets as the `jobs` of the definitions file have them now.
 
     Secrets are not kept with a run. Returns the job, without the variables whose value is nowhere to be had, and the
     names of those.
     """
+    now = jobs.get(job.name)
     missing: list[str] = []
+    children: dict[str, Job] = {}
+    for name, child in job.children.items():
+        children[name], lost = unmask(child, jobs)
+        missing += [f"{variable} of job {name}" for variable in lost]
 
     def restored(env: Mapping[str, str], known: Mapping[str, str], where: str) -> dict[str, str]:
         out = {}
@@ -114,6 +126,7 @@ def unmask(job: Job, now: Job | None) -> tuple[Job, list[str]]:
                 else step
                 for step in job.steps
             ),
+            children=children,
         ),
         missing,
     )
@@ -121,5 +134,4 @@ def unmask(job: Job, now: Job | None) -> tuple[Job, list[str]]:
 
 def has_secrets(job: Job) -> bool:
     """Whether `redact` left something out of this job."""
-    layers = (job.default_env, job.env, *(step.env for step in job.steps))
-    return any(value == MASK and is_secret(key) for env in layers for key, value in env.items())
+    return any(value == MASK and is_secret(key) for env in _layers(job) for key, value in env.items())

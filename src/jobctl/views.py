@@ -34,6 +34,13 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
     folder = run_folder(store, row.name)
     holder = _holder(store, row, executors)
     documents = [_step(step, state, folder) for step in steps]
+    if any("job" in step for step in steps):
+        children = dict(store.rows("SELECT name, status FROM runs WHERE parent = ?", row.id))
+        for document, step in zip(documents, steps, strict=True):
+            if "job" in step:
+                document["child"] = _child(children, state.steps.get(step["name"]))
+                for item in document.get("items", ()):
+                    item["child"] = _child(children, state.steps.get(item["name"]))
     return {
         "id": row.name,
         "job": row.job,
@@ -45,6 +52,7 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),
         "params": state.params,
+        "parent": _parent(store, row),
         "reason": row.reason,
         "waiting_for": _queued_for(store, row, definition)
         if row.status == "queued"
@@ -109,9 +117,25 @@ def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, i
         "created_at": rfc3339(row.created_at),
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),
+        "parent": _parent(store, row),
         "reason": row.reason,
         "executor": holder,
     }
+
+
+def _parent(store: Store, row: RunRow) -> Document | None:
+    """The run and the step that started this one as a child."""
+    if row.parent is None:
+        return None
+    found = store.row("SELECT name FROM runs WHERE id = ?", row.parent)
+    return {"run": found[0], "step": row.parent_step} if found is not None else None
+
+
+def _child(statuses: Mapping[str, str], step: StepState | None) -> Document | None:
+    """The last child run of a step, or an item, and where it stands now; no status when it is gone."""
+    if step is None or step.child is None:
+        return None
+    return {**step.child, "status": statuses.get(step.child["run"])}
 
 
 def current(store: Store, row: RunRow) -> RunRow:
@@ -154,7 +178,15 @@ def describe(event: Event) -> str:
     if kind is EventType.ATTEMPT_ENDED or kind is EventType.UNDO_ENDED:
         return f"{'compensation of ' if kind is EventType.UNDO_ENDED else ''}{attempt} {_how_it_ended(event)}"
     if kind is EventType.STEP_ENDED:
-        return f"{about} {_words(data['status'])}" + _after(": ", data.get("error"))
+        text = f"{about} {_words(data['status'])}" + _after(": ", data.get("error"))
+        if "retry_at" not in data:
+            return text + _after("; no retry: ", data.get("why"))
+        return f"{text}; another child run in {_span(data['retry_at'] - event.at)}"
+    if kind is EventType.CHILD_ENDED:
+        return f"{about}: child run {data['run']} {_words(data['status'])}" + _after(": ", data.get("reason"))
+    if kind is EventType.RUN_CREATED:
+        parent = data.get("parent")
+        return "run created" + (f", a child of {parent['run']}, step {parent['step']}" if parent else _reusing(data))
     if kind is EventType.RUN_ENDED:
         return f"run {_words(data['status'])}" + _after(": ", data.get("reason"))
     if kind is EventType.RUN_REOPENED:
@@ -164,6 +196,8 @@ def describe(event: Event) -> str:
         name, until = data.get("name"), _after(" until ", _time(data.get("until")))
         if data["kind"] == "sleep":
             return f"{about} sleeps{until}"
+        if data["kind"] == "child":
+            return f"{about} waits for child run {name}{until}"
         return f"{about} waits for {'the signal' if data['kind'] == 'signal' else 'an answer to:'} {name}{until}"
     if kind is EventType.APPROVAL_ANSWERED:
         return f"{about} {'approved' if data['approved'] else 'rejected'}{_by(data)}" + _after(
@@ -179,7 +213,6 @@ def describe(event: Event) -> str:
     if kind is EventType.SIGNAL_RECEIVED:
         return f"signal {data['name']} sent{_by(data)}"
     words = {
-        EventType.RUN_CREATED: "run created" + _reusing(data),
         EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
         EventType.RUN_PAUSED: "run paused",
         EventType.RUN_UNPAUSED: "run goes on",
@@ -192,8 +225,6 @@ def describe(event: Event) -> str:
 
 
 def _how_it_ended(event: Event) -> str:
-    from jobctl.text import duration
-
     data = event.data
     wait = data.get("wait")
     if wait is not None:
@@ -201,7 +232,7 @@ def _how_it_ended(event: Event) -> str:
         return what + _after(" until ", _time(wait.get("until")))
     words = _words(data.get("status", "succeeded")) + _after(": ", data.get("error"))
     if "retry_at" in data:
-        return f"{words}; next attempt in {duration(data['retry_at'] - event.at)}"
+        return f"{words}; next attempt in {_span(data['retry_at'] - event.at)}"
     return words + _after("; no retry: ", data.get("why"))
 
 
@@ -210,6 +241,12 @@ def _reusing(data: Mapping[str, Any]) -> str:
         return ""
     steps = [key for key in data["reused"] if item_index(key) is None]
     return f" like {data['like']}, reusing {', '.join(steps) or 'none of its steps'}"
+
+
+def _span(ms: int) -> str:
+    from jobctl.text import duration
+
+    return duration(ms)
 
 
 def _words(status: str) -> str:
@@ -324,7 +361,7 @@ def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:
     if row.trigger in ("schedule", "backfill") and definition.get("overlap") != "allow_all":
         other = store.row(
             "SELECT name FROM runs INDEXED BY runs_alive_by_job"
-            " WHERE finished_at IS NULL AND job = ? AND id < ? ORDER BY id LIMIT 1",
+            " WHERE finished_at IS NULL AND job = ? AND id < ? AND parent IS NULL ORDER BY id LIMIT 1",
             row.job,
             row.id,
         )
@@ -382,7 +419,11 @@ def _waiting_for(store: Store, row: RunRow, state: RunState, holder: Document | 
         if step.waiting is not None:
             kind = step.waiting["kind"]
             due.append(
-                (step.waiting.get("until", never), kind, step.waiting["name"] if kind == "signal" else step.name)
+                (
+                    step.waiting.get("until", never),
+                    kind,
+                    step.waiting["name"] if kind in ("signal", "child") else step.name,
+                )
             )
     if not due:
         return None

@@ -175,6 +175,8 @@ class World:
         step = self.job.step(step_name(name))
         if step.kind is StepKind.SLEEP:
             return {"kind": "sleep", "until": 9_999}
+        if step.kind is StepKind.JOB:
+            return {"kind": "child", "name": f"{step.job}-1", "job": step.job}
         return {"kind": str(step.kind), "name": step.signal or step.approval}
 
     def _end_of_wait(self, name: str) -> Event:

@@ -2310,7 +2310,9 @@ def _jobs(draw: st.DrawFn) -> Job:
     for i in range(draw(st.integers(1, 7))):
         needs = [f"s{n}" for n in range(i) if draw(st.booleans())]
         traits = [trait for trait in ("undo", "allow") if draw(st.integers(0, 3)) == 0]
-        traits += draw(st.sampled_from([[], [], [], [], ["sleep"], ["signal"], ["signal", "continue"], ["approval"]]))
+        traits += draw(
+            st.sampled_from([[], [], [], [], ["sleep"], ["signal"], ["signal", "continue"], ["approval"], ["job"]])
+        )
         traits += draw(st.sampled_from([[], [], [], ["always"], ["failure"]]))
         traits += draw(st.sampled_from([[], [], ["each"], ["two"], ["fast"]]))
         lines.append(f"s{i} < {' '.join(needs)} [{' '.join(traits)}]")
@@ -2339,6 +2341,7 @@ class _Watched(World):
         if event.type is EventType.ITEMS_LISTED:
             self.running.pop(event.step)
         came = event.type is EventType.STEP_ENDED and event.data["status"] == "succeeded" and not fanned
+        came = came or (event.type is EventType.WAIT_STARTED and event.data["kind"] == "child")
         if (came or event.type is EventType.ATTEMPT_STARTED) and event.step not in self.begun:
             self.begun.append(event.step)
         if event.type is EventType.UNDO_ENDED and over:
@@ -2436,6 +2439,8 @@ def _possible(world: _Watched) -> list[str]:
             words += [f"{name} retries"]
         elif name in (end.step for end in decider.ends()):
             words += [f"{name} ends"]
+        elif state is not None and state.waits_for_child():  # it may end in any mode
+            words += [f"{name} {word}" for word in ("came", "refused", "dropped", "fires")]
         elif state is not None and state.waiting is not None:
             answers = ["approved", "rejected", "fires"] if state.waiting["kind"] == "approval" else ["fires"]
             words += [f"{name} {word}" for word in answers]

@@ -80,6 +80,9 @@ EVERYTHING = Job(
     log_limit=1,
     notify=(Notify(("failed", "missed"), "mail"), Notify(("succeeded",), ("mail", "-s"))),
     tags=("x", "y"),
+    children={
+        "other": Job("other", "/srv", (Step(name="main", command="true", timeouts=Timeouts(1)),), env={"A": "1"})
+    },
     steps=(
         Step(
             name="command",

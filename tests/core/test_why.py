@@ -206,9 +206,22 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
     ),
     "a child run": (
         job(Step("a", job="other")),
-        [*BEGUN, waits("child", name="other-1")],
+        [*BEGUN, waits("child", name="other-1", job="other")],
         HERE,
         ["step a: it waits for the run other-1 to end: jobctl why other-1"],
+    ),
+    "another child run after a failed one": (
+        job(Step("a", job="other", retry=RetryPolicy(3))),
+        [
+            *BEGUN,
+            waits("child", name="other-1", job="other"),
+            ago(E.CHILD_ENDED, SECOND, "a", run="other-1", status="failed"),
+            ago(
+                E.STEP_ENDED, SECOND, "a", status="failed", error="child run other-1 failed", retry_at=NOW + 4 * SECOND
+            ),
+        ],
+        HERE,
+        ["step a: child run other-1 failed; another child run starts in 4 s; 2 child runs left"],
     ),
     "a command that has suspended itself": (
         job(Step("a", command="./script")),

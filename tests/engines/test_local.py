@@ -1104,7 +1104,7 @@ def test_files_of_a_run_are_for_their_owner_only(world: World) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[jobs.y]\ncommand = 'true'\n[[jobs.x.steps]]\nname = 'a'\njob = 'y'", "job"),
+        ("[jobs.x]\ncommand = 'true'\nnotify = { command = 'mail' }", "notify"),
     ],
 )
 def test_what_cannot_be_carried_out_yet_is_said_before_anything_runs(world: World, text: str, says: str) -> None:

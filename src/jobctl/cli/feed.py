@@ -33,28 +33,41 @@ class Feed:
     """What is to be shown of a run, piece by piece, in bounded memory: logs are read when they are asked for.
 
     Output stands before the remark that its attempt has ended. Secrets are masked. Lines of a job of several steps
-    begin with their step: `charge | …`; control characters are left in.
+    begin with their step: `charge | …`, in a child run behind the step that started it: `trip > charge | …`; control
+    characters are left in.
     """
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: LiveRun, within: Feed | None = None) -> None:
         self._run = run
-        self._queue: deque[str | _Tail] = deque()  # remarks; what is left of attempts that have ended
-        self._running: dict[str, _Tail] = {}
+        # remarks; what is left of attempts that have ended
+        self._queue: deque[str | _Tail] = within._queue if within is not None else deque()
+        self._running: dict[tuple[str, str], _Tail] = within._running if within is not None else {}
+        self._children: dict[str, Feed] = within._children if within is not None else {}
+
+    def of(self, run: LiveRun) -> Feed:
+        """What is told of that run: this one, or a child of it, whose output comes out here too."""
+        if run is self._run:
+            return self
+        found = self._children.get(run.name)
+        if found is None or found._run is not run:
+            found = self._children[run.name] = Feed(run, self)
+        return found
 
     def started(self, key: str, number: int) -> None:
         """An attempt of a step, or STEP!undo, starts now: its output is shown from the beginning."""
-        self._running[key] = self._tail(key, number)
+        self._running[self._run.name, key] = self._tail(key, number)
 
     def found(self, key: str, number: int) -> None:
         """An attempt that was started earlier runs: the last lines of what it has written, and what follows."""
-        self._running[key] = self._tail(key, number, recent=True)
+        self._running[self._run.name, key] = self._tail(key, number, recent=True)
 
     def follows(self, key: str) -> bool:
-        return key in self._running
+        return (self._run.name, key) in self._running
 
     def ended(self, key: str, number: int) -> None:
         """The attempt writes no more."""
-        self._queue.append(self._running.pop(key) if key in self._running else self._tail(key, number, recent=True))
+        tail = self._running.pop((self._run.name, key), None)
+        self._queue.append(tail if tail is not None else self._tail(key, number, recent=True))
 
     def remark(self, text: str) -> None:
         self._queue.append(text + "\n")
@@ -79,7 +92,8 @@ class Feed:
     def _tail(self, key: str, number: int, *, recent: bool = False) -> _Tail:
         path = AttemptFiles(self._run.context.folder, key, number).log
         start = logs.tail_offset(path, RECENT_LINES) if recent else 0
-        return _Tail(self._run, logs.Follower(path, start), "" if single(self._run) else f"{_label(key)} | ")
+        parts = [*self._run.trail, *([] if single(self._run) else [_label(key)])]
+        return _Tail(self._run, logs.Follower(path, start), f"{' > '.join(parts)} | " if parts else "")
 
 
 class _Tail:

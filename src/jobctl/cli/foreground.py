@@ -71,11 +71,21 @@ def drive(
         troubled = ""
         give_up_at: int | None = None  # monotonic: asked to end, and the store does not take it
         try:
+            left: str | None = None  # child runs that go on here without the run
             while engine.busy:
+                if left is None and run.new is None and run.state.finished_at is not None and engine.runs:
+                    left = _left(store, engine, run)
+                    if left is None:
+                        break
+                    if left:
+                        view.say(left)
                 engine.turn(TICK_MS if view.wants_ticks else None)
                 if run.new is not None and engine.trouble is not None:
                     raise engine.trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
-                for number in asked.take():
+                numbers = asked.take()
+                if left is not None and numbers:
+                    break
+                for number in numbers:
                     _ask(engine, run, view, number, asked.count)
                 if engine.trouble is None:
                     give_up_at = None
@@ -97,6 +107,20 @@ def drive(
     if status == "canceled" and asked.last == signal.SIGTERM:
         return 128 + signal.SIGTERM
     return EXIT_CODES[status]
+
+
+def _left(store: Store, engine: LocalEngine, run: LiveRun) -> str | None:
+    """What is to be said of child runs that go on when the run is over: they were left alone, or are about to end. None
+    when a daemon has them from here on."""
+    alone = [child for child in engine.runs.values() if child.decider.outcome is None]
+    if not alone:
+        return ""
+    from jobctl.engines.daemons import daemons
+
+    if daemons(store):
+        return None
+    names = ", ".join(child.name for child in alone[:3]) + (" …" if len(alone) > 3 else "")
+    return f"{run.name} is over, and without it go on: {names}; Ctrl-C leaves them to: jobctl resume {alone[0].name}"
 
 
 def _is_past(moment: int | None) -> bool:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 LOOK_EVERY_MS = 100  # for new output and, by one pragma, for new events
 ALIVE_EVERY_MS = 1_000  # whether the run's executor lives
 
+_CHILDREN = 5  # named, when a run has more
+
 
 class Log:
     """One attempt's log."""
@@ -96,7 +98,14 @@ def main(
                 row = views.current(store, store.run(row.id))
                 output.print_json_line(hidden(store, row, views.run_document(store, row)))
             return 0
-        if not found:
+        children = [
+            one.child["run"]
+            for name, one in state.steps.items()
+            if one.child is not None and step in (None, name, step_name(name))
+        ]
+        if children:
+            output.note(f"child {'run' if len(children) == 1 else 'runs'}: {_logs_of(children)}")
+        elif not found:
             output.note(_nothing(row, state, step))
         if settings.json:
             out.write(b"[")
@@ -117,6 +126,12 @@ def _nothing(row: RunRow, state: RunState, step: str | None) -> str:
     if done is not None and done.reused is not None:
         return f"step {step} was not run: its results are those of {done.reused}: jobctl logs {done.reused} {step}"
     return f"{f'step {step}' if step else f'run {row.name}'} has written nothing yet"
+
+
+def _logs_of(children: list[str]) -> str:
+    """How the output of child runs is seen."""
+    more = f" and {len(children) - _CHILDREN} more" if len(children) > _CHILDREN else ""
+    return ", ".join(f"jobctl logs {name}" for name in children[:_CHILDREN]) + more
 
 
 def _names(store: Store, row: RunRow, state: RunState) -> list[str]:

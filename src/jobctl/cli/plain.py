@@ -18,6 +18,8 @@ from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.text import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jobctl.engines.local import LiveRun
     from jobctl.settings import Settings
     from jobctl.store.store import Store
@@ -40,13 +42,15 @@ class PlainView:
 
     def begin(self, run: LiveRun) -> None:
         if not self._quiet:
-            find(self._feed_of(run), run)
+            feed = self._feed_of(run)
+            for one in (run, *_descendants(run)):
+                find(feed.of(one), one)
 
     def recorded(self, run: LiveRun, events: list[Event]) -> None:
         if not self._quiet:
             feed = self._feed_of(run)
             for event in events:
-                tell(feed, run, event)
+                tell(feed.of(run), run, event)
             self.tick()
 
     def tick(self) -> None:
@@ -151,7 +155,13 @@ def find(feed: Feed, run: LiveRun) -> None:
     for key, attempt in run.attempts.items():
         if not feed.follows(key):
             feed.found(key, attempt.number)
-            feed.remark(f"{_about(run, key)}attempt {attempt.number} runs on")
+            feed.remark(" > ".join([*run.trail, f"{_about(run, key)}attempt {attempt.number} runs on"]))
+
+
+def _descendants(run: LiveRun) -> Iterator[LiveRun]:
+    for child in run.children.values():
+        yield child
+        yield from _descendants(child)
 
 
 def tell(feed: Feed, run: LiveRun, event: Event) -> None:
@@ -163,16 +173,16 @@ def tell(feed: Feed, run: LiveRun, event: Event) -> None:
     elif kind in (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED) and event.number:
         feed.ended(key, event.number)
     if text := remark(run, event, key):
-        feed.remark(text)
+        feed.remark(" > ".join([*run.trail, text]))
 
 
 def remark(run: LiveRun, event: Event, key: str) -> str:
     """An event as a line: `step charge, attempt 1 failed: exit code 7; next attempt in 2s`. "" where others say it."""
     kind = event.type
     if kind is EventType.RUN_CREATED:
-        return f"{run.name} started"
-    if kind is EventType.RUN_TAKEN or kind is EventType.RUN_ENDED:
-        return ""
+        return f"{run.name} started" if not run.trail else ""
+    if kind is EventType.RUN_TAKEN or kind is EventType.RUN_ENDED or kind is EventType.CHILD_ENDED:
+        return ""  # a child's beginning and end are its parent's step's
     if kind not in _STARTS and kind not in _ENDS:
         return _one_line(views.describe(event))
     more = "retry_at" in event.data or "wait" in event.data

@@ -36,7 +36,10 @@ def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_th
     with store:
         keeps = _keeps(settings, store, jobs, Keep(keep_runs, age), now)
         if dry_run:
-            due = {job: [name for _, name in pruner.due(store, job, keep, now)] for job, keep in keeps.items()}
+            due = {
+                job: [name for root in pruner.due(store, job, keep, now) for _, name in pruner.family(store, *root)]
+                for job, keep in keeps.items()
+            }
             folders = pruner.leftovers(store)
             names = [name for found in due.values() for name in found] + folders
             freed = sum(pruner.size_of(store, name) for name in names)

@@ -103,7 +103,7 @@ class LiveView:
         self._changed = True
         if self._feed is not None:
             for event in events:
-                tell(self._feed, run, event)
+                tell(self._feed.of(run), run, event)
 
     def tick(self) -> None:
         now = clock.monotonic()
@@ -330,10 +330,23 @@ def _step(run: LiveRun, step: Step, statuses: Mapping[str, str], now: int) -> st
     if fan is not None:
         counts = {"running": fan.active, "failed": len(fan.failed) + len(fan.timed_out)}
         return items.progress(fan.total, fan.done, counts)
+    if state.waiting is not None and state.waits_for_child():
+        return _child(run.children.get(step.name), state.waiting["name"])
     if state.status in (StepStatus.RUNNING, StepStatus.WAITING):
         return ", ".join([*_clock(state, now), *_going_on(state, step.retry, now)])
     text = ", ".join(_ended(run, step.name, state))
     return text + (f": {_one_line(state.error)}" if state.error else "")
+
+
+def _child(child: LiveRun | None, name: str) -> str:
+    """How far a child run has come; where it is not here, only which one it is."""
+    if child is None:
+        return f"child run {name}"
+    statuses = [_status(child, step.name) for step in child.job.steps]
+    over = sum(1 for status in statuses if status not in ("pending", "running", "waiting"))
+    at = [step.name for step, status in zip(child.job.steps, statuses, strict=True) if status in ("running", "waiting")]
+    steps = "" if single(child) else f", {over} of {len(statuses)} steps ended" + (f", {at[0]}" if at else "")
+    return f"child run {name} {_mode(child)}{steps}"
 
 
 def _clock(state: StepState, now: int) -> Iterator[str]:

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 def _queues(job: Job) -> Mapping[str, Queue]:
     """The queues of the run's file as it is now; none when it is gone or broken: that does not stop a run."""
-    found = check_file(job.file)[0] if any(step.queue for step in job.steps) else None
+    jobs = (job, *job.children.values())
+    queued = any(step.queue for one in jobs for step in one.steps) or any(
+        child.queue for child in job.children.values()
+    )
+    found = check_file(job.file)[0] if queued else None
     return found.queues if found is not None else {}
 
 

@@ -30,7 +30,9 @@ def masker_of(store: Store, row: RunRow) -> Masker | None:
         return None
     for remark in known.remarks:
         output.note(f"not all secrets are masked here: {remark}")
-    return masking.masker(known.job, known.env_file)
+    from jobctl.definitions import env_files_of_children
+
+    return masking.masker(known.job, known.env_file, *env_files_of_children(known.job))
 
 
 def hidden(store: Store, row: RunRow, document: Any) -> Any:

@@ -121,7 +121,11 @@ def _overview(settings: Settings, *, now: int) -> int:
         rows = []
         from jobctl.core.why import in_short
 
+        shown = {row.id for row in alive}
+        children = [row for row in alive if row.parent in shown]  # the runs that wait for them say so
         for row in alive:
+            if row.parent in shown:
+                continue
             try:
                 now_at = in_short(views.reasons(store, row, now, living))
             except JobctlError as error:
@@ -131,6 +135,8 @@ def _overview(settings: Settings, *, now: int) -> int:
         if rows:
             print()
             print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
+        if children:
+            output.say(f"and {len(children):,} child {'run' if len(children) == 1 else 'runs'} of these")
         if (more := store.count_asleep() - _ASLEEP_SHOWN) > 0:
             output.say(f"and {more:,} more that only wait: jobctl history --status running")
         standings = {name: _standing_of(store, row, living) for name, row in last.items()}
@@ -245,6 +251,8 @@ def detail(
     if document["reason"]:
         yield _field("because", document["reason"])
     yield _field("job", document["job"] + (f", {document['trigger']}" if document["trigger"] != "manual" else ""))
+    if document["parent"] is not None:
+        yield _field("child of", f"{document['parent']['run']}, step {document['parent']['step']}")
     if document["fire_time"] is not None:
         yield _field("fire time", past(_ms(document["fire_time"]), now))
     if started is not None:
@@ -291,10 +299,14 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
         line += _why_pending(definition, ended)
     elif step["reused_from"] is not None:
         line += f", reused from {step['reused_from']}"
+    elif (child := step.get("child")) and step["waiting"] is not None:
+        line += f" for child run {child['run']} ({_words(child['status'] or 'gone')})"
     elif attempts:
         line += f", {_lasted(step, now)}"
     yield line + (f": {_short(step['error'])}" if step["error"] else "")
     indent = " " * (width + 6)
+    if (child := step.get("child")) and step["waiting"] is None:
+        yield f"{indent}child run {child['run']} {_words(child['status'] or 'is gone')}"
     if len(attempts) > 1:
         for attempt in attempts:
             yield indent + _attempt(attempt, now)

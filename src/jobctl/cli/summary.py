@@ -174,13 +174,20 @@ def _failed(run: LiveRun) -> list[str]:
     found = [
         (state.ended or 0, state.name)
         for state in (*steps, *items)
-        if state.attempts_in_try and state.attempts[-1].status in _BAD and state.status is not StepStatus.PENDING
+        if (
+            state.status in _BAD
+            if state.child is not None
+            else state.attempts_in_try and state.attempts[-1].status in _BAD
+        )
+        and state.status is not StepStatus.PENDING
     ]
     return [name for _, name in sorted(found)]
 
 
 def _last_lines(run: LiveRun, name: str, *, undo: bool = False) -> Iterator[Line]:
     key = name + UNDO if undo else name
+    if not undo and run.state.step(name).child is not None:
+        return  # it is another run's
     attempts = run.step_state(key).attempts
     files = AttemptFiles(run.context.folder, key, attempts[-1].number)
     try:
@@ -196,7 +203,10 @@ def _last_lines(run: LiveRun, name: str, *, undo: bool = False) -> Iterator[Line
 
 
 def _ways(run: LiveRun, failed: list[str], streamed: bool) -> Iterator[Line]:
-    if failed and not single(run):
+    child = run.state.step(failed[0]).child if failed else None
+    if child is not None:
+        yield Line(f"logs: jobctl logs {child['run']}")
+    elif failed and not single(run):
         yield Line(f"logs: jobctl logs {run.name} {shlex.quote(failed[0])}")
     elif not streamed or run.state.status != "succeeded":
         yield Line(f"logs: jobctl logs {run.name}")

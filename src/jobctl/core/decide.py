@@ -48,8 +48,8 @@ class StartStep(NamedTuple):
 class StopStep(NamedTuple):
     """End what the step does now: its attempt, its wait, or its compensation when that is under way.
 
-    `how`: drain (a running attempt ends by itself and is not retried; waits end) | cancel (ask, grace, kill) |
-    timeout (the same, under another name) | kill.
+    `how`: drain (a running attempt, a child run ends by itself and is not retried; waits end) | cancel (ask, grace,
+    kill) | timeout (the same, under another name) | kill.
     """
 
     step: str
@@ -154,13 +154,18 @@ class Decider:
                 self._step_ended(event.step, status, event.data.get("error"), out)
         elif kind is EventType.STEP_ENDED:
             status = StepStatus(event.data["status"])
+            if event.data.get("retry_at") is not None:
+                return out  # another child run follows
             if status is StepStatus.SUCCEEDED and event.step not in self._fans:
                 self._started.setdefault(event.step)
             self._step_ended(event.step, status, event.data.get("error"), out)
         elif kind is EventType.ITEMS_LISTED:
             self._fan_out(event.step, event.data["count"], out)
         elif kind is EventType.WAIT_STARTED:
-            self._wait(event.step, out)
+            if event.data["kind"] == "child":  # it works from now on; how it ends is attempts.py's
+                self._started.setdefault(event.step)
+            else:
+                self._wait(event.step, out)
         elif kind is EventType.SIGNAL_RECEIVED:
             self._signal(event.data["name"], event.data.get("payload"), out)
         elif kind is EventType.APPROVAL_ANSWERED:
@@ -474,6 +479,8 @@ class Decider:
 
     def _timer(self, name: str, out: list[Action]) -> None:
         step = self._step(name)
+        if step.kind is StepKind.JOB:
+            return  # its child run is asked to end, and that end is the step's
         if name in self._suspended:
             limit = self._suspended[name][1]
             if limit:

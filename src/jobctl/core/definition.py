@@ -29,6 +29,7 @@ from jobctl.core.model import (
     Step,
     Timeouts,
     When,
+    with_children,
 )
 from jobctl.core.places import Path, Places
 from jobctl.core.references import Scope
@@ -165,7 +166,7 @@ class _Reader:
             self._params[name] = self._read_params(name, table.get("params", {}))
         jobs = {name: self._job(name, table) for name, table in merged.items()}
         self._check_children(jobs)
-        return jobs
+        return jobs if self._findings.failed else {name: with_children(job, jobs) for name, job in jobs.items()}
 
     def _merged(self, table: Clean) -> Clean:
         defaults = {key: value for key, value in self._defaults.items() if key != "env"}

@@ -16,20 +16,22 @@ from jobctl.core.status import RunStatus, StepStatus
 class EventType(StrEnum):
     """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
 
-    RUN_CREATED = "run_created"  # params, trigger, fire_time; like, reused: results of that run, by step
+    # params, trigger, fire_time; like, reused: results of that run, by step; parent: run and step, of a child run
+    RUN_CREATED = "run_created"
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
     ATTEMPT_STARTED = "attempt_started"
     # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
     # limit: which deadline passes at `until`, where it is no end of the wait but the step's).
     ATTEMPT_ENDED = "attempt_ended"
-    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval), name, until
+    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval, child), name, until; of a child also its job
     SIGNAL_RECEIVED = "signal_received"  # name, payload, by
     APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
     TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
     WAIT_ENDED = "wait_ended"  # name, payload: the signal that a suspended step waits for; its next attempt follows
     # Of a `foreach` step: count; items, its list, unless it goes on with the one it has. Each has its own events then.
     ITEMS_LISTED = "items_listed"
-    STEP_ENDED = "step_ended"  # status, error; undo for its compensation: ended outside of an attempt
+    CHILD_ENDED = "child_ended"  # run, status, outputs, reason: a child run is over, whether it is waited for or not
+    STEP_ENDED = "step_ended"  # status, error: ended outside of an attempt; retry_at when another child run follows
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
     UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
     RUN_PAUSED = "run_paused"  # reason, by
@@ -37,7 +39,8 @@ class EventType(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"  # reason, by
     TERMINATE_REQUESTED = "terminate_requested"  # reason, by
     RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
-    RUN_REOPENED = "run_reopened"  # redo: the steps that start again, anew: from their beginning; by; updated; queued
+    # redo: the steps that start again, anew: from their beginning; by; updated; queued; alone: not with its parent
+    RUN_REOPENED = "run_reopened"
     RUN_ENDED = "run_ended"  # status, reason
 
 
@@ -67,6 +70,10 @@ TRANSITIONS: Mapping[tuple[RunStatus | None, EventType], RunStatus] = {
     (_Q, EventType.SIGNAL_RECEIVED): _Q,  # kept for the step that will wait for it
     (_R, EventType.SIGNAL_RECEIVED): _R,
     (_P, EventType.SIGNAL_RECEIVED): _P,
+    # Whoever ends the child does not know whether the parent still waits for it.
+    (_Q, EventType.CHILD_ENDED): _Q,
+    (_R, EventType.CHILD_ENDED): _R,
+    (_P, EventType.CHILD_ENDED): _P,
     # A request is recorded whatever the run is doing; the end it leads to comes as RUN_ENDED.
     (_Q, EventType.CANCEL_REQUESTED): _R,
     (_R, EventType.CANCEL_REQUESTED): _R,
@@ -132,6 +139,8 @@ class StepState:
         "attempts",
         "began",
         "checked",
+        "child",
+        "children",
         "cursor",
         "delivered",
         "earlier",
@@ -169,7 +178,11 @@ class StepState:
         self.stdout: str | None = None
         self.error: str | None = None
         self.checked = False  # only_if has said "run"
-        self.waiting: Mapping[str, Any] | None = None  # what it still waits for: as in WAIT_STARTED
+        # What it still waits for: as in WAIT_STARTED. Of a child run also `stopping`, when the step's own time is over,
+        # and `ended`, which is the CHILD_ENDED that the step's end is to follow from.
+        self.waiting: Mapping[str, Any] | None = None
+        self.child: Mapping[str, Any] | None = None  # run and job of its last child run
+        self.children = 0  # child runs in this try
         self.reused: str | None = None  # the run that did it: what is here of it are that run's results
         # The list of a `foreach` step, from when it is known. The step has no attempts: it runs until its items' end.
         self.items: list[Any] | None = None
@@ -219,12 +232,17 @@ class StepState:
             self.stdout = data.get("stdout")
 
     def wait(self, event: Event) -> None:
-        if self.status is not StepStatus.PENDING:
+        another = event.data["kind"] == "child" and self.retry_at is not None
+        if self.status is not StepStatus.PENDING and not another:
             raise HistoryError(f"step {self.name}: it cannot begin to wait when it is {self.status}")
         if event.data["kind"] == "signal" and not event.data.get("name"):
             raise HistoryError(f"step {self.name}: it waits for a signal without a name")
         self.status = StepStatus.WAITING
         self.waiting = event.data
+        self.retry_at = None
+        if event.data["kind"] == "child":
+            self.child = {"run": event.data["name"], "job": event.data["job"]}
+            self.children += 1
         if self.started_at is None:
             self.started_at = event.at
 
@@ -237,10 +255,23 @@ class StepState:
         if not self.may_end_outside:
             raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
         said = self.outputs if self.suspended else {}
-        self.status = StepStatus(data["status"])
+        said = (self.waiting or {}).get("ended", {}).get("outputs", said)
+        self.retry_at = data.get("retry_at")
+        self.status = StepStatus(data["status"]) if self.retry_at is None else StepStatus.WAITING
         self.error = data.get("error")
         self.outputs = data.get("outputs", said)
-        self.retry_at = self.waiting = None
+        self.waiting = None
+
+    def child_ended(self, event: Event) -> None:
+        """A child run is over. That of an older try of the step, which nobody waits for, is nothing to it."""
+        if self.waits_for_child(event.data["run"]):
+            waiting = {key: value for key, value in (self.waiting or {}).items() if key != "until"}
+            self.waiting = {**waiting, "ended": {**event.data, "at": event.at}}
+
+    def waits_for_child(self, run: str | None = None) -> bool:
+        """Whether it waits for a child run - that one - to end."""
+        waiting = self.waiting
+        return waiting is not None and waiting["kind"] == "child" and run in (None, waiting["name"])
 
     def reuse(self, run: str, result: Mapping[str, Any], place: int) -> None:
         self.status = StepStatus(result.get("status", "succeeded"))
@@ -269,8 +300,10 @@ class StepState:
         if anew:
             self.first = len(self.attempts) + 1
             self.delivered = []
+            self.child = None
         self.suspensions = 0
         self.status = StepStatus.PENDING
+        self.children = 0
         self.earlier = len(self.attempts)
         self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = self.waiting = None
         self.reused = None
@@ -313,6 +346,8 @@ class RunState:
         self.steps: dict[str, StepState] = {}
         self.undo: dict[str, StepState] = {}
         self.untaken: dict[str, list[Any]] = {}  # signal -> payloads that no step has had yet, oldest first
+        self.parent: Mapping[str, str] | None = None  # the run that started it as its child, and the step there
+        self.alone = False  # this try was asked for by somebody else than its parent
 
     @property
     def undone(self) -> bool:
@@ -377,6 +412,7 @@ class RunState:
             self.like = event.data.get("like")
             for name, result in event.data.get("reused", {}).items():
                 self.step(name).reuse(event.data["like"], result, self.events)
+            self.parent = event.data.get("parent")
         elif kind is EventType.RUN_TAKEN:
             self.boot = event.data.get("boot")
             if self.started_at is None:
@@ -384,6 +420,7 @@ class RunState:
         elif kind is EventType.RUN_REOPENED:
             self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
             self.try_started_at = event.at
+            self.alone = bool(event.data.get("alone"))
             if event.data.get("queued"):
                 self.status = _Q
             redone: set[str] = set()
@@ -400,6 +437,9 @@ class RunState:
         elif kind is EventType.SIGNAL_RECEIVED:
             # Which step it ends is decide.py's business; that step's end follows.
             self.untaken.setdefault(event.data["name"], []).append(event.data.get("payload"))
+        elif kind is EventType.CHILD_ENDED:
+            if event.step in self.steps:
+                self.steps[event.step].child_ended(event)
         else:
             self.reason = event.data.get("reason", self.reason)
             if kind is EventType.RUN_PAUSED:
@@ -466,6 +506,10 @@ class RunState:
         elif kind is EventType.APPROVAL_ANSWERED or kind is EventType.TIMER_FIRED:
             if step.waiting is None:
                 raise HistoryError(f"step {step.name}: {kind}, but it waits for nothing")
+            if step.waits_for_child():  # it is asked to end, and its end is waited for
+                step.waiting = {key: value for key, value in step.waiting.items() if key != "until"}
+                step.waiting["stopping"] = True
+                return
             if step.suspended and "limit" not in step.waiting:
                 step.go_on(event.at, **({"timed_out": True} if step.waiting["kind"] == "signal" else {}))
             step.waiting = None  # the first word counts; the step's end follows

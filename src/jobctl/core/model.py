@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -216,6 +216,9 @@ class Job:
     log_limit: int = 64 * 1024 * 1024  # bytes an attempt
     notify: tuple[Notify, ...] = ()
     tags: tuple[str, ...] = ()
+    # The jobs that its steps start, and those that these start, by name: a run keeps the definitions of its children
+    # too. Flat: theirs are empty.
+    children: Mapping[str, Job] = field(default_factory=dict)
 
     def step(self, name: str) -> Step:
         """The step of that name. KeyError where there is none."""
@@ -223,6 +226,10 @@ class Job:
             if step.name == name:
                 return step
         raise KeyError(name)
+
+    def child(self, name: str) -> Job:
+        """The definition that a child run of that job gets: with its own children. KeyError where there is none."""
+        return with_children(self.children[name], self.children)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +239,18 @@ class Queue:
     name: str
     concurrency: int | None = None
     priority: int = 0
+
+
+def with_children(job: Job, jobs: Mapping[str, Job]) -> Job:
+    """The job with all that it starts, directly or not, out of `jobs`."""
+    found: dict[str, Job] = {}
+    ahead = [job]
+    while ahead:
+        for step in ahead.pop().steps:
+            if step.job is not None and step.job not in found:
+                found[step.job] = replace(jobs[step.job], children={})
+                ahead.append(found[step.job])
+    return replace(job, children=found) if found or job.children else job
 
 
 # How each field that is not a plain value is read back. A new dataclass field with structure needs a line here;
@@ -302,6 +321,7 @@ _NESTED.update(
         (Job, "params"): lambda v: {name: _build(Param, p) for name, p in v.items()},
         (Job, "keep"): _one(Keep),
         (Job, "notify"): _many(Notify),
+        (Job, "children"): lambda v: {name: _build(Job, child) for name, child in v.items()},
         (Job, "overlap"): OverlapPolicy,
         (Step, "when"): When,
         (Step, "on_parent_close"): ParentClosePolicy,

@@ -353,6 +353,8 @@ class _Case:
             return self._attempt(name, state, definition.get("timeouts", {}), most)
         if state.waiting is not None:
             return self._wait(name, definition, state.waiting)
+        if state.child is not None:
+            return self._another_child(name, state, most)
         return self._retry(name, state, definition, most)
 
     def _attempt(self, key: str, state: StepState, timeouts: Mapping[str, Any], most: int) -> Reason:
@@ -432,6 +434,13 @@ class _Case:
             text += f"; its schedule_to_close passes {_in(state.started_at + limit - self.now)}"
         fields = {"attempt": last.number, "attempts_left": left, "error": state.error}
         return _about(key, "retry", text + self._asleep(), at, (), fields)
+
+    def _another_child(self, name: str, state: StepState, most: int) -> Reason:
+        at = state.retry_at if state.retry_at is not None else self.now
+        text = f"{state.error}; another child run starts {_in(at - self.now)}"
+        left = max(0, most - state.children) if most else None
+        text += "; no limit of child runs" if left is None else f"; {_count(left, 'child run')} left"
+        return _about(name, "retry", text + self._asleep(), at, (), {"attempts_left": left, "error": state.error})
 
     def _place(self, key: str, queue: str, number: int, before: str = "") -> Reason:
         taken = self.seen.places.get(queue, 0)

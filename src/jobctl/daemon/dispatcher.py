@@ -68,7 +68,8 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
                 taken = False
                 troubles.append((name, error.message))
             if taken:
-                begun[job] = begun.get(job, 0) + 1
+                if trigger != "child":
+                    begun[job] = begun.get(job, 0) + 1
             else:
                 closed.runs.add(number)
                 capacity.give_back(queue)
@@ -113,10 +114,12 @@ def _marks(values: Collection[object]) -> str:
 
 
 def _begun(store: Store, job: str) -> int:
-    """1 when a run of the job has begun and is not over, else 0: a hundred thousand that sleep are not counted."""
+    """1 when a run of the job has begun and is not over, else 0: a hundred thousand that sleep are not counted.
+    A child of another run is nothing to the job's schedules."""
     found = store.row(
         "SELECT 1 FROM runs INDEXED BY runs_alive_by_job"
-        " WHERE job = ? AND finished_at IS NULL AND status IN ('running', 'paused') AND started_at IS NOT NULL LIMIT 1",
+        " WHERE job = ? AND finished_at IS NULL AND status IN ('running', 'paused') AND started_at IS NOT NULL"
+        " AND parent IS NULL LIMIT 1",
         job,
     )
     return 0 if found is None else 1

@@ -63,6 +63,8 @@ class Daemon:
         self._offset = clock.now() - clock.monotonic()
         self._dispatch = True
         self._rescue = True
+        self._orphans = True
+        self._known_orphans: set[tuple[int, int | None]] = set()
         self._failed: list[str] = []  # jobs to pause, because they asked for it
         self._not_before = 0  # monotonic: the duties rest after an error
         self._told_at = clock.monotonic()
@@ -200,12 +202,17 @@ class Daemon:
             self._watch_others()
 
     def _take_over(self, now: int, _: int) -> None:
+        if self._orphans:
+            self._orphans = False
+            for name, what in rescuer.orphans(self._store, self._known_orphans):
+                self._journal.say(what, run=name)
         if self._rescue:
             self._rescue = False
             for name, what in rescuer.once(self._store, self._engine, now, self._never_began):
                 if what == rescuer.TAKEN_OVER:
                     self._journal.say(what, run=name)
                 else:
+                    self._orphans = True  # it may have been ended without its children
                     self._journal.say_once(f"rescue {name}", what, run=name)
 
     def _begin_queued(self, now: int, _: int) -> None:
@@ -226,6 +233,7 @@ class Daemon:
         jobs = self._reloader.catalog.jobs
         if self._to_prune is None:
             self._to_prune, self._forget_after = list(jobs), firings.FIRST
+            self._orphans = True
         # Finding out that nothing of a long history is due takes a while, too: not all jobs in one turn.
         while self._to_prune and clock.monotonic() < mono + _PRUNE_FOR_MS:
             job = jobs.get(self._to_prune[-1])
@@ -266,10 +274,10 @@ class Daemon:
                 self._others.add(name)
                 self._engine.watch_process(pid, self._executor_ended)
             else:
-                self._rescue = True
+                self._executor_ended()
 
     def _executor_ended(self) -> None:
-        self._rescue = True
+        self._rescue = self._orphans = True
 
     def _reload(self) -> None:
         force = self._reload_asked

@@ -16,6 +16,15 @@ _AT_A_TIME = 25
 _PAGE = 500
 
 
+# No child of a run that is kept, and none of its own descendants is under way.
+_WHOLE = (
+    "(parent IS NULL OR NOT EXISTS (SELECT 1 FROM runs p WHERE p.id = runs.parent)) AND NOT EXISTS ("
+    "WITH RECURSIVE below (id) AS (SELECT runs.id UNION ALL SELECT c.id FROM runs c JOIN below ON c.parent = below.id)"
+    " SELECT 1 FROM below JOIN runs c ON c.parent = below.id WHERE c.finished_at IS NULL)"
+)
+_BOTTOM = "NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = runs.id)"  # first its children go, then the run
+
+
 class Removed(NamedTuple):
     """A run that is gone, and how many bytes its files had on the disk."""
 
@@ -34,19 +43,35 @@ def remove(store: Store, keeps: Mapping[str, Keep], now: int) -> list[Removed]:
     gone: list[Removed] = []
     for job, keep in keeps.items():
         if len(gone) < _AT_A_TIME:
-            gone += _remove(store, job, due(store, job, keep, now, _AT_A_TIME - len(gone)))
+            room = _AT_A_TIME - len(gone)
+            runs = [run for root in due(store, job, keep, now, room) for run in family(store, *root)]
+            gone += _remove(store, runs[:room])
     return gone
 
 
+def family(store: Store, number: int, name: str) -> list[tuple[int, str]]:
+    """(id, name) of a run and all runs that it has started, directly or not, the deepest first."""
+    found = [(number, name)]
+    at = 0
+    while at < len(found):
+        found += store.rows("SELECT id, name FROM runs WHERE parent = ? ORDER BY id DESC", found[at][0])
+        at += 1
+    return found[::-1]
+
+
 def due(store: Store, job: str, keep: Keep, now: int, limit: int | None = None) -> list[tuple[int, str]]:
-    """(id, name) of runs that are over and beyond what is kept of the job, oldest first, at most `limit`."""
+    """(id, name) of runs that are over and beyond what is kept of the job, oldest first, at most `limit`.
+
+    A child run is kept as long as the run that started it, and goes with it: when all of them are over.
+    """
     found: dict[int, str] = {}
     if keep.age is not None:
         found.update(_older(store, job, now - keep.age, limit))
     if keep.runs is not None:
         rows = store.rows(
-            "SELECT id, name FROM runs WHERE job = ? AND finished_at IS NOT NULL AND id <="
-            " (SELECT id FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1 OFFSET ?) ORDER BY id LIMIT ?",
+            f"SELECT id, name FROM runs WHERE job = ? AND finished_at IS NOT NULL AND {_WHOLE} AND id <="
+            " (SELECT id FROM runs WHERE job = ? AND parent IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?)"
+            " ORDER BY id LIMIT ?",
             job,
             job,
             keep.runs,
@@ -63,7 +88,8 @@ def _older(store: Store, job: str, before: Millis, limit: int | None) -> list[tu
     after = 0
     while limit is None or len(found) < limit:
         page = store.rows(
-            "SELECT id, name, created_at, finished_at FROM runs WHERE job = ? AND id > ? ORDER BY id LIMIT ?",
+            f"SELECT id, name, created_at, CASE WHEN {_WHOLE} THEN finished_at END FROM runs"
+            " WHERE job = ? AND id > ? ORDER BY id LIMIT ?",
             job,
             after,
             _PAGE,
@@ -75,27 +101,29 @@ def _older(store: Store, job: str, before: Millis, limit: int | None) -> list[tu
     return found[:limit]
 
 
-def _remove(store: Store, job: str, runs: list[tuple[int, str]]) -> list[Removed]:
+def _remove(store: Store, runs: list[tuple[int, str]]) -> list[Removed]:
     """Of these runs, those that are still over: one that was resumed in between is not touched."""
     if not runs:
         return []
-    gone: list[str] = []
+    gone: list[tuple[str, str]] = []
     with store.transaction() as db:
         definitions = set()
         for number, name in runs:
-            row = db.execute("SELECT definition FROM runs WHERE id = ?", (number,)).fetchone()
+            row = db.execute("SELECT job, definition FROM runs WHERE id = ?", (number,)).fetchone()
             if row is None:
                 continue
-            if db.execute("DELETE FROM runs WHERE id = ? AND finished_at IS NOT NULL", (number,)).rowcount:
-                definitions.add(row[0])
-                gone.append(name)
-        for definition in definitions:
+            if db.execute(
+                f"DELETE FROM runs WHERE id = ? AND finished_at IS NOT NULL AND {_BOTTOM}", (number,)
+            ).rowcount:
+                definitions.add(tuple(row))
+                gone.append((row[0], name))
+        for job, definition in definitions:
             # The runs that are the next ones to go are the likeliest to have it: this seldom looks far.
             query = "SELECT 1 FROM runs WHERE job = ? AND definition = ? ORDER BY id LIMIT 1"
             if db.execute(query, (job, definition)).fetchone() is None:
                 db.execute("DELETE FROM definitions WHERE id = ?", (definition,))
     # Folders that a crash leaves behind here are found by `leftovers`.
-    return [Removed(job, name, remove_folder(store, name)) for name in gone]
+    return [Removed(job, name, remove_folder(store, name)) for job, name in gone]
 
 
 def forget_definitions(store: Store) -> None:

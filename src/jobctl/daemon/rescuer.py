@@ -49,6 +49,18 @@ def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = igno
     return found
 
 
+def orphans(store: Store, known: set[tuple[int, int | None]]) -> list[tuple[str, str]]:
+    """Ask child runs to end whose parents are over, where a crash kept their executors from it. Returns (run, what).
+
+    `known`: what an earlier call has looked at.
+    """
+    if not known and not store.ended_parents():  # most stores have none, and most code is not needed for it
+        return []
+    from jobctl.engines.children import close_orphans
+
+    return [(row.name, "asked to end: the run that started it is over") for row in close_orphans(store, known)]
+
+
 def forget_dead(store: Store) -> None:
     """Remove what executors left that did not end in order, once none of their runs is left."""
     holders = {row.executor for row in store.awake()}

@@ -73,6 +73,8 @@ def fail(store: Store, row: RunRow, reason: str) -> bool:
         store.request(row.id, make)
     except _OverError:
         return False
+    if row.parent is not None:
+        requests.poke_holder(store, store.run(row.parent))
     return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.core import items, references
@@ -66,7 +66,7 @@ class RunContext:
         self.store_id = store_id
         self.state = state
         self.stdout_of = _stdout_of(job)
-        self._env_file = env_file
+        self._env_file: Mapping[str, str] = env_file
         self._masker: Masker | None = None
         self._values = run_values(job, name, state.fire_time if state.fire_time is not None else state.created_at)
         self._static = environment.build(os.environ, job.default_env, env_file, job.env, inherit=job.inherit_env)
@@ -88,7 +88,12 @@ class RunContext:
         if self._masker is None:
             from jobctl.masking import masker
 
-            self._masker = masker(self.job, self._env_file)
+            env_files: list[Mapping[str, str]] = [self._env_file]
+            if self.job.children:
+                from jobctl.definitions import env_files_of_children
+
+                env_files += env_files_of_children(self.job)
+            self._masker = masker(self.job, *env_files)
         return self._masker.text(text)
 
     def token(self, key: str, number: int) -> str:
@@ -113,6 +118,19 @@ class RunContext:
             return parse_instant(text)
         except ValueError:
             raise ValueError(f"sleep_until is {text!r}, which is no time like 2026-12-24T18:00:00+01:00") from None
+
+    def child_params(self, step: Step, key: str) -> dict[str, Any]:
+        """What a child run of a step, or an item, is given. UnresolvedError names the reference without a value."""
+        return {name: self._resolved(value, key) for name, value in step.params.items()}
+
+    def _resolved(self, value: Any, key: str) -> Any:
+        if isinstance(value, str):
+            return self._resolve(value, key)
+        if isinstance(value, (list, tuple)):
+            return [self._resolved(item, key) for item in value]
+        if isinstance(value, dict):
+            return {name: self._resolved(item, key) for name, item in value.items()}
+        return value
 
     def undo_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:
         """The command of an attempt of a step's compensation: it also learns how the step ended, and its outputs."""
@@ -263,7 +281,7 @@ def run_values(job: Job, name: str, at: int) -> dict[str, str]:
 
 def step_texts(step: Step) -> list[str]:
     """Every text of a step that may hold references."""
-    texts = [*step.env.values(), step.cwd or "", step.sleep_until or ""]
+    texts = [*step.env.values(), step.cwd or "", step.sleep_until or "", *_texts(step.params)]
     if step.foreach is not None and isinstance(step.foreach.items, str):
         texts.append(step.foreach.items)
     texts.extend(step.command if isinstance(step.command, tuple) else ())
@@ -280,3 +298,15 @@ def _stdout_of(job: Job) -> frozenset[str]:
             if "steps." in text and "{{" in text:
                 found.update(r.path[1] for r in references.find(text) if r.root == "steps" and r.path[-1] == "stdout")
     return frozenset(found)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)

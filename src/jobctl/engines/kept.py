@@ -32,7 +32,7 @@ def job_of(store: Store, row: RunRow, *, strict: bool) -> Kept:
         ) from error
     remarks: list[str] = []
     definitions = check_file(job.file)[0] if job.file and masking.has_secrets(job) else None
-    job, missing = masking.unmask(job, definitions.jobs.get(job.name) if definitions is not None else None)
+    job, missing = masking.unmask(job, definitions.jobs if definitions is not None else {})
     if missing:
         message = f"secrets are not kept with runs, and {job.file or 'the definitions file'} no longer has: "
         message += ", ".join(missing)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from jobctl import clock
 from jobctl.core import attempts as rules
 from jobctl.core.attempts import Outcome
+from jobctl.core.children import RUN_STOPPED as _RUN_STOPPED
 from jobctl.core.decide import (
     Compensate,
     Decider,
@@ -43,6 +44,7 @@ from jobctl.process.watch import Watch
 from jobctl.store.store import Batch, NewRun, Store
 
 if TYPE_CHECKING:
+    from jobctl.engines.children import Begun, Children, Family
     from jobctl.engines.like import Like
 
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
@@ -58,12 +60,8 @@ LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their gr
 
 def check_supported(job: Job) -> None:
     """JobctlError when the job uses what can be written in a definition but not be carried out yet."""
-    for step in job.steps:
-        if step.kind is StepKind.JOB:
-            raise JobctlError(
-                f"job {job.name}, step {step.name}: {step.kind} cannot be run yet by this version",
-                hint="the definition is valid and stays so; run the job's other parts as a job of their own",
-            )
+    for child in job.children.values():
+        check_supported(child)
     if job.notify:
         raise JobctlError(
             f"job {job.name}: notify cannot be carried out yet by this version",
@@ -142,17 +140,22 @@ class LiveRun:
 
     __slots__ = (
         "attempts",
+        "children",
         "context",
         "deadline_of",
         "decider",
+        "family",
         "has_folder",
         "id",
         "job",
         "name",
         "new",
+        "parent",
+        "parent_step",
         "seq",
         "state",
         "steps",
+        "trail",
     )
 
     def __init__(self, run_id: int, name: str, job: Job, seq: int, state: RunState, decider: Decider) -> None:
@@ -168,6 +171,11 @@ class LiveRun:
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
         self.has_folder = False
         self.context: RunContext
+        self.parent: int | None = None  # the run that started it as its child, and the key of the step there
+        self.parent_step = ""
+        self.trail: tuple[str, ...] = ()  # the steps that lead to it from the family's root here
+        self.children: dict[str, LiveRun] = {}  # child runs that are here, by the key of the step that waits
+        self.family: Family | None = None  # once it has a child, or is one
 
     def step(self, key: str) -> Step:
         """The definition of what a key names."""
@@ -180,7 +188,19 @@ class LiveRun:
 class Effects:
     """What is to be done once the events it follows from are committed."""
 
-    __slots__ = ("launches", "limits", "places", "queued", "stops", "timers", "waits")
+    __slots__ = (
+        "asks",
+        "children",
+        "follows",
+        "held",
+        "launches",
+        "limits",
+        "places",
+        "queued",
+        "stops",
+        "timers",
+        "waits",
+    )
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}  # places of queues that attempts are about to take
@@ -190,6 +210,10 @@ class Effects:
         self.stops: list[tuple[str, str]] = []  # key, kind
         self.timers: list[tuple[int, str]] = []  # retry_at, step
         self.waits: list[tuple[int, str]] = []  # until, step
+        self.children: list[Begun] = []  # child runs that are recorded with this one
+        self.asks: list[tuple[str, EventType]] = []  # key, what is asked of the child run that it has started
+        self.held: list[str] = []  # key: the family had no place
+        self.follows: list[Fact] = []  # what an event leads to beside what was decided, until it is dealt with
 
 
 class LocalEngine:
@@ -216,6 +240,7 @@ class LocalEngine:
         # queue -> steps that wait for a place of it, the longest waiting first. Each once: a second entry would start
         # the next attempt before its time.
         self._waiting: dict[str, dict[tuple[LiveRun, str], None]] = {}
+        self._children: Children | None = None  # made for the first run that has a child or is one
         self.draining = False  # no attempt starts any more: what runs ends, and somebody else goes on
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
         launch.private_files()
@@ -233,10 +258,9 @@ class LocalEngine:
         run.state.created_at = now
         run.state.params = params
         run.state.fire_time = new.fire_time
-        run.context = self._context(run, env_file)
-        self._add_fact(run, created(new, params, now, like))
-        taken = {"executor": self.executor.id, "boot": self.executor.boot}
-        self._add_fact(run, Event(EventType.RUN_TAKEN, now, data=taken))
+        run.context = self.context_of(run, env_file)
+        self.add_fact(run, created(new, params, now, like))
+        self.add_fact(run, taken(self.executor, now))
         return run
 
     def take(self, run_id: int, job: Job, *, env_file: dict[str, str]) -> LiveRun | None:
@@ -253,8 +277,13 @@ class LocalEngine:
         # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
         state, decider = restore(job, events[:-1])
         run = LiveRun(run_id, row.name, job, row.seq - 1, state, decider)
-        run.context = self._context(run, env_file)
+        run.context = self.context_of(run, env_file)
         self.runs[run_id] = run
+        if job.children:
+            self.children.link(run)
+        if row.parent is not None:
+            run.parent, run.parent_step = row.parent, row.parent_step or ""
+            self.children.joined(run)
         self._advance([(run, [], events[-1:])])
         if run_id in self.runs:
             self._reconcile(run)
@@ -265,8 +294,10 @@ class LocalEngine:
         return [run for run, _ in self._facts.values() if run.new is not None]
 
     def request(self, run: LiveRun, kind: EventType, *, reason: str, by: str) -> None:
-        """A cancel or terminate from within this process (a signal): recorded and followed at the next turn."""
-        self._add_fact(run, Event(kind, clock.now(), data={"reason": reason, "by": by}))
+        """A cancel or terminate from within this process (a signal, a parent's end): recorded and followed at the next
+        turn. `by` is a person, "" for nobody."""
+        data = {"reason": reason, "by": by} if by else {"reason": reason}
+        self.add_fact(run, Event(kind, clock.now(), data=data))
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -292,6 +323,8 @@ class LocalEngine:
 
     def flush(self) -> None:
         """Record what was submitted or learned, and do what follows, without waiting for the next turn."""
+        if self._children is not None:
+            self._children.once()
         if self._facts:
             work: list[Work] = [(run, facts, []) for run, facts in self._facts.values()]
             self._facts.clear()
@@ -309,7 +342,19 @@ class LocalEngine:
     @property
     def busy(self) -> bool:
         """Whether a run is under way here, or something about one is still to be recorded."""
-        return bool(self.runs or self._facts or self._unwritten)
+        return bool(self.runs or self._facts or self._unwritten or self._next_errand() is not None)
+
+    @property
+    def children(self) -> Children:
+        """What knows of child runs: most runs do without it."""
+        if self._children is None:
+            from jobctl.engines.children import Children
+
+            self._children = Children(self)
+        return self._children
+
+    def _next_errand(self) -> int | None:
+        return self._children.next_errand if self._children is not None else None
 
     def close(self) -> None:
         """Stop advancing. Attempts that run go on under their keepers, for whoever takes the runs next."""
@@ -324,6 +369,10 @@ class LocalEngine:
         if self._facts:
             return 0
         wait = LOOK_EVERY_MS if self.runs or timeout_ms is not None else None
+        errand = self._next_errand()
+        if errand is not None:
+            left = max(0, errand - clock.monotonic())
+            wait = left if wait is None else min(wait, left)
         if self._timers:
             until = max(0, self._timers[0][0] - clock.monotonic())
             wait = until if wait is None else min(wait, until)
@@ -349,7 +398,8 @@ class LocalEngine:
                 raise
             self._at(clock.monotonic() + RETRY_STORE_MS, act, *values)
 
-    def _add_fact(self, run: LiveRun, fact: Fact) -> None:
+    def add_fact(self, run: LiveRun, fact: Fact) -> None:
+        """Something that is to be recorded of a run, and followed, at the next turn."""
         entry = self._facts.get(id(run))
         if entry is None:
             self._facts[id(run)] = (run, [fact])
@@ -387,7 +437,7 @@ class LocalEngine:
             self._let_go(run)  # its commands run on; whoever takes it next is told why it cannot
             return []
 
-    def _context(self, run: LiveRun, env_file: dict[str, str]) -> RunContext:
+    def context_of(self, run: LiveRun, env_file: dict[str, str]) -> RunContext:
         if not self._store_id:
             self._store_id = self.store.identity()
         folder = os.path.join(self.store.state_dir, "runs", run.name)
@@ -406,6 +456,7 @@ class LocalEngine:
                     continue
                 events, effects = self._plan(run, facts, foreign)
                 seq = run.seq + len(foreign)
+                tell = self.children.tell(run, events) if run.parent is not None else None
                 batch = Batch(
                     run.id,
                     seq,
@@ -415,16 +466,21 @@ class LocalEngine:
                     new=run.new,
                     limits=effects.limits,
                     wake_at=self._wake_at(run, effects),
+                    children=[begun.batch for begun in effects.children],
+                    tell=tell,
                 )
                 planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
             work = []
+            if self._children is not None:
+                self._children.settle()
             try:
                 written = [batch for batch in batches if batch.events or batch.wake_at is not None]
                 refused = self.store.append(written) if written else []
             except StoreUnavailableError as error:
                 self._keep(planned.values(), error)
                 return
+            again: dict[int, LiveRun] = {}  # parents that are to be looked at again
             for batch in refused:
                 run, facts, _, _ = planned.pop(id(batch))
                 if run.new is None:  # a new run is refused when another daemon was faster: it is theirs
@@ -437,6 +493,8 @@ class LocalEngine:
                         self.runs[run.id] = run
                         self._watch_run_deadline(run)
                     run.seq = batch.seq + len(batch.events)
+                    if foreign:
+                        self._watch_run_deadline(run)
                     told = [*foreign, *batch.events]
                     if told and self.observer is not None:
                         self.observer.recorded(run, told)
@@ -444,6 +502,18 @@ class LocalEngine:
                         self._act(run, effects)
                     else:
                         self._let_go(run)
+                    if run.parent is not None and run.id not in self.runs:
+                        parent = self.children.gone(run) or (self.runs.get(run.parent) if batch.told else None)
+                        if parent is not None:
+                            again[parent.id] = parent
+                        elif batch.told and run.parent not in self.runs:
+                            self.children.wake(batch)
+                    begun = [self.children.began(run, one) for one in effects.children]
+                    work += [one for one in begun if one is not None]
+            known = {id(run) for run, _, _ in work}
+            for parent in again.values():
+                if id(parent) not in known and id(parent) not in self._unwritten:
+                    work.append((parent, [], self._added(parent)))
 
     def _let_go(self, run: LiveRun) -> None:
         """The run is asleep now: a row with a time, not an object in memory."""
@@ -468,14 +538,16 @@ class LocalEngine:
         """
         if self.executor.kind != "daemon" or run.state.status is not RunStatus.RUNNING:
             return None
-        if run.attempts or effects.launches or effects.queued:
+        if run.attempts or effects.launches or effects.queued or effects.held:
             return None
+        if run.children or not all(begun.queued for begun in effects.children):
+            return None  # they are here, and their ends are its news
         if run.decider.mode is Mode.STOPPING or run.decider.ends():
             return None  # something was asked or came while nobody had it: that is carried out first
         waits: list[int] = []
         for key in _under_way(run.decider):
             step = run.step_state(key)
-            if step.status is not StepStatus.WAITING:
+            if step.status is not StepStatus.WAITING or (step.waiting is not None and "ended" in step.waiting):
                 return None
             until = step.retry_at if step.waiting is None else step.waiting.get("until")
             waits.append(FAR if until is None else until)
@@ -519,6 +591,11 @@ class LocalEngine:
                     follows.append(Start(action.step + UNDO))
                 elif isinstance(action, FinishRun):
                     follows.append(_end_event(action))
+            if event.type is EventType.CHILD_ENDED or event.type is EventType.TIMER_FIRED:
+                if run.job.children:
+                    self.children.follow(run, event, effects)
+            follows.extend(effects.follows)
+            effects.follows.clear()
             if event.type is EventType.WAIT_STARTED and "until" in event.data:
                 effects.waits.append((event.data["until"], event.step))
             elif "wait" in event.data and "until" in event.data["wait"]:
@@ -526,9 +603,9 @@ class LocalEngine:
             elif event.data.get("step_status") == "pending":
                 # Its condition said yes: now it begins to wait - but for a run that stops, in which nothing begins.
                 stops = run.decider.mode is Mode.STOPPING
-                follows.append(_ended_outside(event.step, "canceled", _RUN_STOPPED) if stops else Start(event.step))
+                follows.append(ended_outside(event.step, "canceled", _RUN_STOPPED) if stops else Start(event.step))
             elif "retry_at" in event.data:
-                key = event.step if event.type is EventType.ATTEMPT_ENDED else event.step + UNDO
+                key = event.step + UNDO if event.type is EventType.UNDO_ENDED else event.step
                 effects.timers.append((event.data["retry_at"], key))
             elif was_paused and not run.decider.paused:
                 for key in _under_way(run.decider):
@@ -550,6 +627,10 @@ class LocalEngine:
             step, undo = run.step(fact.key), is_undo(fact.key)
             if step.foreach is not None and item_index(fact.key) is None and not undo:
                 return _list_items(run, step)
+            runs = step.kind is StepKind.COMMAND or undo or (step.only_if and not run.state.step(fact.key).checked)
+            if run.family is not None and runs and not self.children.admits(run, fact.key):
+                effects.held.append(fact.key)
+                return None
             if step.kind is not StepKind.COMMAND and not undo:
                 if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
                     return None  # it waits already
@@ -586,7 +667,7 @@ class LocalEngine:
         try:
             effects.launches.append((key, number, self._command(run, key, number)))
         except UnresolvedError as error:
-            return _ended_outside(key, "failed", str(error))
+            return ended_outside(key, "failed", str(error))
         if is_undo(key):
             return Event(EventType.UNDO_STARTED, now, undone_key(key), number)
         queue = run.step(key).queue
@@ -612,7 +693,7 @@ class LocalEngine:
             for run, key in list(islice(waiting, free)):
                 del waiting[run, key]
                 if self.runs.get(run.id) is run:
-                    self._add_fact(run, Start(key))
+                    self.add_fact(run, Start(key))
             if not waiting:
                 del self._waiting[queue]
         if self._waiting:
@@ -623,13 +704,15 @@ class LocalEngine:
         step = run.step(key)
         if step.only_if and not run.state.step(key).checked:
             return self._start(run, key, effects)
+        if step.kind is StepKind.JOB:
+            return self.children.begin(run, key, effects)
         now = clock.now()
         data: dict[str, Any] = {"kind": str(step.kind)}
         if step.kind is StepKind.SLEEP:
             try:
                 data["until"] = run.context.sleep_until(step, now)
             except (UnresolvedError, ValueError) as error:
-                return _ended_outside(key, "failed", str(error))
+                return ended_outside(key, "failed", str(error))
         else:
             data["name"] = step.signal if step.signal is not None else step.approval
             if step.timeouts.schedule_to_close is not None:
@@ -652,11 +735,13 @@ class LocalEngine:
             return None
         if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
             return None
+        if state.waits_for_child():
+            return self.children.stop(run, key, stop.how, effects)
         # Between two attempts, or waiting for something: it just does not go on.
         # A wait has not failed at anything.
         drained = "canceled" if state.waiting is not None or state.suspended else "failed"
         status = {"drain": drained, "timeout": "timed_out"}.get(stop.how, "canceled")
-        return _ended_outside(key, status, state.error or _RUN_STOPPED)
+        return ended_outside(key, status, state.error or _RUN_STOPPED)
 
     def _reload(self, run: LiveRun) -> list[Event]:
         """Put the run back to what it was before a turn that was not recorded. Returns what others have added."""
@@ -708,8 +793,12 @@ class LocalEngine:
             if not self._waiting:
                 self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
             self._waiting.setdefault(queue, {}).setdefault((run, key))
+        for key in effects.held:
+            self.children.hold(run, key)
+        for key, kind_of_end in effects.asks:
+            self.children.ask(run, key, kind_of_end)
         for until, name in effects.waits:
-            self._at_wall(until, self._wait_over, run, name, until)
+            self.at_wait_over(run, name, until)
         for retry_at, name in effects.timers:
             self._at_wall(retry_at, self._retry_due, run, name, retry_at)
         if run.state.status is not None and run.state.status.final:
@@ -730,17 +819,21 @@ class LocalEngine:
 
             assert run.job.timeout is not None
             reason = f"the run's timeout of {format(run.job.timeout)} passed"
-            self._add_fact(run, Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason}))
+            self.add_fact(run, Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason}))
+
+    def at_wait_over(self, run: LiveRun, key: str, until: int) -> None:
+        """Have it recorded then that what a step waits for has not come in time, or that its sleep is over."""
+        self._at_wall(until, self._wait_over, run, key, until)
 
     def _wait_over(self, run: LiveRun, name: str, until: int) -> None:
         waiting = run.state.step(name).waiting
         if self.runs.get(run.id) is run and waiting is not None and waiting.get("until") == until:
-            self._add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
+            self.add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
 
     def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
         # Whatever the wall clock says by now: it may have been set back, and nobody would look again.
         if self.runs.get(run.id) is run and run.step_state(key).retry_at == retry_at:
-            self._add_fact(run, Start(key))
+            self.add_fact(run, Start(key))
 
     def _launch(self, run: LiveRun, key: str, number: int, command: Command) -> None:
         attempt = LiveAttempt(run, key, number, run.step_state(key).attempts[-1].started_at)
@@ -1026,7 +1119,7 @@ class LocalEngine:
             data["outputs"] = outputs
         if attempt.step.only_if and not (state is not None and state.checked):
             data["unchecked"] = True
-        self._add_fact(run, Event(EventType.ATTEMPT_ENDED, clock.now(), attempt.key, attempt.number, data))
+        self.add_fact(run, Event(EventType.ATTEMPT_ENDED, clock.now(), attempt.key, attempt.number, data))
 
     def _record_end(self, attempt: LiveAttempt, outcome: Outcome, extra: dict[str, Any]) -> None:
         run = attempt.run
@@ -1051,7 +1144,7 @@ class LocalEngine:
                 extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
         kind = EventType.UNDO_ENDED if attempt.is_undo else EventType.ATTEMPT_ENDED
         data = rules.event_data(outcome, verdict, **extra)
-        self._add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
+        self.add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
 
     # -- go on with what another executor left ---------------------------------------------------------------------
 
@@ -1060,24 +1153,26 @@ class LocalEngine:
         self._watch_run_deadline(run)
         decider = run.decider
         if decider.mode is Mode.ENDED:  # asked to end by somebody who could not carry it out
-            self._add_fact(run, _end_event(decider.end()))
+            self.add_fact(run, _end_event(decider.end()))
             return
         for end in decider.ends():  # what was waited for came while nobody was at the run
-            self._add_fact(run, _end_of_wait(end))
+            self.add_fact(run, _end_of_wait(end))
         for key in _under_way(decider):
             if key in run.attempts:
                 continue
             state = run.step_state(key)
             if state.status is StepStatus.RUNNING:
                 self._find(run, key)
+            elif state.waits_for_child():
+                self.children.go_on(run, key)
             elif decider.mode is Mode.STOPPING:
-                self._add_fact(run, _ended_outside(key, "canceled", state.error or _RUN_STOPPED))
+                self.add_fact(run, ended_outside(key, "canceled", state.error or _RUN_STOPPED))
             elif state.status is StepStatus.WAITING and state.retry_at is not None:
                 self._at_wall(state.retry_at, self._retry_due, run, key, state.retry_at)
             elif state.waiting is not None and "until" in state.waiting:
-                self._at_wall(state.waiting["until"], self._wait_over, run, key, state.waiting["until"])
+                self.at_wait_over(run, key, state.waiting["until"])
             elif state.status is StepStatus.PENDING:
-                self._add_fact(run, Start(key))
+                self.add_fact(run, Start(key))
 
     def _find(self, run: LiveRun, key: str) -> None:
         """An attempt that is recorded as started: adopt it, record its end, start it, or count it as lost."""
@@ -1134,7 +1229,10 @@ class LocalEngine:
 _OVER_AT_MOST = 100
 _NO_TIMEOUTS = Timeouts()
 _NO_FAILURE = files_of.Failure()
-_RUN_STOPPED = "the run was stopped"
+
+
+def taken(executor: Executor, now: int) -> Event:
+    return Event(EventType.RUN_TAKEN, now, data={"executor": executor.id, "boot": executor.boot})
 
 
 def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = None) -> Event:
@@ -1191,11 +1289,11 @@ def _list_items(run: LiveRun, step: Step) -> Event:
     try:
         items = run.context.items(step)
     except UnresolvedError as error:
-        return _ended_outside(step.name, "failed", run.context.mask(str(error)))
+        return ended_outside(step.name, "failed", run.context.mask(str(error)))
     return Event(EventType.ITEMS_LISTED, clock.now(), step.name, data={"count": len(items), "items": items})
 
 
-def _ended_outside(key: str, status: str, error: str) -> Event:
+def ended_outside(key: str, status: str, error: str) -> Event:
     """A step, or its undo, that ends with no attempt running."""
     kind = EventType.UNDO_ENDED if is_undo(key) else EventType.STEP_ENDED
     return Event(kind, clock.now(), undone_key(key), data={"status": status, "error": error})

@@ -172,10 +172,13 @@ def reopen(
                 f"run {now.name} was rolled back ({', '.join(undone)}): it cannot go on where it stopped",
                 hint=f"jobctl resume {now.name} --from {undone[0]}, or a new run: jobctl run {now.job}",
             )
+        _must_have_closed(store, now)
         redo = to_redo(job, state, from_step)
         data: dict[str, Any] = {"redo": redo, "by": by}
         if from_step is not None:
             data["anew"] = to_begin_anew(job, from_step)
+        if now.parent is not None:
+            data["alone"] = True
         if definition is not None:
             data["updated"] = True
         if queued:
@@ -198,10 +201,24 @@ def check_start(job: Job, from_step: str) -> None:
         )
 
 
+def _must_have_closed(store: Store, now: RunRow) -> None:
+    """JobctlError while a child run that was to end with this run has not: it would run beside the next one.
+
+    Children that were left alone go on, and a step that is taken up waits for them again.
+    """
+    policies = {step["name"]: step.get("on_parent_close") for step in _steps(store, now) if "job" in step}
+    for child in store.living_children(now.id):
+        if policies.get(step_name(child.parent_step or "")) != "abandon":
+            raise JobctlError(
+                f"run {now.name} cannot be taken up yet: its child run {child.name} is {child.status}",
+                hint=f"wait for it: jobctl wait {child.name}; or end it: jobctl cancel {child.name}",
+            )
+
+
 def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str) -> RunRow:
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         _must_live(now)
-        data = {"by": by} if reason is None else {"by": by, "reason": reason}
+        data = {key: value for key, value in (("by", by), ("reason", reason)) if value}
         return Event(kind, clock.now(), data=data), None
 
     return _append(store, row, make)
@@ -209,11 +226,16 @@ def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str
 
 def _append(store: Store, row: RunRow, make: Callable[[RunRow, RunState], tuple[Event, str | None]]) -> RunRow:
     now = store.request(row.id, make)
-    if now.executor is not None:
-        executor.poke(store.state_dir, now.executor)
-    elif now.wake_at is not None:  # asleep: a daemon takes it up
-        poke_daemons(store)
+    poke_holder(store, now)
     return now
+
+
+def poke_holder(store: Store, row: RunRow) -> None:
+    """Have the run's history looked at by whoever has it."""
+    if row.executor is not None:
+        executor.poke(store.state_dir, row.executor)
+    elif row.wake_at is not None:  # asleep: a daemon takes it up
+        poke_daemons(store)
 
 
 def _ended(status: str) -> str:

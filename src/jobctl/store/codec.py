@@ -29,6 +29,7 @@ _CODES: dict[EventType, int] = {
     EventType.APPROVAL_ANSWERED: 17,
     EventType.TIMER_FIRED: 18,
     EventType.ITEMS_LISTED: 19,
+    EventType.CHILD_ENDED: 20,
     EventType.WAIT_ENDED: 21,
 }
 _YEAR_9999 = 253_370_764_800_000  # ms; what lies beyond, Python cannot write in every zone

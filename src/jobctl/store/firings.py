@@ -148,11 +148,12 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
     """Runs of a job that are not over: (begun, queued), each (id, status), oldest first. One that was paused in the
     queue is still in it.
 
-    Without queued ones of a backfill: they wait for their turn, whatever the schedules do.
+    Without queued ones of a backfill: they wait for their turn, whatever the schedules do; and without children of
+    other runs, which no schedule has started.
     """
     rows = store.rows(
         "SELECT id, status, status = 'queued' OR (status = 'paused' AND started_at IS NULL) AS waits"
-        " FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ?"
+        " FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ? AND parent IS NULL"
         " AND NOT (waits AND trigger = 'backfill') ORDER BY id",
         job,
     )

@@ -38,6 +38,7 @@ def m002_children(db: Database) -> None:
     db.execute("CREATE INDEX runs_alive ON runs (wake_at, status) WHERE finished_at IS NULL")
     db.execute("CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL")
     db.execute("CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL AND status = 'queued'")
+    db.execute("CREATE INDEX runs_alive_by_parent ON runs (parent) WHERE parent IS NOT NULL AND finished_at IS NULL")
 
 
 def create(path: str) -> None:

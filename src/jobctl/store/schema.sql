@@ -57,6 +57,9 @@ CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL A
 -- The children of a run, without a look at all runs.
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 
+-- Those that are not over, and which runs have such children, however many have ended.
+CREATE INDEX runs_alive_by_parent ON runs (parent) WHERE parent IS NOT NULL AND finished_at IS NULL;
+
 -- Which definitions no run needs any more.
 CREATE INDEX runs_by_definition ON runs (definition);
 

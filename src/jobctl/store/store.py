@@ -24,6 +24,7 @@ VERSION = 2  # the number of migrations; stands in user_version
 _BUSY_SECONDS = 30.0
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
 _WAL_LIMIT = 4 * 1024 * 1024
+_LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
 
 
 class RunRow(NamedTuple):
@@ -70,7 +71,21 @@ class NewRun(NamedTuple):
 class Batch:
     """What one turn learned about one run: events to append after number `seq`, and the state they lead to."""
 
-    __slots__ = ("definition", "events", "executor", "limits", "new", "run_id", "seq", "state", "wake_at")
+    __slots__ = (
+        "children",
+        "definition",
+        "events",
+        "executor",
+        "holder",
+        "limits",
+        "new",
+        "run_id",
+        "seq",
+        "state",
+        "tell",
+        "told",
+        "wake_at",
+    )
 
     def __init__(
         self,
@@ -84,6 +99,8 @@ class Batch:
         definition: str | None = None,
         limits: Mapping[str, int] | None = None,
         wake_at: int | None = None,
+        children: Sequence[Batch] = (),
+        tell: tuple[int, Event] | None = None,
     ) -> None:
         self.run_id = run_id
         self.seq = seq
@@ -94,6 +111,10 @@ class Batch:
         self.definition = definition  # when the run goes on with another one
         self.wake_at = wake_at  # the run only waits: nobody has it until then, or until somebody asks something of it
         self.limits = limits  # of the queues that attempts in `events` take a place of
+        self.children = children  # runs that begin, go on or are looked at with this one: all are written, or none is
+        self.tell = tell  # an event for another run's history: this one's parent, and that this one is over
+        self.told = False  # whether that was written: the parent was not over
+        self.holder: str | None = None  # then: the executor that has the parent
 
 
 # Events after which more than a run's `seq` has changed.
@@ -272,6 +293,7 @@ class Store:
         attempts_started: list[tuple[Any, ...]] = []
         attempts_ended: list[tuple[Any, ...]] = []
         rows: list[tuple[Any, ...]] = []
+        tellers: list[Batch] = []
         with self.transaction() as db:
             if self._new_executors:
                 db.executemany(
@@ -281,9 +303,22 @@ class Store:
                 if batch.limits and not self._have_places(db, batch, attempts_started):
                     refused.append(batch)
                     continue
+                if not all(
+                    child.new is not None or self._is_at(db, child.run_id, child.seq) for child in batch.children
+                ):
+                    refused.append(batch)
+                    continue
                 if not (self._update(db, batch) if batch.new is None else self._insert(db, batch)):
                     refused.append(batch)
                     continue
+                if batch.tell is not None:
+                    tellers.append(batch)
+                for child in batch.children:
+                    if child.new is not None:
+                        self._insert(db, child, parent=batch.run_id)
+                    elif child.events:
+                        self._update(db, child)
+                    rows += [(child.run_id, child.seq + i, *to_row(event)) for i, event in enumerate(child.events, 1)]
                 seq = batch.seq
                 run_id = batch.run_id
                 for event in batch.events:
@@ -298,6 +333,8 @@ class Store:
                         attempts_started.append((run_id, event.step + UNDO, event.number, event.at, None))
                     elif kind is EventType.UNDO_ENDED:
                         attempts_ended.append(_ended(run_id, event.step + UNDO, event))
+            # After all batches: the parent's own may be among them.
+            rows += [row for batch in tellers for row in self._tell(db, batch)]
             db.executemany(
                 "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
             )
@@ -317,6 +354,25 @@ class Store:
         self._new_executors.clear()
         return refused
 
+    @staticmethod
+    def _is_at(db: sqlite3.Connection, run_id: int, seq: int) -> bool:
+        return db.execute("SELECT 1 FROM runs WHERE id = ? AND seq = ?", (run_id, seq)).fetchone() is not None
+
+    @staticmethod
+    def _tell(db: sqlite3.Connection, batch: Batch) -> Iterator[tuple[Any, ...]]:
+        """The row of the event for the parent's history, if that is not over; one that is asleep is to be woken."""
+        assert batch.tell is not None
+        run_id, event = batch.tell
+        found = db.execute("SELECT seq, executor FROM runs WHERE id = ? AND finished_at IS NULL", (run_id,)).fetchone()
+        if found is not None:
+            seq, batch.holder, batch.told = found[0] + 1, found[1], True
+            db.execute(
+                "UPDATE runs SET seq = ?, wake_at = CASE WHEN wake_at IS NOT NULL THEN min(wake_at, ?) END"
+                " WHERE id = ?",
+                (seq, event.at, run_id),
+            )
+            yield (run_id, seq, *to_row(event))
+
     def _have_places(self, db: sqlite3.Connection, batch: Batch, starting: list[tuple[Any, ...]]) -> bool:
         """Whether the attempts that the batch starts find a place in their queues; `starting` are those before them."""
         assert batch.limits is not None
@@ -332,7 +388,7 @@ class Store:
         row = db.execute("SELECT count(*) FROM attempts WHERE queue = ? AND status = 'running'", (queue,)).fetchone()
         return int(row[0])
 
-    def _insert(self, db: sqlite3.Connection, batch: Batch) -> bool:
+    def _insert(self, db: sqlite3.Connection, batch: Batch, parent: int | None = None) -> bool:
         new, state = batch.new, batch.state
         assert new is not None
         if new.schedule is not None:
@@ -364,7 +420,7 @@ class Store:
             "queue": new.queue,
             "priority": new.priority,
             "wake_at": batch.wake_at,
-            "parent": new.parent,
+            "parent": new.parent if parent is None else parent,
             "parent_step": new.parent_step,
         }
         cursor = db.execute(
@@ -428,6 +484,11 @@ class Store:
             state = self.state(row)
             event, definition = make(row, state)
             state.apply(event)
+            tell = None
+            if event.type is EventType.RUN_ENDED and row.parent is not None:  # by somebody who did nothing of it
+                from jobctl.core.children import child_ended
+
+                tell = (row.parent, child_ended(row.parent_step or "", row.name, event, {}, 0))
             # A run that is asleep is to be looked at now.
             asleep = row.wake_at is not None and state.finished_at is None
             batch = Batch(
@@ -438,6 +499,7 @@ class Store:
                 executor=row.executor,
                 definition=definition,
                 wake_at=event.at if asleep else None,
+                tell=tell,
             )
             if not self.append([batch]):
                 return row
@@ -459,10 +521,30 @@ class Store:
         row = self.row("SELECT min(wake_at) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")
         return None if row[0] is None else int(row[0])
 
+    def living_children(self, run_id: int) -> list[RunRow]:
+        """Child runs that are not over, oldest first."""
+        query = f"SELECT {_RUN} FROM runs INDEXED BY runs_alive_by_parent WHERE parent = ? AND finished_at IS NULL"
+        return [RunRow(*row) for row in self.rows(f"{query} ORDER BY id", run_id)]
+
+    def ended_parents(self) -> list[int]:
+        """Runs that are over and have children that are not. Skips from one such parent to the next on the index."""
+        living = "FROM runs INDEXED BY runs_alive_by_parent WHERE parent IS NOT NULL AND finished_at IS NULL"
+        rows = self.rows(
+            f"WITH RECURSIVE p (id) AS (SELECT min(parent) {living} UNION ALL"
+            f" SELECT (SELECT min(parent) {living} AND parent > p.id) FROM p WHERE p.id IS NOT NULL)"
+            " SELECT p.id FROM p JOIN runs r ON r.id = p.id WHERE r.finished_at IS NOT NULL"
+        )
+        return [row[0] for row in rows]
+
     def in_queue(self, queue: str) -> int:
         """How many attempts occupy places of a queue, whoever runs them."""
         with _explained(self.path):
             return self._in_queue(self._db, queue)
+
+    def runs_in_queue(self, queue: str) -> int:
+        """How many runs occupy places of a queue. One that is asleep gives its place to others."""
+        awake = "finished_at IS NULL AND wake_at IS NULL"
+        return int(self.row(f"SELECT count(*) FROM runs WHERE {awake} AND status != 'queued' AND queue = ?", queue)[0])
 
     def identity(self) -> str:
         return str(self.row("SELECT id FROM store")[0])
@@ -504,8 +586,15 @@ class Store:
         return name
 
     def latest(self, job: str) -> RunRow | None:
+        """The last run of a job. A child of another run only where none of the last runs was the job's own."""
         row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", job)
-        return RunRow(*row) if row is not None else None
+        if row is None:
+            return None
+        last = RunRow(*row)
+        if last.parent is not None:
+            lately = f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT {_LATELY}"
+            row = self.row(f"SELECT {_RUN} FROM ({lately}) WHERE parent IS NULL ORDER BY id DESC LIMIT 1", job)
+        return RunRow(*row) if row is not None else last
 
     def alive(self) -> list[RunRow]:
         """Runs that are not over, oldest first."""
