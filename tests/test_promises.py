@@ -140,6 +140,21 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/daemon/test_rescuer.py": ["test_poison"],
         "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],
     },
+    "A child run begins if and only if its parent says so, and its end is known to a parent that waits for it": {
+        "tests/engines/test_children.py": [
+            "test_killed_after_every_commit_nothing_is_lost_and_nothing_is_done_twice",
+            "test_a_store_that_cannot_be_written_at_some_commit_loses_no_child",
+            "test_a_refused_parent_brings_no_child_into_being",
+        ],
+        "tests/end_to_end/test_kill_children.py": ["test_killed_at_every_commit"],
+    },
+    "A child run is asked to end when its parent ends, also when that died before it could ask": {
+        "tests/engines/test_children.py": [
+            "test_what_becomes_of_a_child_when_its_parent_ends",
+            "test_killed_after_every_commit_of_an_end_the_children_are_asked_all_the_same",
+        ],
+        "tests/daemon/test_children.py": ["test_children_of_a_run_that_ended_without_asking_them_are_asked_by_a_sweep"],
+    },
     "A queue has no more runs under way than its concurrency, over all daemons": {
         "tests/daemon/test_dispatcher.py": ["test_the_places_of_a_queue_are_shared_by_daemons"],
         "tests/daemon/test_capacity.py": ["test_the_places_of_a_queue_are_those_of_all_daemons"],
