@@ -136,6 +136,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/end_to_end/test_daemon.py": ["test_the_second_daemon_takes_over_from_the_first"],
         "tests/end_to_end/test_examples_daemon.py": ["test_every_firing_is_one_run_whichever_daemon_dies"],
     },
+    "All of this in worlds that nobody has thought of: crashes at any commit or action, clocks that step, full disks,"
+    " several daemons": {
+        "tests/simulation/test_simulation.py": [
+            "test_all_that_must_hold_holds",
+            "test_a_seed_is_the_same_world_every_time",
+            "test_a_defect_is_found_and_its_world_made_smaller",
+        ],
+    },
     "A run that kills whoever takes it stops nobody else": {
         "tests/daemon/test_rescuer.py": ["test_poison"],
         "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],

@@ -437,6 +437,23 @@ COMPENSATION: Situations = {
 }
 
 REOPENED: Situations = {
+    "what is done in any case is gone on with, also when some of it was undone before its turn": (
+        job("a", "w [always undo each allow]", limit=1),
+        """
+        take -> start w, start a
+        w listed 2
+        a fails -> start w[0]
+        w[0] ok -> start w[1]
+        w[1] fails -> end w failed
+        w ends -> finish failed
+        reopen from a -> redo a, redo w[]
+        cancel -> undo w[0]
+        w[0] undone -> start w
+        w listed -> start w[1]
+        w[1] ok -> end w succeeded
+        w ends -> finish canceled
+        """,
+    ),
     "only the failed items": (
         job("a [each]", "b < a"),
         """

@@ -488,7 +488,8 @@ class RunState:
             if undo.status is StepStatus.SUCCEEDED:
                 self.steps[event.step].status = StepStatus.COMPENSATED
                 whole = self.steps.get(step_name(event.step))  # of an item: its step does not stand as a whole any more
-                if whole is not None and whole.status is not StepStatus.RUNNING:
+                # One that is still to be done is done with the others, if it is one that is done in any case.
+                if whole is not None and whole.status not in (StepStatus.RUNNING, *_UNFINISHED):
                     whole.status = StepStatus.COMPENSATED
             return
         step = self.step(event.step)
