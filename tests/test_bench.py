@@ -46,6 +46,12 @@ EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
         ("two daemons, 2 firings a second, 1 s, p99", "ms", 0.1, 60_000),
         ("two daemons, 2 firings a second, 1 s: twice or missing", "firings", 0, 0),
     ],
+    "saga": [("2 runs x 3 steps, one fails, two compensations", "steps/s", 1, 100_000)],
+    "sleepers": [
+        ("1,000 runs sleep: RSS", "MiB", 5, 500),
+        ("1,000 runs sleep: processor time", "%", 0, 100),
+        ("1,000 runs sleep, 10 due at once: the last starts after", "s", 0, 60),
+    ],
     "idle": [
         ("10 schedules, none due: RSS", "MiB", 5, 500),
         ("10 schedules, none due: wake-ups", "/s", 0, 1000),
