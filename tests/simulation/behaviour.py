@@ -40,7 +40,7 @@ _USUAL = Behaviour._field_defaults
 
 def behave(world: World, run: str, key: str, number: int, probe: int) -> Behaviour:
     """What the command of an attempt does; `probe`: how often this attempt, a poll's, was asked before."""
-    draw = random.Random(f"{world.seed}/{world.ordinal.get(run, run)}/{key}/{number}/{probe}")
+    draw = random.Random(f"{world.chance}/{world.ordinal.get(run, run)}/{key}/{number}/{probe}")
     duration = max(1, int(world.scale * 10 ** draw.uniform(-2, 0.5)))
     if world.settling:
         return Behaviour(duration=min(duration, 60_000))
@@ -85,3 +85,20 @@ def behave(world: World, run: str, key: str, number: int, probe: int) -> Behavio
             return does._replace(duration=duration * 50)
         case _:
             return does._replace(condition=3)
+
+
+Wait = tuple[str, str, int | None]  # sleep or signal; the signal's name; how long, or at most
+
+
+def waits_of(world: World, run: str, key: str) -> list[Wait]:
+    """What a durable script waits for, in order: the same in each of its attempts."""
+    draw = random.Random(f"{world.chance}/{world.ordinal.get(run, run)}/{key}/waits")
+    found: list[Wait] = []
+    for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 5))):
+        span = max(1, int(world.scale * 10 ** draw.uniform(-2, 1)))
+        name = draw.choice(("go", "stop"))
+        if draw.random() < 0.6:
+            found.append(("sleep", "", span))
+        else:
+            found.append(("signal", name, span if draw.random() < 0.6 else None))
+    return found

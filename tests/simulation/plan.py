@@ -2,6 +2,9 @@
 
 Everything optional is an item with a number; a plan can be made without some of them (`dropped`), and nothing else
 changes: each value is drawn before it is asked whether the item stays. That is what the shrinker works with.
+
+A seed is a text, after the version of what is drawn here: `2:abc`; without one, the newest. What is new is drawn only
+from a version on, so that a seed keeps its meaning.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from .behaviour import NON_RETRYABLE_CODE, NON_RETRYABLE_TYPE
 from .world import DAY, HOUR, MINUTE, SECOND
 
 Table = dict[str, Any]
+
+VERSION = 2  # 2: items, durable scripts
 
 
 class Deed(NamedTuple):
@@ -31,7 +36,7 @@ class Deed(NamedTuple):
 
 
 class Plan(NamedTuple):
-    seed: str
+    chance: str  # what all that is no plan is drawn from
     horizon: int
     scale: int
     temper: float
@@ -45,8 +50,9 @@ class Plan(NamedTuple):
 class Drawing:
     """Draws from the seed, and numbers what may be left out."""
 
-    def __init__(self, seed: str, dropped: Collection[int]) -> None:
-        self.random = random.Random(seed)
+    def __init__(self, chance: str, version: int, dropped: Collection[int]) -> None:
+        self.random = random.Random(chance)
+        self.version = version
         self.items: list[str] = []
         self._dropped = dropped
 
@@ -68,8 +74,15 @@ def ms(duration: float) -> str:
     return f"{max(1, int(duration))}ms"
 
 
+def versioned(seed: str) -> tuple[int, str]:
+    """`1:abc` -> (1, "abc")"""
+    version, colon, chance = seed.partition(":")
+    return (int(version), chance) if colon else (VERSION, seed)
+
+
 def make(seed: str, dropped: Collection[int] = ()) -> Plan:
-    draw = Drawing(seed, dropped)
+    version, chance = versioned(seed)
+    draw = Drawing(chance, version, dropped)
     rng = draw.random
     kind = rng.choice(("minutes", "days", "days", "weeks", "weeks"))
     if kind == "minutes":
@@ -83,7 +96,7 @@ def make(seed: str, dropped: Collection[int] = ()) -> Plan:
     temper = rng.choice((0.02, 0.1, 0.3, 0.6))
     document = definitions(draw, horizon, scale)
     deeds = sorted(_deeds(draw, horizon), key=lambda deed: deed.at)
-    return Plan(seed, horizon, scale, temper, daemons, maximum, document, deeds, draw.items)
+    return Plan(chance, horizon, scale, temper, daemons, maximum, document, deeds, draw.items)
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------
@@ -222,24 +235,35 @@ def _wait(draw: Drawing, step: Table, scale: int, about: str) -> Table:
 
 SIGNALS = ("go", "stop")
 
-# What a step may be: the letter that its name begins with, how likely it is, and how it is made. A new kind of step is
-# a line here.
+# What a step may be: the letter that its name begins with, how likely it is, how it is made, and since which version. A
+# new kind of step is a line here. What a durable script does is behaviour.py's.
 KINDS = (
-    ("c", 12, _command),
-    ("p", 2, _poll),
-    ("s", 2, _sleep),
-    ("w", 2, _signal),
-    ("a", 1, _approval),
+    ("c", 12, _command, 1),
+    ("p", 2, _poll, 1),
+    ("s", 2, _sleep, 1),
+    ("w", 2, _signal, 1),
+    ("a", 1, _approval, 1),
+    ("d", 4, _command, 2),
 )
+MAY_HAVE_ITEMS = "cpad"
 
 
 def _step(draw: Drawing, about: str, i: int, scale: int) -> Table:
     rng = draw.random
-    letter, _, build = rng.choices(KINDS, [weight for _, weight, _ in KINDS])[0]
+    kinds = [kind for kind in KINDS if kind[3] <= draw.version]
+    letter, _, build, _ = rng.choices(kinds, [kind[1] for kind in kinds])[0]
     step: Table = {"name": f"{letter}{i}", **build(draw, scale, about)}
     draw.maybe(step, "when", 0.25, rng.choice(("failure", "always")), about)
     draw.maybe(step, "only_if", 0.15, "ask", about)
     draw.maybe(step, "allow_failure", 0.12, True, about)
+    if draw.version >= 2 and letter in MAY_HAVE_ITEMS:
+        count = rng.choice((0, 1, 2, 2, 3, 3, 4, 5, 8))
+        draw.maybe(step, "foreach", 0.3, [f"item {n}" for n in range(count)], about)
+        draw.maybe(step, "max_parallel", 0.4, rng.randint(1, 3), about)
+        draw.maybe(step, "fail_fast", 0.3, True, about)
+        if "foreach" not in step:
+            step.pop("max_parallel", None)
+            step.pop("fail_fast", None)
     return step
 
 

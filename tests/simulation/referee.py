@@ -13,7 +13,8 @@ from typing import Any
 
 from jobctl.core.decide import Decider, Mode, reopened
 from jobctl.core.history import Event, EventType, HistoryError, RunState, StepState, replay
-from jobctl.core.model import Job, OverlapPolicy, RetryPolicy, Step, StepStatus, When, decode, encode_schedule
+from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
+from jobctl.core.model import Job, OverlapPolicy, RetryPolicy, Step, StepKind, StepStatus, When, decode, encode_schedule
 from jobctl.core.schedule import fires
 from jobctl.store.codec import from_row
 
@@ -38,6 +39,13 @@ class Try:
         self.stopped: str | None = None  # failed | canceled | timed_out | terminated
         self.undone: dict[str, str] = {}  # step -> how its undo ended
         self.undo_starts: list[str] = []
+        self.lists: dict[str, int] = {}  # foreach step -> how many items
+        self.closed: set[str] = set()  # foreach steps of which an item has failed, where that stops the others
+        self.slots: set[str] = set()  # what takes a parallel slot
+        self.suspended: dict[str, Any] = {}  # what a suspended step still waits for
+
+    def items_under_way(self, name: str) -> list[str]:
+        return [key for key in self.active if key != name and step_name(key) == name]
 
 
 class Case:
@@ -57,6 +65,15 @@ class Case:
         self.trigger = ""
         self.disturbed: dict[str, int] = {}  # key -> the world's count when its attempt began
         self.events: list[Event] = []
+        self.journals: dict[str, str] = {}  # key -> where its script's record is
+        self.told: dict[tuple[str, int], dict[str, Any]] = {}  # what the calls of a script have come to
+
+    def step(self, key: str) -> Step:
+        return self.steps[step_name(key)]
+
+    def begins_anew(self, key: str) -> None:
+        """A script that is done again from its beginning has a new record."""
+        self.journals.pop(key, None)
 
 
 class Referee:
@@ -110,6 +127,23 @@ class Referee:
             if left:
                 raise Violation("nothing is left of a failed attempt", f"{name}: {[p.pid for p in left]}")
         self._latest[name[:2]] = keeper
+
+    def _case(self, run: str) -> Case:
+        return next(case for case in self.cases.values() if case.name == run)
+
+    def script_begins(self, keeper: Keeper) -> None:
+        assert keeper.script is not None
+        case, journal = self._case(keeper.run), keeper.script.journal
+        if case.journals.setdefault(keeper.key, journal) != journal:
+            raise Violation("a script keeps its record", f"{keeper.run} {keeper.key}.{keeper.number}: {journal}")
+
+    def told(self, keeper: Keeper, call: int, what: dict[str, Any]) -> None:
+        assert keeper.script is not None
+        before = self._case(keeper.run).told.setdefault((keeper.script.journal, call), what)
+        if before != what:
+            raise Violation(
+                "a wait comes to one thing", f"{keeper.run} {keeper.key} call {call}: {before}, then {what}"
+            )
 
     def _went_well(self, run: str, key: str, number: int) -> bool:
         row = self._db.execute(
@@ -241,22 +275,31 @@ class Referee:
         elif kind is _E.ATTEMPT_STARTED or kind is _E.WAIT_STARTED:
             self._step_starts(case, event)
         elif kind is _E.ATTEMPT_ENDED:
-            self._attempt_ends(case, event, name, case.steps[name].retry)
-            if case.steps[name].queue is not None:
+            step = case.step(name)
+            self._attempt_ends(case, event, name, step.retry)
+            if step.queue is not None:
                 self._world.changes += 1  # a place is free
-            if "retry_at" not in event.data and event.data.get("step_status") != "pending":
+            if event.data.get("status") == "suspended":
+                self._suspends(case, event)
+            elif "retry_at" not in event.data and event.data.get("step_status") != "pending":
                 self._step_ends(case, name, event.data.get("step_status") or event.data.get("status") or "succeeded")
+        elif kind is _E.ITEMS_LISTED:
+            self._items_listed(case, event)
+        elif kind is _E.TIMER_FIRED or kind is _E.WAIT_ENDED:
+            self._wait_ends(case, event)
         elif kind is _E.STEP_ENDED:
             if name in now.ended:
                 raise Violation("a step ends once", f"{case.name} {name}")
+            if name in now.lists:
+                self._list_ends(case, event)
             self._step_ends(case, name, event.data["status"])
         elif kind is _E.UNDO_STARTED:
             self._undo_starts(case, event)
         elif kind is _E.UNDO_ENDED:
-            undo = case.steps[name].compensate
+            undo = case.step(name).compensate
             assert undo is not None
             if event.number:
-                self._attempt_ends(case, event, name + "!undo", undo.retry)
+                self._attempt_ends(case, event, name + UNDO, undo.retry)
             if "retry_at" not in event.data:
                 now.undone[name] = event.data.get("status", "succeeded")
                 if now.undone[name] == "canceled" and now.stopped != "terminated":
@@ -269,13 +312,7 @@ class Referee:
             if case.decider.mode is not Mode.ENDED:  # its end was certain, and only not recorded yet
                 now.stopped = "terminated"
         elif kind is _E.RUN_REOPENED:
-            case.present = Try()
-            case.present.ended = {
-                n: str(step.status)
-                for n, step in case.state.steps.items()
-                if n not in event.data["redo"] and step.status is not StepStatus.PENDING
-            }
-            case.reopenings += 1
+            self._reopens(case, event)
         elif kind is _E.RUN_ENDED:
             self._world.places += 1
             self._run_ends(case, event)
@@ -316,7 +353,8 @@ class Referee:
         return {c.name for c in self.cases.values() if c.trigger != "manual"}
 
     def _step_starts(self, case: Case, event: Event) -> None:
-        name, now, step = event.step, case.present, case.steps[event.step]
+        name, now, step = event.step, case.present, case.step(event.step)
+        item = item_index(name) is not None
         if name in now.ended:
             raise Violation("a finished step never starts again", f"{case.name} {name}: {now.ended[name]}")
         if now.stopped == "terminated":
@@ -325,8 +363,18 @@ class Referee:
             raise Violation("nothing starts in a paused run", f"{case.name} {name}")
         if event.type is _E.ATTEMPT_STARTED:
             self._attempt_starts(case, event, name)
+        if name in now.suspended:
+            raise Violation("a wait is waited for", f"{case.name} {name} goes on: {now.suspended[name]}")
+        if event.type is _E.ATTEMPT_STARTED and step.kind is StepKind.COMMAND:
+            now.slots.add(name)
+            if len(now.slots) > case.job.max_parallel_steps:
+                raise Violation("max_parallel_steps holds", f"{case.name}: {now.slots}")
         if name in now.first:
+            if now.stopped is not None and name not in now.tidying:
+                raise Violation("nothing starts in a run that stops", f"{case.name} {name}")
             return
+        if item:
+            self._item_starts(case, name, step)
         now.first[name] = event.at
         now.active.add(name)
         if now.stopped is None:
@@ -339,7 +387,7 @@ class Referee:
         if step.when is When.SUCCESS or (step.when is When.FAILURE and now.stopped == "canceled"):
             raise Violation("when is respected", f"{case.name}: {name} starts in a run that has {now.stopped}")
         now.tidying.add(name)
-        running = [n for n in _above(case.steps, name, now.ended) if n in now.active]
+        running = [n for n in _above(case.steps, step.name, now.ended) if n in now.active]
         if running:
             raise Violation("needs are respected", f"{case.name}: {name} starts while {running} run")
         missing = self._due(case, now)
@@ -364,6 +412,8 @@ class Referee:
         now, data, n = case.present, event.data, case.present.attempts.get(key, 0)
         status = data.get("status", "succeeded")
         self._in_time(case, event, key)
+        if "retry_at" not in data:
+            now.slots.discard(key)
         if "retry_at" in data:
             if status not in ("failed", "timed_out") or (retry.maximum_attempts and n >= retry.maximum_attempts):
                 raise Violation("retries are counted", f"{case.name} {key}: another attempt after {n}, {retry}")
@@ -376,7 +426,7 @@ class Referee:
             return
         if status not in ("failed", "timed_out") or data.get("timeout") in ("schedule_to_close", "run", "deadline"):
             return
-        step = case.steps[event.step]
+        step = case.step(event.step)
         timeouts = step.compensate.timeouts if key.endswith("!undo") and step.compensate else step.timeouts
         forbidden = (
             (retry.maximum_attempts and n >= retry.maximum_attempts)
@@ -391,7 +441,7 @@ class Referee:
             raise Violation("what may be retried is", f"{case.name} {key}: none after {n}, {retry}: {dict(data)}")
 
     def _in_time(self, case: Case, event: Event, key: str) -> None:
-        step = case.steps[event.step]
+        step = case.step(event.step)
         timeouts = step.compensate.timeouts if key.endswith("!undo") and step.compensate else step.timeouts
         if timeouts.start_to_close is None or case.disturbed.get(key) != self._world.disturbed or step.poll is not None:
             return
@@ -405,21 +455,115 @@ class Referee:
         now = case.present
         now.ended[name] = status
         now.active.discard(name)
-        step = case.steps[name]
-        if status not in _WELL and not step.allow_failure and now.stopped is None:
+        now.slots.discard(name)
+        now.suspended.pop(name, None)
+        step = case.step(name)
+        if item_index(name) is not None:
+            foreach = step.foreach
+            if status not in _WELL and foreach is not None and foreach.fail_fast:
+                now.closed.add(step.name)
+        elif status not in _WELL and not step.allow_failure and now.stopped is None:
             now.stopped = "failed"
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def _items_listed(self, case: Case, event: Event) -> None:
+        """A step falls into its items. It is under way from here on, and needs what any step needs."""
+        name, foreach = event.step, case.step(event.step).foreach
+        if foreach is None or name in case.present.lists:
+            raise Violation("items are listed once", f"{case.name} {name}")
+        self._step_starts(case, event)
+        known, count = case.state.steps.get(name), event.data["count"]
+        if count != len(foreach.items) or ("items" not in event.data and (known is None or known.items is None)):
+            raise Violation("the items are those of the list", f"{case.name} {name}: {count}, {foreach.items}")
+        case.present.lists[name] = count
+
+    def _item_starts(self, case: Case, key: str, step: Step) -> None:
+        now, name = case.present, step.name
+        if name not in now.active or name not in now.lists:
+            raise Violation("items belong to a step", f"{case.name} {key} starts, and {name} is not under way")
+        if not 0 <= (item_index(key) or 0) < now.lists[name]:
+            raise Violation("the items are those of the list", f"{case.name} {key} of {now.lists[name]}")
+        if name in now.closed:
+            raise Violation("fail_fast holds", f"{case.name} {key} starts after another item has failed")
+        most, running = step.foreach.max_parallel if step.foreach is not None else None, now.items_under_way(name)
+        if most is not None and len(running) >= most:
+            raise Violation("max_parallel holds", f"{case.name} {key} starts beside {running}")
+
+    def _list_ends(self, case: Case, event: Event) -> None:
+        now, name, status = case.present, event.step, event.data["status"]
+        running = now.items_under_way(name)
+        if running:
+            raise Violation("a step ends when its items have", f"{case.name} {name}: {running}")
+        ends = [now.ended.get(item_key(name, i)) for i in range(now.lists[name])]
+        if (status == "succeeded") != all(end in _WELL for end in ends):
+            raise Violation("a step ends as its items do", f"{case.name} {name} has {status}: {ends}")
+        if None in ends and now.stopped is None and name not in now.closed:
+            raise Violation("a step ends when its items have", f"{case.name} {name} without some: {ends}")
+
+    def _reopens(self, case: Case, event: Event) -> None:
+        """A new try: what is finished stays so. Only what is asked for, and what needs that, begins anew."""
+        redo, anew = set(event.data["redo"]), set(event.data.get("anew", ()))
+        present = Try()
+        for key, step in case.state.steps.items():
+            name, index = step_name(key), item_index(key)
+            whole, rest = name in redo, name + ITEMS in redo
+            well = step.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+            if (whole or rest) and not (rest and index is not None and well):
+                if (whole and index is not None) or name in anew or str(step.status) in ("succeeded", "compensated"):
+                    case.begins_anew(key)
+            elif step.status is not StepStatus.PENDING:
+                present.ended[key] = str(step.status)
+        for step in case.job.steps:
+            done = case.state.steps.get(step.name)
+            if step.name not in redo or step.name in anew or done is None or step.when is not When.SUCCESS:
+                continue
+            if any(need in redo or need + ITEMS in redo for need in step.needs):
+                continue
+            kept = [i for i in range(len(done.items or ())) if self._done_well(case, item_key(step.name, i))]
+            if done.status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED) or kept:
+                raise Violation("only what is not finished is done again", f"{case.name} {step.name}: {kept}")
+        case.present = present
+        case.reopenings += 1
+
+    def _done_well(self, case: Case, key: str) -> bool:
+        return key in case.state.steps and case.state.steps[key].status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+
+    # -- durable scripts -------------------------------------------------------------------------------------------
+
+    def _suspends(self, case: Case, event: Event) -> None:
+        """An attempt has ended itself, to go on later: it was none too many, and takes no slot."""
+        now, name = case.present, event.step
+        if case.step(name).kind is not StepKind.COMMAND or case.step(name).poll is not None or name[0] != "d":
+            raise Violation("only scripts are suspended", f"{case.name} {name}")
+        now.attempts[name] -= 1
+        now.suspended[name] = event.data["wait"]
+
+    def _wait_ends(self, case: Case, event: Event) -> None:
+        """What a suspended step waits for has come, or its time is over."""
+        wait = case.present.suspended.get(event.step)
+        if wait is None:
+            return
+        if event.type is _E.WAIT_ENDED and (wait["kind"] != "signal" or wait["name"] != event.data["name"]):
+            raise Violation("a wait is waited for", f"{case.name} {event.step}: {event}, {wait}")
+        if event.type is _E.TIMER_FIRED and event.at < wait["until"] and not self._world.clock_steps:
+            raise Violation("a wait is waited for", f"{case.name} {event.step}: {wait['until'] - event.at} ms early")
+        if "limit" not in wait:
+            del case.present.suspended[event.step]
 
     def _undo_starts(self, case: Case, event: Event) -> None:
         name, now = event.step, case.present
-        self._attempt_starts(case, event, name + "!undo")
+        self._attempt_starts(case, event, name + UNDO)
         if now.stopped is None or now.stopped == "terminated":
             raise Violation("undo only what has to be", f"{case.name}: {name} is undone, and the run {now.stopped}")
         if case.state.status == "paused":
             raise Violation("nothing starts in a paused run", f"{case.name}: the undo of {name}")
         if name in now.undone:
             raise Violation("an undo that has ended never starts again", f"{case.name} {name}")
-        if now.active:
-            raise Violation("undo when all has ended", f"{case.name}: {name} is undone while {now.active} run")
+        # What always runs is not cut short: the rest of its items comes when all is undone.
+        running = [n for n in now.active if n not in now.lists or case.step(n).when is not When.ALWAYS]
+        if running:
+            raise Violation("undo when all has ended", f"{case.name}: {name} is undone while {running} run")
         if name in now.undo_starts:
             return
         if now.undo_starts and now.undo_starts[-1] not in now.undone:
@@ -433,10 +577,12 @@ class Referee:
         """Steps of the try whose undo is due and has not come to its end."""
         due = []
         for name, state in case.state.steps.items():
-            step = case.steps.get(name)
+            step = case.steps.get(step_name(name))
             if step is None or step.compensate is None or name in now.undone or name in now.tidying:
                 continue
-            started = state.attempts_in_try > 0 or state.status is StepStatus.SUCCEEDED
+            if state.items is not None:
+                continue  # its items are what was done
+            started = len(state.attempts) > state.earlier or state.status is StepStatus.SUCCEEDED
             if state.status in (StepStatus.SKIPPED, StepStatus.PENDING, StepStatus.COMPENSATED) or not started:
                 continue
             due.append(name)

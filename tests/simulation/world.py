@@ -7,6 +7,7 @@ commands do is behaviour.py's; who acts in the world actors.py's; where it is pu
 from __future__ import annotations
 
 import heapq
+import json
 import os
 import random
 import signal
@@ -14,10 +15,11 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from jobctl.core.keys import is_undo
 from jobctl.process import launch
 from jobctl.process.attempt import AttemptFiles
 
-from .behaviour import Behaviour, behave
+from .behaviour import Behaviour, behave, waits_of
 
 START = 1_803_000_000_000  # the wall clock at the beginning: 2027-02-18
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -50,6 +52,10 @@ class Judge(Protocol):
 
     def command_starts(self, keeper: Keeper) -> None: ...
 
+    def script_begins(self, keeper: Keeper) -> None: ...
+
+    def told(self, keeper: Keeper, call: int, what: dict[str, Any]) -> None: ...
+
 
 class Fault:
     """Strikes at the `skip`-th seam of its kind after it was armed."""
@@ -78,8 +84,8 @@ class Process:
 class World:
     """One simulated machine. Every choice comes from the seed; nothing here asks the real clock or chance."""
 
-    def __init__(self, seed: str, folder: str, *, trace: Callable[[str], None] | None = None) -> None:
-        self.seed = seed
+    def __init__(self, chance: str, folder: str, *, trace: Callable[[str], None] | None = None) -> None:
+        self.chance = chance
         self.folder = folder
         self.state_dir = os.path.join(folder, "state")
         self.mono = 1_000_000
@@ -110,8 +116,8 @@ class World:
         self._count = 0
         self._pids = 1000
         self._ends = 0
-        self._bytes = random.Random(f"{seed}/bytes")
-        self._delays = random.Random(f"{seed}/delays")
+        self._bytes = random.Random(f"{chance}/bytes")
+        self._delays = random.Random(f"{chance}/delays")
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -193,6 +199,8 @@ class World:
             self.judge.launched(run, key, int(number))
         assert self.actor is not None
         keeper = Keeper(self, files, token, run, key, int(number), only_if, self.actor.pid)
+        if key.startswith("d") and not is_undo(key):
+            keeper.script = DurableScript(keeper, environment["JOBCTL_JOURNAL"], environment["JOBCTL_WAITS"])
         self.add(keeper)
         self.note(f"launch {run} {key}.{number} as {keeper.pid}")
         self.seam("launched")
@@ -252,6 +260,53 @@ class Child(Process):
             self._world.end(self, -number)
 
 
+_KEEPER_TOO = 30  # of `dies_after`: any of its values would do
+
+
+class DurableScript:
+    """What a script does that calls `jobctl sleep` and `jobctl wait-signal` one after another: durable.py and
+    suspension.py. Its record is the product's to keep, and a list of waits here: a JSON value a line."""
+
+    def __init__(self, keeper: Keeper, journal: str, waits: str) -> None:
+        self.journal = journal
+        self._keeper = keeper
+        self._waits = waits
+
+    def suspends(self) -> bool:
+        """Make all calls that return at once. Whether the one after them has suspended the attempt."""
+        keeper, world = self._keeper, self._keeper.world
+        begun = self._begun()
+        for call, (kind, name, span) in enumerate(waits_of(world, keeper.run, keeper.key)):
+            if call == len(begun):
+                wait: dict[str, Any] = {"kind": kind, "call": call, **({"name": name} if name else {})}
+                if span is not None:
+                    wait["until"] = world.now() + span
+                world.write(self.journal, json.dumps(wait) + "\n")
+                begun.append(wait)
+            came = next((one for one in self._came() if one["call"] == call), None)
+            if came is not None:
+                if world.judge is not None:
+                    world.judge.told(keeper, call, came)
+            elif kind == "signal" or begun[call]["until"] > world.now():
+                world.note(f"{keeper.run} {keeper.key}.{keeper.number} waits: {begun[call]}")
+                world.write(keeper.files.suspend, json.dumps(begun[call]) + "\n")
+                return True
+        return False
+
+    def _begun(self) -> list[dict[str, Any]]:
+        if not os.path.exists(self.journal):
+            return []
+        with open(self.journal) as file:
+            return [json.loads(line) for line in file]
+
+    def _came(self) -> list[dict[str, Any]]:
+        if not os.path.exists(self._waits):
+            return []
+        with open(self._waits) as file:
+            found: list[dict[str, Any]] = json.load(file)
+            return found
+
+
 class Keeper(Process):
     """A keeper and its command: what the script in launch.py does, line by line, each at its own moment."""
 
@@ -273,6 +328,7 @@ class Keeper(Process):
         self.key = key
         self.number = number
         self.does: Behaviour | None = None
+        self.script: DurableScript | None = None
         self.command = False  # whether the command runs
         self._only_if = only_if
         self._asked = False
@@ -322,6 +378,8 @@ class Keeper(Process):
         self.world.note(f"command {self.run} {self.key}.{self.number} begins: {does}")
         if self.world.judge is not None:
             self.world.judge.command_starts(self)
+        if self.script is not None and self.world.judge is not None:
+            self.world.judge.script_begins(self)
         self.world.probes[self.token] = self.world.probes.get(self.token, 0) + 1
         for i in range(does.heartbeats):
             self._next(self._beat(i), does.duration * (i + 1) // (does.heartbeats + 1))
@@ -356,8 +414,20 @@ class Keeper(Process):
                 self.world.final_words.add(self.token)
         if does.log:
             self.world.write(self.files.log, does.log)
+        if self.script is not None and not does.exit_code and self.script.suspends():
+            self._next(self._suspended)
+            return
         self.command = False
         self._exit(("Killed\n" if does.by_signal else "") + f"exit {does.exit_code}\n")
+
+    def _suspended(self) -> None:
+        """It has left word, and ends itself; now and then it takes its keeper with it."""
+        if self.command:
+            self.command = False
+            if self.does is not None and self.does.dies_after == _KEEPER_TOO:
+                self.world.end(self, -signal.SIGKILL)
+            else:
+                self._exit("Terminated\nexit 143\n")
 
     def _exit(self, last_words: str) -> None:
         self.world.write(self.files.state, last_words)
