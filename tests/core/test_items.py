@@ -168,7 +168,7 @@ FAILURES: Situations = {
         take -> start a, start b
         a listed 5 -> start a[0]
         b ok -> start a[1]
-        a[1] timed_out
+        a[1] timed_out -> unbegun a[0]
         a[0] ok -> end a failed
         a ends -> finish failed
         """,

@@ -198,6 +198,31 @@ def test_items_stand_in_queues(world: World) -> None:
     assert marks(world) == ["+", "-"] * 3
 
 
+def test_what_waits_for_its_queue_does_not_begin_when_another_item_has_failed(world: World) -> None:
+    world.engine.queues = {"q": Queue("q", concurrency=1)}
+    text = "[queues.q]\nconcurrency = 1\n[jobs.x]" + EACH.format('["a", "b", "c"]', MARK + "; exit 1")
+    run = world.run(text + 'queue = "q"\nfail_fast = true')
+    assert run.state.reason == "step each: 1 of 3 items failed: [0]; 2 of 3 items were not done"
+    assert marks(world) == ["a"]
+    assert [item["status"] for item in items(world, run)] == ["failed", "canceled", "canceled"]
+
+
+def test_an_item_that_waited_for_its_queue_does_not_begin_after_a_crash_either(world: World) -> None:
+    queues = {"q": Queue("q", concurrency=1)}
+    world.engine.queues = queues
+    text = "[queues.q]\nconcurrency = 1\n[jobs.x]" + EACH.format(
+        '["a", "b"]', MARK + "; until [ -e go ]; do :; done; exit 1"
+    )
+    run = world.start(text + 'queue = "q"\nfail_fast = true')
+    world.until(lambda: marks(world) == ["a"])
+    world.die()
+    (world.folder / "go").touch()
+    world.engine.queues = queues
+    run = world.finish(world.take(run))
+    assert marks(world) == ["a"]
+    assert [item["status"] for item in items(world, run)] == ["failed", "canceled"]
+
+
 # -- failures, resumes -----------------------------------------------------------------------------------------------
 
 

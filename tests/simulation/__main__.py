@@ -15,6 +15,7 @@ import time
 from multiprocessing import get_context
 from queue import Empty
 
+from .plan import VERSION
 from .shrink import numbers, shrink, spelled
 from .simulation import Result, simulate
 from .world import DAY
@@ -110,7 +111,7 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
 def _work(results, base: str, first: int | None, place: int, workers: int, until: float) -> None:  # type: ignore[no-untyped-def]
     i = place
     while time.time() < until:
-        seed = f"{base}-{i}" if first is None else str(first + i)
+        seed = f"{VERSION}:" + (f"{base}-{i}" if first is None else str(first + i))
         results.put(simulate(seed))
         i += workers
     results.put(None)

@@ -548,7 +548,7 @@ class Referee:
             raise Violation("a wait is waited for", f"{case.name} {event.step}: {event}, {wait}")
         if event.type is _E.TIMER_FIRED and event.at < wait["until"] and not self._world.clock_steps:
             raise Violation("a wait is waited for", f"{case.name} {event.step}: {wait['until'] - event.at} ms early")
-        if "limit" not in wait:
+        if event.type is _E.WAIT_ENDED or "limit" not in wait:  # at its limit the step ends
             del case.present.suspended[event.step]
 
     def _undo_starts(self, case: Case, event: Event) -> None:

@@ -140,6 +140,7 @@ class World:
         return self._bytes.randbytes(count)
 
     def note(self, text: str) -> None:
+        text = text.replace(self.folder, "")  # another one each time
         line = f"{self.mono - 1_000_000:>11} {self.actor.name if self.actor else '-':>4} {text}"
         self.digest.update(line.encode())
         if self._trace is not None:

@@ -49,7 +49,7 @@ class StopStep(NamedTuple):
     """End what the step does now: its attempt, its wait, or its compensation when that is under way.
 
     `how`: drain (a running attempt, a child run ends by itself and is not retried; waits end) | cancel (ask, grace,
-    kill) | timeout (the same, under another name) | kill.
+    kill) | timeout (the same, under another name) | kill | unbegun (only what nothing has happened of yet is ended).
     """
 
     step: str
@@ -212,6 +212,11 @@ class Decider:
     def undoing(self) -> str | None:
         """The step whose compensation is under way."""
         return self._undoing
+
+    def closed(self, key: str) -> bool:
+        """Whether it is an item of a list of which nothing starts any more: one that has not begun ends without."""
+        fan = self._fans.get(step_name(key)) if item_index(key) is not None else None
+        return fan is not None and fan.closed
 
     def held(self, step: str) -> bool:
         """Whether a step that was suspended waits for a parallel slot: it is started when it has one."""
@@ -392,7 +397,11 @@ class Decider:
 
     def _item_ended(self, name: str, index: int, status: StepStatus, out: list[Action]) -> None:
         fan = self._fans[name]
+        was_closed = fan.closed
         fan.end(index, status)
+        if fan.closed and not was_closed and self.mode is not Mode.STOPPING:
+            # They were to start, and may stand in a queue.
+            out.extend(StopStep(key, "unbegun") for key in self._active if step_name(key) == name)
         if fan.over:
             self._end_fan(name, fan, out)
         elif fan.may_start and not fan.queued and self.mode is not Mode.STOPPING:

@@ -625,6 +625,8 @@ class LocalEngine:
             if run.decider.held(fact.key):
                 return None
             step, undo = run.step(fact.key), is_undo(fact.key)
+            if status is StepStatus.PENDING and not undo and run.decider.closed(fact.key):
+                return ended_outside(fact.key, "canceled", _OTHER_FAILED)
             if step.foreach is not None and item_index(fact.key) is None and not undo:
                 return _list_items(run, step)
             runs = step.kind is StepKind.COMMAND or undo or (step.only_if and not run.state.step(fact.key).checked)
@@ -730,11 +732,15 @@ class LocalEngine:
         state = run.step_state(key)
         if state.status is StepStatus.RUNNING:
             attempt = run.attempts.get(key)
+            if stop.how == "unbegun":
+                return None
             if stop.how != "drain" or (attempt is not None and attempt.between_probes):
                 effects.stops.append((key, "run" if stop.how == "timeout" else stop.how))
             return None
         if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
             return None
+        if stop.how == "unbegun":
+            return ended_outside(key, "canceled", _OTHER_FAILED) if state.status is StepStatus.PENDING else None
         if state.waits_for_child():
             return self.children.stop(run, key, stop.how, effects)
         # Between two attempts, or waiting for something: it just does not go on.
@@ -1229,6 +1235,7 @@ class LocalEngine:
 _OVER_AT_MOST = 100
 _NO_TIMEOUTS = Timeouts()
 _NO_FAILURE = files_of.Failure()
+_OTHER_FAILED = "another item has failed"
 
 
 def taken(executor: Executor, now: int) -> Event:
