@@ -15,7 +15,7 @@ from jobctl.core.history import EventType
 from jobctl.core.model import Job, Queue, encode
 from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.journal import Journal
-from jobctl.daemon.loop import Daemon
+from jobctl.daemon.loop import LOOK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LiveRun, LocalEngine, created
@@ -156,6 +156,12 @@ class DaemonProcess(Body):
             self.daemon._engine.draining = True
             self._drain_until = self.world.mono + drain_ms
             self.wake_at = self.world.mono
+
+    def place_is_free(self) -> None:
+        """It would have looked within five seconds."""
+        soon = self.world.mono + 1 + self.pid * 977 % LOOK_MS
+        if self.world.version >= 2 and (self.wake_at is None or self.wake_at > soon):
+            self.wake_at, self._quiet = soon, 0
 
     def _sleep(self) -> None:
         """Until when it waits. One that has looked in vain for some times looks no more until something happens:

@@ -36,6 +36,7 @@ class Deed(NamedTuple):
 
 
 class Plan(NamedTuple):
+    version: int
     chance: str  # what all that is no plan is drawn from
     horizon: int
     scale: int
@@ -96,7 +97,7 @@ def make(seed: str, dropped: Collection[int] = ()) -> Plan:
     temper = rng.choice((0.02, 0.1, 0.3, 0.6))
     document = definitions(draw, horizon, scale)
     deeds = sorted(_deeds(draw, horizon), key=lambda deed: deed.at)
-    return Plan(chance, horizon, scale, temper, daemons, maximum, document, deeds, draw.items)
+    return Plan(version, chance, horizon, scale, temper, daemons, maximum, document, deeds, draw.items)
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------

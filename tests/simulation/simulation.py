@@ -67,7 +67,7 @@ def simulate(seed: str, dropped: Collection[int] = (), *, trace: Callable[[str],
     """Live through the world of a seed, without the items that are dropped. The same every time."""
     plan = make(seed, dropped)
     with tempfile.TemporaryDirectory(dir=_memory(), prefix="jobctl-sim-") as folder:
-        world = World(plan.chance, folder, trace=trace)
+        world = World(plan.version, plan.chance, folder, trace=trace)
         rule, message = None, ""
         with installed(world):
             one = _Simulation(world, plan)

@@ -84,7 +84,8 @@ class Process:
 class World:
     """One simulated machine. Every choice comes from the seed; nothing here asks the real clock or chance."""
 
-    def __init__(self, chance: str, folder: str, *, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(self, version: int, chance: str, folder: str, *, trace: Callable[[str], None] | None = None) -> None:
+        self.version = version  # of what worlds are like
         self.chance = chance
         self.folder = folder
         self.state_dir = os.path.join(folder, "state")
