@@ -66,6 +66,7 @@ class Case:
         self.disturbed: dict[str, int] = {}  # key -> the world's count when its attempt began
         self.events: list[Event] = []
         self.journals: dict[str, str] = {}  # key -> where its script's record is
+        self.came: set[tuple[str, int]] = set()  # record, call: waits that are over
         self.told: dict[tuple[str, int], dict[str, Any]] = {}  # what the calls of a script have come to
 
     def step(self, key: str) -> Step:
@@ -412,6 +413,10 @@ class Referee:
         now, data, n = case.present, event.data, case.present.attempts.get(key, 0)
         status = data.get("status", "succeeded")
         self._in_time(case, event, key)
+        if status == "failed" and any(
+            token.endswith(f"/{case.name}/{key}.{event.number}") for token in self._world.left_word
+        ):
+            raise Violation("who leaves word is suspended", f"{case.name} {key}.{event.number}: {dict(data)}")
         if "retry_at" not in data:
             now.slots.discard(key)
         if "retry_at" in data:
@@ -538,9 +543,15 @@ class Referee:
             raise Violation("only scripts are suspended", f"{case.name} {name}")
         now.attempts[name] -= 1
         now.suspended[name] = event.data["wait"]
+        if (case.journals[name], event.data["wait"]["call"]) in case.came:
+            raise Violation("a wait comes to one thing", f"{case.name} {name} waits again: {event.data['wait']}")
 
     def _wait_ends(self, case: Case, event: Event) -> None:
         """What a suspended step waits for has come, or its time is over."""
+        waits = case.state.steps[event.step].waiting if event.step in case.state.steps else None
+        if event.type is _E.TIMER_FIRED and waits is not None and waits["kind"] == "signal":
+            if case.state.untaken.get(waits["name"]) and case.present.stopped is None:
+                raise Violation("a signal ends a wait", f"{case.name} {event.step}: {waits} had come in time")
         wait = case.present.suspended.get(event.step)
         if wait is None:
             return
@@ -550,6 +561,7 @@ class Referee:
             raise Violation("a wait is waited for", f"{case.name} {event.step}: {wait['until'] - event.at} ms early")
         if event.type is _E.WAIT_ENDED or "limit" not in wait:  # at its limit the step ends
             del case.present.suspended[event.step]
+            case.came.add((case.journals[event.step], wait["call"]))
 
     def _undo_starts(self, case: Case, event: Event) -> None:
         name, now = event.step, case.present

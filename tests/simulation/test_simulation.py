@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.simulation.plan import VERSION, make
 from tests.simulation.shrink import numbers, shrink, spelled
 from tests.simulation.simulation import simulate
 
@@ -36,12 +37,22 @@ def test_a_defect_is_found_and_its_world_made_smaller(monkeypatch: pytest.Monkey
         return real(*values, attempt=max(1, attempt - 1), **others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(attempts, "verdict", one_too_many)
-    result = next(found for found in map(simulate, map(str, range(1, 20))) if found.rule is not None)
-    assert result.rule == "retries are counted"
+    # The first is a world that fails early and is soon made small; the others are for when its days are over.
+    seeds = ("2:34", "2:38", *map(str, range(1, 20)))
+    result = next(found for found in map(simulate, seeds) if found.rule == "retries are counted")
     dropped = shrink(result.seed, say=lambda _: None)
     assert dropped is not None
     assert len(dropped) > len(result.items) / 2
     assert simulate(result.seed, dropped).rule == result.rule
+
+
+def test_a_seed_of_an_earlier_version_keeps_its_meaning() -> None:
+    plan = make("1:40")
+    steps = {name: " ".join(s["name"] for s in job.get("steps", ())) for name, job in plan.definitions["jobs"].items()}
+    assert steps == {"j0": "s0 p1", "j1": "c0 c1 c2 c3", "j2": "w0 c1 c2 c3", "j3": "c0 w1 w2 p3", "idle": ""}
+    assert len(plan.items) == 100
+    assert [deed.what for deed in plan.deeds[:4]] == ["signal", "detach", "turn", "stop_daemon"]
+    assert make("40") == make(f"{VERSION}:40") != plan
 
 
 @pytest.mark.parametrize(

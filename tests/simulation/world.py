@@ -110,6 +110,7 @@ class World:
         self.after_end: list[Callable[[int], None]] = []  # told of every process that ends
         self.probes: dict[str, int] = {}  # token -> how often a poll was asked
         self.final_words: set[str] = set()  # tokens of attempts whose failure file forbids another
+        self.left_word: set[str] = set()  # tokens of attempts that have said what they wait for
         self.ordinal: dict[str, str] = {}  # run -> what its commands' behaviour is drawn for
         self.digest = blake2b(digest_size=16)
         self._trace = trace
@@ -292,6 +293,7 @@ class DurableScript:
             elif kind == "signal" or begun[call]["until"] > world.now():
                 world.note(f"{keeper.run} {keeper.key}.{keeper.number} waits: {begun[call]}")
                 world.write(keeper.files.suspend, json.dumps(begun[call]) + "\n")
+                world.left_word.add(keeper.token)
                 return True
         return False
 
