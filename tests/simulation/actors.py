@@ -308,6 +308,11 @@ class Foreground(Body):
     def place_is_free(self) -> None:
         if self._wait is not None and self.wake_at is None:
             self.wake_at = self.world.mono + _QUEUE_LOOK
+        elif (
+            self.engine is not None and self.engine._children is not None and self.engine._children._elsewhere
+        ):  # its children wait for places
+            soon = self.world.mono + _QUEUE_LOOK
+            self.wake_at = soon if self.wake_at is None else min(self.wake_at, soon)
 
     def interrupt(self) -> None:
         """SIGINT: a second one kills."""
@@ -338,7 +343,9 @@ def _timers(engine: LocalEngine, mono: int) -> list[int]:
     if engine._facts:
         return [0]
     looks = (engine._check_logs, engine._look_at_queues)
-    return [at - mono for at, _, act, _ in engine._timers if act not in looks]
+    children = engine._children
+    errands = [] if children is None else [at - mono for at, act in children._errands if act != children._look]
+    return errands + [at - mono for at, _, act, _ in engine._timers if act not in looks]
 
 
 def submitted(store: Store, job: Job) -> tuple[NewRun, dict[str, Any]]:

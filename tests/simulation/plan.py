@@ -19,7 +19,7 @@ from .world import DAY, HOUR, MINUTE, SECOND
 
 Table = dict[str, Any]
 
-VERSION = 2  # 2: items, durable scripts
+VERSION = 3  # 2: items, durable scripts; 3: child runs
 
 
 class Deed(NamedTuple):
@@ -55,6 +55,7 @@ class Drawing:
         self.random = random.Random(chance)
         self.version = version
         self.items: list[str] = []
+        self.children: list[str] = []  # jobs that the present one may start
         self._dropped = dropped
 
     def stays(self, label: str) -> bool:
@@ -107,10 +108,16 @@ def definitions(draw: Drawing, horizon: int, scale: int) -> Table:
     """A definitions file as a table."""
     rng = draw.random
     jobs: dict[str, Table] = {}
-    for i in range(rng.randint(1, 4)):
+    count = rng.randint(1, 4)
+    for i in range(count):
+        draw.children = [f"j{k}" for k in range(i + 1, count)]
         job = _job(draw, f"j{i}", horizon, scale)
         if draw.stays(f"job j{i}"):
             jobs[f"j{i}"] = job
+    for job in jobs.values():
+        for step in job["steps"]:
+            if "job" in step and step["job"] not in jobs:
+                _no_child(step)
     jobs.setdefault("idle", {"command": "true"})
     queues = {name: {"concurrency": rng.randint(1, 3), "priority": rng.randint(0, 2)} for name in ("q0", "q1")}
     return {"defaults": {"timezone": rng.choice(ZONES)}, "queues": queues, "jobs": jobs}
@@ -226,6 +233,24 @@ def _approval(draw: Drawing, scale: int, about: str) -> Table:
     return _wait(draw, {"approval": "go on?"}, scale, about)
 
 
+def _child(draw: Drawing, scale: int, about: str) -> Table:
+    """A child run: of a job further down, so that there are up to three levels and no circles."""
+    rng = draw.random
+    step: Table = {"job": rng.choice(draw.children or ["none"])}
+    draw.maybe(step, "on_parent_close", 0.6, rng.choice(("terminate", "cancel", "abandon")), about)
+    draw.maybe(step, "timeout", 0.3, ms(scale * rng.uniform(0.5, 30)), about)
+    draw.maybe(step, "retry", 0.4, _retry(draw, scale), about)
+    draw.maybe(step, "compensate", 0.4, {"command": "undo"}, about)
+    return step
+
+
+def _no_child(step: Table) -> None:
+    """There is no such job: a command in its place."""
+    for key in ("job", "on_parent_close", "timeout"):
+        step.pop(key, None)
+    step["command"] = "work"
+
+
 def _wait(draw: Drawing, step: Table, scale: int, about: str) -> Table:
     draw.maybe(step, "timeout", 0.5, ms(scale * draw.random.uniform(0.5, 30)), about)
     draw.maybe(step, "on_timeout", 0.3, "continue", about)
@@ -245,8 +270,9 @@ KINDS = (
     ("w", 2, _signal, 1),
     ("a", 1, _approval, 1),
     ("d", 4, _command, 2),
+    ("r", 4, _child, 3),
 )
-MAY_HAVE_ITEMS = "cpad"
+MAY_HAVE_ITEMS = "cpadr"
 
 
 def _step(draw: Drawing, about: str, i: int, scale: int) -> Table:

@@ -14,7 +14,18 @@ from typing import Any
 from jobctl.core.decide import Decider, Mode, reopened
 from jobctl.core.history import Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
-from jobctl.core.model import Job, OverlapPolicy, RetryPolicy, Step, StepKind, StepStatus, When, decode, encode_schedule
+from jobctl.core.model import (
+    Job,
+    OverlapPolicy,
+    ParentClosePolicy,
+    RetryPolicy,
+    Step,
+    StepKind,
+    StepStatus,
+    When,
+    decode,
+    encode_schedule,
+)
 from jobctl.core.schedule import fires
 from jobctl.store.codec import from_row
 
@@ -63,6 +74,9 @@ class Case:
         self.reopenings = 0
         self.slept = False
         self.trigger = ""
+        self.root_job = job.name  # of the run that started the family
+        self.parent: Case | None = None  # of a child run; and which of its steps
+        self.parent_step = ""
         self.disturbed: dict[str, int] = {}  # key -> the world's count when its attempt began
         self.events: list[Event] = []
         self.journals: dict[str, str] = {}  # key -> where its script's record is
@@ -95,6 +109,11 @@ class Referee:
         self._latest: dict[tuple[str, str], Keeper] = {}
         self.first_progress: dict[int, int] = {}
         self.commits = self.events = self.commands = 0
+        # What the present commit says of child runs: which ended; whose parents were told what; which a step has waited
+        # for that ends now.
+        self._ended: list[Case] = []
+        self._told: list[tuple[Case, Event]] = []
+        self._waited: list[tuple[Case, str, str]] = []
 
     def close(self) -> None:
         self._db.close()
@@ -159,8 +178,9 @@ class Referee:
         self.commits += 1
         rows = self._db.execute(
             "SELECT id, name, seq, status, job, definition, executor, started_at, finished_at, reason, wake_at,"
-            " trigger, fire_time FROM runs"
+            " trigger, fire_time, parent, parent_step FROM runs ORDER BY id"
         ).fetchall()
+        self._ended, self._told, self._waited = [], [], []
         for row in rows:
             case = self.cases.get(row[0])
             if case is None or case.name != row[1]:
@@ -170,6 +190,7 @@ class Referee:
             if row[10] is not None:
                 case.slept = True
                 self._world.places += 1
+        self._families()
         if len(rows) != len(self.cases):
             self._missing({row[0] for row in rows})
         for queue, limit in self.limits.items():
@@ -181,7 +202,7 @@ class Referee:
     def _missing(self, there: set[int]) -> None:
         for number in [number for number in self.cases if number not in there]:
             case = self.cases.pop(number)
-            if case.job.name not in self.prunable or case.state.finished_at is None:
+            if case.root_job not in self.prunable or case.state.finished_at is None:
                 raise Violation("no run is lost", f"{case.name}, which was {case.state.status}")
             self.promised.discard(case.name)
 
@@ -196,6 +217,9 @@ class Referee:
     def _new(self, row: Any) -> Case:
         case = Case(row[0], row[1], self._job(row[5]))
         case.trigger, fire_time = row[11], row[12]
+        if row[13] is not None:
+            case.parent, case.parent_step = self.cases[row[13]], row[14]
+            case.root_job = case.parent.root_job
         self._world.ordinal[case.name] = (
             f"{case.job.name}/{sum(1 for c in self.cases.values() if c.job.name == case.job.name)}"
         )
@@ -293,7 +317,11 @@ class Referee:
                 raise Violation("a step ends once", f"{case.name} {name}")
             if name in now.lists:
                 self._list_ends(case, event)
-            self._step_ends(case, name, event.data["status"])
+            self._child_step_ends(case, event)
+            if "retry_at" not in event.data:
+                self._step_ends(case, name, event.data["status"])
+        elif kind is _E.CHILD_ENDED:
+            self._told.append((case, event))
         elif kind is _E.UNDO_STARTED:
             self._undo_starts(case, event)
         elif kind is _E.UNDO_ENDED:
@@ -315,6 +343,7 @@ class Referee:
         elif kind is _E.RUN_REOPENED:
             self._reopens(case, event)
         elif kind is _E.RUN_ENDED:
+            self._ended.append(case)
             self._world.places += 1
             self._run_ends(case, event)
 
@@ -351,7 +380,7 @@ class Referee:
 
     @property
     def begun_by_daemon(self) -> set[str]:
-        return {c.name for c in self.cases.values() if c.trigger != "manual"}
+        return {c.name for c in self.cases.values() if c.trigger not in ("manual", "child")}
 
     def _step_starts(self, case: Case, event: Event) -> None:
         name, now, step = event.step, case.present, case.step(event.step)
@@ -534,6 +563,39 @@ class Referee:
     def _done_well(self, case: Case, key: str) -> bool:
         return key in case.state.steps and case.state.steps[key].status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
 
+    # -- child runs ------------------------------------------------------------------------------------------------
+
+    def _child_step_ends(self, case: Case, event: Event) -> None:
+        """A step that waits for a child run ends when that has: looked at when all of the commit is read."""
+        state, step = case.state.steps.get(event.step), case.step(event.step)
+        if step.kind is not StepKind.JOB or state is None or state.waiting is None or state.waiting["kind"] != "child":
+            return
+        if "retry_at" in event.data:
+            most = step.retry.maximum_attempts
+            if event.data["status"] not in ("failed", "timed_out") or (most and state.children >= most):
+                raise Violation("retries are counted", f"{case.name} {event.step}: another after {state.children}")
+        left_alone = step.on_parent_close is ParentClosePolicy.ABANDON
+        if not left_alone and case.present.stopped != "terminated":
+            self._waited.append((case, event.step, state.waiting["name"]))
+
+    def _families(self) -> None:
+        """What a commit says of parents and children, when all of it is known."""
+        for case, key, name in self._waited:
+            child = next((c for c in self.cases.values() if c.name == name), None)
+            if child is not None and child.state.finished_at is None:
+                raise Violation("a step ends when its child run has", f"{case.name} {key}: {name} {child.state.status}")
+        for parent, event in self._told:
+            child = self._case(event.data["run"])
+            if child.parent is not parent or child.parent_step != event.step:
+                raise Violation("a child has one parent", f"{child.name}: {parent.name} {event.step} is told of it")
+            if child.state.finished_at is None or event.data["status"] != str(child.state.status):
+                raise Violation("a child's end is told", f"{child.name} is {child.state.status}, {event} is told")
+        for child in self._ended:
+            if child.parent is not None and child.parent.state.finished_at is None:
+                told = [e for parent, e in self._told if e.data["run"] == child.name]
+                if len(told) != 1:
+                    raise Violation("a child's end is told", f"{child.name}: {len(told)} times to {child.parent.name}")
+
     # -- durable scripts -------------------------------------------------------------------------------------------
 
     def _suspends(self, case: Case, event: Event) -> None:
@@ -594,7 +656,8 @@ class Referee:
                 continue
             if state.items is not None:
                 continue  # its items are what was done
-            started = len(state.attempts) > state.earlier or state.status is StepStatus.SUCCEEDED
+            began = len(state.attempts) > state.earlier or state.children > 0
+            started = began or state.status is StepStatus.SUCCEEDED
             if state.status in (StepStatus.SKIPPED, StepStatus.PENDING, StepStatus.COMPENSATED) or not started:
                 continue
             due.append(name)
@@ -638,6 +701,7 @@ class Referee:
             raise Violation("no run is lost", name)
         for case in self.cases.values():
             self._rests(case)
+            self._is_no_orphan(case)
             rows = self._db.execute(
                 "SELECT at, type, step, number, data FROM events WHERE run = ? ORDER BY seq", (case.id,)
             ).fetchall()
@@ -652,12 +716,23 @@ class Referee:
         if not self.loose:
             self._fire_times()
 
+    def _is_no_orphan(self, case: Case) -> None:
+        """No child run outlives its parent, but one that was to be left alone, or was resumed by itself."""
+        parent = case.parent
+        if parent is None or case.state.finished_at is not None or parent.state.finished_at is None or case.state.alone:
+            return
+        if parent.step(case.parent_step).on_parent_close is not ParentClosePolicy.ABANDON:
+            raise Violation("no child outlives its parent", f"{case.name} is {case.state.status}, {parent.name} over")
+
     def _rests(self, case: Case) -> None:
         state = case.state
         if state.finished_at is not None or state.status == "paused":
             return
         for name, step in state.steps.items():
             waits = step.waiting
+            if waits is not None and waits["kind"] == "child" and "ended" not in waits:
+                if self._case(waits["name"]).state.finished_at is None:
+                    return  # which is looked at by itself
             if waits is None or waits["kind"] not in ("signal", "approval") or "until" in waits:
                 continue
             if waits["kind"] == "signal" and state.untaken.get(waits["name"]):

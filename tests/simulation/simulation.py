@@ -449,7 +449,12 @@ class _Simulation:
         document = dict(self.plan.definitions)
         if deed.amount % 3:
             gone = self._job(deed).name
-            document["jobs"] = {n: j for n, j in document["jobs"].items() if n != gone} or _IDLE
+            jobs = {n: j for n, j in document["jobs"].items() if n != gone}
+            while without := [
+                n for n, j in jobs.items() if any(s.get("job", n) not in jobs for s in j.get("steps", ()))
+            ]:
+                jobs = {n: j for n, j in jobs.items() if n not in without}
+            document["jobs"] = jobs or _IDLE
         self.write(document)
 
     def start_daemon(self, _: Deed) -> None:
