@@ -110,7 +110,7 @@ def definitions(draw: Drawing, horizon: int, scale: int) -> Table:
     jobs: dict[str, Table] = {}
     count = rng.randint(1, 4)
     for i in range(count):
-        draw.children = [f"j{k}" for k in range(i + 1, count)]
+        draw.children = [f"j{k}" for k in range(i + 1, count)][:2]
         job = _job(draw, f"j{i}", horizon, scale)
         if draw.stays(f"job j{i}"):
             jobs[f"j{i}"] = job
@@ -236,7 +236,7 @@ def _approval(draw: Drawing, scale: int, about: str) -> Table:
 def _child(draw: Drawing, scale: int, about: str) -> Table:
     """A child run: of a job further down, so that there are up to three levels and no circles."""
     rng = draw.random
-    step: Table = {"job": rng.choice(draw.children or ["none"])}
+    step: Table = {"job": rng.choice(draw.children)}
     draw.maybe(step, "on_parent_close", 0.6, rng.choice(("terminate", "cancel", "abandon")), about)
     draw.maybe(step, "timeout", 0.3, ms(scale * rng.uniform(0.5, 30)), about)
     draw.maybe(step, "retry", 0.4, _retry(draw, scale), about)
@@ -270,14 +270,14 @@ KINDS = (
     ("w", 2, _signal, 1),
     ("a", 1, _approval, 1),
     ("d", 4, _command, 2),
-    ("r", 4, _child, 3),
+    ("r", 12, _child, 3),
 )
 MAY_HAVE_ITEMS = "cpadr"
 
 
 def _step(draw: Drawing, about: str, i: int, scale: int) -> Table:
     rng = draw.random
-    kinds = [kind for kind in KINDS if kind[3] <= draw.version]
+    kinds = [kind for kind in KINDS if kind[3] <= draw.version and (kind[2] is not _child or draw.children)]
     letter, _, build, _ = rng.choices(kinds, [kind[1] for kind in kinds])[0]
     step: Table = {"name": f"{letter}{i}", **build(draw, scale, about)}
     draw.maybe(step, "when", 0.25, rng.choice(("failure", "always")), about)
