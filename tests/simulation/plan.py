@@ -239,7 +239,9 @@ def _child(draw: Drawing, scale: int, about: str) -> Table:
     step: Table = {"job": rng.choice(draw.children)}
     draw.maybe(step, "on_parent_close", 0.6, rng.choice(("terminate", "cancel", "abandon")), about)
     draw.maybe(step, "timeout", 0.3, ms(scale * rng.uniform(0.5, 30)), about)
-    draw.maybe(step, "retry", 0.4, _retry(draw, scale), about)
+    retry = _retry(draw, scale)
+    # Without a limit, a child that fails for want of a signal would be followed by others to the end of time.
+    draw.maybe(step, "retry", 0.4, {**retry, "maximum_attempts": retry["maximum_attempts"] or 2}, about)
     draw.maybe(step, "compensate", 0.4, {"command": "undo"}, about)
     return step
 
