@@ -721,6 +721,8 @@ class Referee:
         parent = case.parent
         if parent is None or case.state.finished_at is not None or parent.state.finished_at is None or case.state.alone:
             return
+        if case.state.ending is not None:
+            return  # it was asked to end; its cleanup is shielded, and may wait for a person
         if parent.step(case.parent_step).on_parent_close is not ParentClosePolicy.ABANDON:
             raise Violation("no child outlives its parent", f"{case.name} is {case.state.status}, {parent.name} over")
 
