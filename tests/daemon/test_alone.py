@@ -49,6 +49,20 @@ def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
         assert not _free(tmp_path)
 
 
+def test_one_that_does_not_let_go_does_not_stop_the_others_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.daemon.alone.PATIENCE_MS", 20)
+    with (
+        alone(str(tmp_path)),
+        pytest.raises(TimeoutError, match="another daemon on this state folder"),
+        alone(str(tmp_path)),
+    ):
+        pass
+    with alone(str(tmp_path)):
+        assert not _free(tmp_path)
+
+
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"), alone(str(tmp_path / "gone")):
         pass

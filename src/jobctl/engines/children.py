@@ -38,10 +38,6 @@ from jobctl.store.store import Batch, NewRun, RunRow, Store
 if TYPE_CHECKING:
     from jobctl.engines.local import Effects, LocalEngine, Work
 
-_ASKED = {
-    EventType.CANCEL_REQUESTED: (RunStatus.CANCELED, RunStatus.TIMED_OUT, RunStatus.TERMINATED),
-    EventType.TERMINATE_REQUESTED: (RunStatus.TERMINATED,),
-}
 _CLOSE = {
     ParentClosePolicy.TERMINATE: EventType.TERMINATE_REQUESTED,
     ParentClosePolicy.CANCEL: EventType.CANCEL_REQUESTED,
@@ -403,7 +399,8 @@ class Children:
             self._errands.append((0, lambda: self._ask_elsewhere(name, kind, why)))
 
     def _request(self, child: LiveRun, kind: EventType, why: str) -> None:
-        if child.decider.outcome not in _ASKED[kind]:
+        asked = child.state.ending
+        if asked is None or (kind is EventType.TERMINATE_REQUESTED and asked.type is not kind):
             self._engine.request(child, kind, reason=why, by="")
 
     def _ask_elsewhere(self, name: str, kind: EventType, why: str) -> None:
