@@ -229,6 +229,12 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         HERE,
         ["step a: it waits for the signal paid: jobctl signal x-1 paid; given up in 1 h"],
     ),
+    "a signal whose name a shell would take apart": (
+        job(Step("a", command="./script")),
+        [*BEGUN, waits("signal", name="a b")],
+        HERE,
+        ["step a: it waits for the signal a b: jobctl signal x-1 'a b'"],
+    ),
     "items": (
         job(Step("a", command="x", foreach=ForEach(tuple(range(100))))),
         [

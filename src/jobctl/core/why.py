@@ -460,7 +460,7 @@ class _Case:
                 text = "its sleep is over"
             return _about(name, kind, text + self._asleep(), until, commands, {"name": what})
         if kind == "signal":
-            commands = (f"jobctl signal {run} {what}",)
+            commands = (f"jobctl signal {run} {shlex.quote(str(what))}",)
             text = f"it waits for the signal {what}: {commands[0]}"
         elif kind == "approval":
             asking = [s for s in self.state.steps.values() if s.waiting and s.waiting["kind"] == "approval"]
