@@ -129,6 +129,26 @@ FAILED_B = (started(0, "a"), ended(10, "a"), started(10, "bb"), ended(20, "bb", 
             id="the failing step was compensated too",
         ),
         pytest.param(
+            (replace(A, compensate=Compensation("undo")),),
+            (
+                started(0, "a"),
+                ended(10, "a", status="suspended", wait={"kind": "signal", "call": 0, "name": "go"}),
+                Event(E.CANCEL_REQUESTED, 15),
+                Event(E.STEP_ENDED, 15, "a", data={"status": "canceled", "error": "the run was stopped"}),
+                Event(E.UNDO_STARTED, 20, "a", 1),
+                Event(E.UNDO_ENDED, 30, "a", 1),
+                over(30, "canceled", "canceled"),
+            ),
+            [
+                "x-1 canceled after 30ms: canceled",
+                "  a  stopped, 10ms, suspended once: the run was stopped; compensated",
+                "logs: jobctl logs x-1",
+                "steps of it were compensated; start anew with: jobctl run x",
+                "or from a step on: jobctl resume x-1 --from STEP",
+            ],
+            id="a script was compensated while it was suspended",
+        ),
+        pytest.param(
             (A, B),
             (
                 *FAILED_B,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.cli.feed import single
 from jobctl.cli.foreground import way_on
+from jobctl.core.attempts import SUSPENDED
 from jobctl.core.keys import UNDO
 from jobctl.core.model import Step, StepStatus
 from jobctl.process import logs
@@ -107,7 +108,8 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
     attempts = found.attempts[found.earlier :]
     compensated = found.status is StepStatus.COMPENSATED
     ended = attempts[-1].status if compensated and attempts else found.status
-    parts = [_words(ended)]
+    # What was undone while it was suspended: its last attempt does not tell how the step ended.
+    parts = ["stopped" if ended == SUSPENDED else _words(ended)]
     if found.reused is not None:
         parts.append(f"reused from {found.reused}")
     if ended in _BAD and step.allow_failure:
