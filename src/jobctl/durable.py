@@ -46,10 +46,14 @@ class Script:
         self.attempt = int(number)
         self.waits = os.environ.get("JOBCTL_WAITS")  # unset where an attempt cannot be suspended
 
-    def refuse(self, message: str, hint: str) -> JobctlError:
-        """The error for what another attempt would do just the same: this one is not retried."""
-        write_failure(self.failure, message, non_retryable=True)
+    def refuse(self, message: str, hint: str, *, unfinished: bool = True) -> JobctlError:
+        """The error for what another attempt would do just the same: this one is not retried.
+
+        `unfinished`: what was asked for has not been done, and a script that goes on all the same has not succeeded.
+        """
+        write_failure(self.failure, message, non_retryable=True, unfinished=unfinished)
         error = JobctlError(message, hint=hint)
+        error.add_note(f"hint: {hint}")  # of a Python script
         if self.waits is None:
             error.exit_code = 2  # of a poll, 1 would say "not yet"
         return error
@@ -57,7 +61,7 @@ class Script:
     def begin(self, kind: str, name: str = "") -> Call:
         """The attempt's next call. JobctlError when the record has another one in this place, when one is under way
         already, or when nothing can follow the one before it."""
-        if len(name) > _MAX_NAME or not name.isprintable() or (kind in ("step", "function") and not name):
+        if len(name) > _MAX_NAME or not name.isprintable() or (kind != "sleep" and not name):
             raise self.refuse(
                 f"{name[:40]!r} is no name for a step or a signal",
                 f"a name is printable and has up to {_MAX_NAME} characters",
@@ -76,16 +80,17 @@ class Script:
         except BlockingIOError:
             _, _, _, other = _position(calls)
             raise self.refuse(
-                f"the script asked for {what} while {other} was under way",
+                f"the script asked for {what} while {other or 'another call'} was under way",
                 "calls of a durable script come one after another: neither side by side nor inside one another",
             ) from None
         number, offset, state, before = _position(calls)
         if state == _BROKEN:
             raise JobctlError(before, hint="the script went on after this error: let it end there (set -e)")
         if state == _UNDER_WAY:
+            message = f"{before} was killed: what it came to is not known, so {what} cannot follow it in this attempt"
+            write_failure(self.failure, message, unfinished=True)
             raise JobctlError(
-                f"{before} was killed: what it came to is not known, so {what} cannot follow it in this attempt",
-                hint="let the script end when a call fails (set -e): the next attempt does it again",
+                message, hint="let the script end when a call fails (set -e): the next attempt does it again"
             )
         if os.path.exists(self.base + ".suspend"):
             raise JobctlError(f"the attempt has been suspended: {what} is for the next one")
@@ -224,9 +229,16 @@ def append(path: str, text: str) -> None:
 
 
 def write_failure(
-    path: str, message: str, *, type: str | None = None, non_retryable: bool = False, retry_delay: str | None = None
+    path: str,
+    message: str,
+    *,
+    type: str | None = None,
+    non_retryable: bool = False,
+    retry_delay: str | None = None,
+    unfinished: bool = False,
 ) -> None:
-    """What the attempt's failure file says from now on: the last word of each key counts."""
+    """What the attempt's failure file says from now on: the last word of each key counts. `unfinished`: the attempt has
+    failed whatever its exit code is."""
     text = pair("message", message)
     if type is not None:
         text += pair("type", type)
@@ -234,6 +246,8 @@ def write_failure(
         text += "non_retryable=true\n"
     if retry_delay is not None:
         text += pair("next_retry_delay", retry_delay)
+    if unfinished:
+        text += "unfinished=true\n"
     append(path, text)
 
 

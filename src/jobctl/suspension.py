@@ -56,6 +56,7 @@ def _suspendable(command: str) -> Script:
         raise script.refuse(
             f"{command} cannot be used in a compensation or in the command of a poll: they are not suspended",
             "wait in a step of its own, or in a command that is neither",
+            unfinished=False,  # `jobctl sleep 5s || sleep 5` has waited
         )
     return script
 

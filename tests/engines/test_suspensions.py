@@ -106,6 +106,20 @@ def test_output_comes_back_byte_for_byte(world: World, data: bytes) -> None:
             "aab",
             ["failed", "succeeded"],
         ),
+        # Also when the script does not care.
+        (
+            "jobctl step a -- sh -c 'echo a >> done; [ -e go ] || { touch go; kill -9 $PPID; }';"
+            " jobctl step b -- sh -c 'echo b >> done'; true",
+            "aab",
+            ["failed", "succeeded"],
+        ),
+        # Its output was not passed on: it is recorded all the same.
+        (
+            "jobctl step a -- sh -c 'echo a >> done; echo x' > /dev/full || echo $? >> done; jobctl step b -- true;"
+            " [ $JOBCTL_ATTEMPT = 2 ]",
+            "a11",
+            ["failed", "succeeded"],
+        ),
         ("jobctl step a -- no-such-command || echo $? >> done; jobctl step b -- true", "127", ["succeeded"]),
         ("jobctl step a -- /etc/passwd || echo $? >> done; jobctl step b -- true", "126", ["succeeded"]),
         ("jobctl step a -- sh -c 'kill -9 $$' || echo $? >> done; jobctl step b -- true", "137", ["succeeded"]),
@@ -139,7 +153,16 @@ def test_failures(world: World, script: str, done: str, statuses: list[str] | No
         ),
         ("jobctl step a -- sh -c 'echo x >> done; jobctl step b -- true'; false", "was under way"),
         ("echo x >> done; jobctl step '' -- true; false", "is no name for a step"),
+        ("echo x >> done; jobctl wait-signal '' || true; false", "is no name for a step or a signal"),
         ("jobctl step a -- sh -c 'echo x >> done; yes | head -c 2000000'; false", "wrote more than 1048576 bytes"),
+        # A script that does not care has not succeeded either.
+        (
+            "jobctl step $([ $JOBCTL_ATTEMPT = 1 ] && echo a || echo b) -- sh -c 'echo x >> done';"
+            " jobctl step c -- true; [ $JOBCTL_ATTEMPT = 2 ]",
+            "the script asked for step 'b' where the attempt before it did step 'a' (call 1)",
+        ),
+        ("jobctl step a -- sh -c 'echo x >> done; yes' | head -1; true", "wrote more than 1048576 bytes"),
+        ("jobctl step a -- sh -c 'echo x >> done; jobctl step b -- true'; true", "was under way"),
     ],
 )
 def test_what_another_attempt_would_do_just_the_same_is_said_and_not_retried(
@@ -471,6 +494,8 @@ jobctl.output(got=got, text="two\\nlines")
     [
         ("jobctl.step('a', object)", "step 'a' returned what is no JSON"),
         ("jobctl.step('a', float, 'nan')", "step 'a' returned what is no JSON"),
+        ("try: jobctl.step('a', object)\nexcept Exception: pass", "step 'a' returned what is no JSON"),
+        ("jobctl.wait_signal('')", "'' is no name for a step or a signal"),
         ("jobctl.step('a', lambda: 'x' * 2000000)", "returned more than 1048576 bytes"),
         ("jobctl.step('a', lambda: jobctl.step('b', int))", "was under way"),
         ("jobctl.fail('no such user', non_retryable=True, type='user')", "no such user"),

@@ -91,6 +91,12 @@ SAID = Failure("no space left", "Disk", True, 5_000)
             SAID,
             Outcome("failed", None, 15, "no space left", "Disk", True, 5_000),
         ),
+        (KeeperState(1, status=0), SAID, Outcome("succeeded", 0)),
+        (
+            KeeperState(1, status=0),
+            Failure("another order", non_retryable=True, unfinished=True),
+            Outcome("failed", 0, error="another order", non_retryable=True),
+        ),
         (KeeperState(1, status=1, skipped=True), Failure(), Outcome("skipped", 1)),
         (
             KeeperState(1, status=2, condition_failed=True),
@@ -180,6 +186,7 @@ def test_outputs_up_to_the_limit(tmp_path: Path) -> None:
         (b"non_retryable=false\n", Failure()),
         (b"non_retryable=0\n", Failure()),
         (b"next_retry_delay=0s\n", Failure(next_retry_delay=0)),
+        (b"message=m\nunfinished=true\n", Failure("m", unfinished=True)),
         (b"message<<END\ntwo\nlines\nEND\nunknown=is passed over\n", Failure("two\nlines")),
     ],
 )

@@ -14,21 +14,26 @@ _CHUNK = 64 * 1024
 
 
 def main(*, name: str, command: list[str]) -> int:
-    """The command's exit code, now or when it was run. JobctlError when that is not to be had."""
+    """The command's exit code, now or when it was run. JobctlError when that is not to be had, OSError when its output
+    cannot be passed on, which does not keep it from being recorded."""
     script = Script("jobctl step")
     call = script.begin("step", name)
+    out = _Stdout()
     if call.record is not None:
-        _pass_on(str(call.record["stdout"]).encode("utf-8", "surrogateescape"))
+        out.pass_on(str(call.record["stdout"]).encode("utf-8", "surrogateescape"))
+        status = int(call.record["status"])
         call.close()
-        return int(call.record["status"])
-    output = bytearray()
-    status = _run(script, call, command, output)
-    call.write({"status": status, "stdout": output.decode("utf-8", "surrogateescape")})
-    call.close(failed=status != 0)
+    else:
+        output = bytearray()
+        status = _run(script, call, command, output, out)
+        call.write({"status": status, "stdout": output.decode("utf-8", "surrogateescape")})
+        call.close(failed=status != 0)
+    if out.error is not None:
+        raise out.error
     return status
 
 
-def _run(script: Script, call: Call, command: list[str], output: bytearray) -> int:
+def _run(script: Script, call: Call, command: list[str], output: bytearray, out: _Stdout) -> int:
     """Run it, its output passed on and kept in `output`. The exit code, as a shell says it."""
     read, write = os.pipe()
     try:
@@ -45,7 +50,7 @@ def _run(script: Script, call: Call, command: list[str], output: bytearray) -> i
         raise script.refuse(f"step {call.name!r} could not be started: {error}", "see its command") from error
     finally:
         os.close(write)
-    if not _copy(read, pid, output):
+    if not _copy(read, pid, output, out):
         os.close(read)
         os.kill(pid, 15)
         os.waitpid(pid, 0)
@@ -57,7 +62,7 @@ def _run(script: Script, call: Call, command: list[str], output: bytearray) -> i
     return _exit_code(os.waitpid(pid, 0)[1])
 
 
-def _copy(read: int, pid: int, output: bytearray) -> bool:
+def _copy(read: int, pid: int, output: bytearray, out: _Stdout) -> bool:
     """Pass on what the command writes, until it has ended: not until the last process has that it leaves behind.
     False when it is too much."""
     poll = select.poll()
@@ -82,21 +87,31 @@ def _copy(read: int, pid: int, output: bytearray) -> bool:
                 output += chunk
                 if len(output) > MAX_RECORDED:
                     return False
-                _pass_on(chunk)
+                out.pass_on(chunk)
                 ready.clear()
     finally:
         if ended >= 0:
             os.close(ended)
 
 
-def _pass_on(data: bytes) -> None:
-    """To stdout. That nobody reads it there does not stop the command, which is to be recorded."""
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[os.write(1, rest) :]
-    except BrokenPipeError:
-        pass
+class _Stdout:
+    """Ours. That nothing more can be written there does not stop the command, which is to be recorded."""
+
+    __slots__ = ("broken", "error")
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.error: OSError | None = None  # the disk is full: not that nobody reads on
+
+    def pass_on(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest and not self.broken:
+                rest = rest[os.write(1, rest) :]
+        except BrokenPipeError:
+            self.broken = True
+        except OSError as error:
+            self.broken, self.error = True, error
 
 
 def _exit_code(status: int) -> int:

@@ -1100,13 +1100,11 @@ class LocalEngine:
             return _stopped(attempt, self._rules(attempt)[1], self._poll(attempt), known)
         if state is None or state.status is None:
             return Outcome(rules.FAILED, error="lost: its process ended and nobody saw how")
-        if state.status == 0 or state.skipped:
-            return files_of.outcome(state, _NO_FAILURE)
         try:
             return files_of.outcome(state, files_of.read_failure(attempt.files.failure))
         except FileError as error:
             known = files_of.outcome(state, _NO_FAILURE)
-            return known._replace(error=f"{known.error}; {error}")
+            return known if known.error is None else known._replace(error=f"{known.error}; {error}")
 
     def _record_suspension(self, attempt: LiveAttempt, wait: dict[str, Any], state: KeeperState | None) -> None:
         """The attempt has ended itself, to go on later: whatever its exit code was, it has neither failed nor ended."""

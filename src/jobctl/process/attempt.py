@@ -65,6 +65,7 @@ class Failure(NamedTuple):
     type: str | None = None
     non_retryable: bool = False
     next_retry_delay: int | None = None
+    unfinished: bool = False  # a durable script was refused a call: whatever its exit code, it has not done its work
 
 
 class FileError(ValueError):
@@ -114,7 +115,7 @@ def outcome(state: KeeperState, failure: Failure) -> Outcome:
         return Outcome(SKIPPED, 1)
     if state.condition_failed:
         return Outcome(FAILED, status, error=f"its condition (only_if) ended with exit code {status}, not 0 or 1")
-    if status == 0:
+    if status == 0 and not failure.unfinished:
         return Outcome(SUCCEEDED, 0)
     number = status - 128 if state.by_signal and status - 128 in _SHELL_MESSAGE_SIGNALS else None
     message = failure.message
@@ -159,7 +160,8 @@ def read_failure(path: str) -> Failure:
     flag = values.get("non_retryable", "false").strip().lower()
     if flag not in ("true", "false", "1", "0", "yes", "no"):
         raise FileError("the failure file's non_retryable is neither true nor false")
-    return Failure(values.get("message"), values.get("type"), flag in ("true", "1", "yes"), delay)
+    non_retryable, unfinished = flag in ("true", "1", "yes"), "unfinished" in values
+    return Failure(values.get("message"), values.get("type"), non_retryable, delay, unfinished)
 
 
 def read_outputs(path: str) -> dict[str, str]:
