@@ -579,7 +579,6 @@ def test_the_copy_is_deleted_also_when_the_upload_has_failed_for_good(
 # -- import-with-approval ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skip(reason="only when child runs exist")
 @of("import-with-approval")
 def test_users_are_welcomed_when_somebody_has_approved_them(example: Example, post: Post) -> None:
     daemon(example)
