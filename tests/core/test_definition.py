@@ -696,6 +696,8 @@ command = "x"
         ('command = "x"\nforeach = "{{ run.id }}"', "{{ run.id }} is not a list"),
         ('command = "x"\nforeach = "{{ params.n }}"', "parameter n is an integer, not a list"),
         (f'command = "x"\nforeach = [{"1," * 10_001}]', "has 10,001 items, 10,000 is the limit"),
+        ('command = "x"\nforeach = ["a", "{{ params.n }}"]', "foreach[1]: references are not replaced in the items"),
+        ('command = "x"\nforeach = { items = [{ a = ["{{ item }}"] }] }', "foreach.items[0].a[0]: references are not"),
         ('command = "x"\nforeach = { items = [inf] }', "foreach.items[0]: must be a finite number"),
         # children
         ('job = "chidl"', "job: there is no job chidl in this file | did you mean `child`?"),
@@ -777,6 +779,25 @@ def test_jobs_start_jobs_sixteen_deep() -> None:
 def test_jobs_that_start_each_other() -> None:
     text = _chain_of_jobs(3, 'steps = [{ name = "s", job = "j1" }]')
     _one(errors(text), "job j1, step s, job: these jobs start each other without end: j1 -> j2 -> j3 -> j1")
+
+
+@pytest.mark.parametrize(
+    ("last", "queue", "found"),
+    [
+        pytest.param("q", "concurrency = 1", ["j3 waits for a place in the queue q", "j1 -> j2 -> j3"], id="far away"),
+        pytest.param("q", "concurrency = 9", ["j3 waits for a place in the queue q"], id="until nine parents wait"),
+        pytest.param("q", "", [], id="a queue without a limit"),
+        pytest.param("other", "concurrency = 1", [], id="another queue"),
+    ],
+)
+def test_no_child_waits_for_a_place_that_its_parents_keep(last: str, queue: str, found: list[str]) -> None:
+    text = _chain_of_jobs(3, f'command = "x"\nqueue = "{last}"').replace("[jobs.j1]", '[jobs.j1]\nqueue = "q"')
+    text += f"[queues.q]\n{queue}\n[queues.other]\nconcurrency = 1\n"
+    if not found:
+        assert len(valid(text).jobs) == 3
+        return
+    for part in ("job j1, step s, job: ", *found):
+        _one(errors(text), part)
 
 
 def test_command_and_steps_exclude_each_other() -> None:

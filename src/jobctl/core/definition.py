@@ -166,6 +166,7 @@ class _Reader:
             self._params[name] = self._read_params(name, table.get("params", {}))
         jobs = {name: self._job(name, table) for name, table in merged.items()}
         self._check_children(jobs)
+        self._check_queues(jobs)
         return jobs if self._findings.failed else {name: with_children(job, jobs) for name, job in jobs.items()}
 
     def _merged(self, table: Clean) -> Clean:
@@ -487,6 +488,11 @@ class _Reader:
         items = table["items"]
         if isinstance(items, str):
             self._check_list_reference(job, items, place, scope)
+        else:
+            for inner, text in _texts(items, place):
+                if references.mentioned(text):
+                    message = "references are not replaced in the items of a written list"
+                    self._error(inner, message, 'name a whole list: foreach = "{{ params.files }}"')
         limits = _only(step, "max_parallel", "fail_fast") | _only(table, "max_parallel", "fail_fast")
         return ForEach(items, **limits)
 
@@ -554,6 +560,18 @@ class _Reader:
                 deepest = max(edges[name], key=lambda child: depth.get(child, 0))
                 message = f"jobs start jobs more than {MAX_JOB_DEPTH} deep here"
                 self._error(places[name, deepest], message, "make steps of some of them")
+
+    def _check_queues(self, jobs: Mapping[str, Job]) -> None:
+        """No run waits for a place that it has itself: it keeps it until the last of its children has ended."""
+        for name, job in jobs.items():
+            if self._queues.get(job.queue or "", {}).get("concurrency") is None:
+                continue
+            for i, step in enumerate(job.steps):
+                chain = _chain_to_queue(jobs, step.job, job.queue)
+                if chain:
+                    message = f"{chain[-1]} waits for a place in the queue {job.queue} that {name} may have itself"
+                    message += f" until it has ended: {_chain([name, *chain])}"
+                    self._error(("jobs", name, "steps", i, "job"), message, "give one of the two another queue")
 
     # --- texts -----------------------------------------------------------------------------------------------------
 
@@ -676,6 +694,26 @@ def _keep(table: Clean) -> Keep:
 def _chain(names: Iterable[str]) -> str:
     names = list(names)
     return " -> ".join(names if len(names) <= 12 else [*names[:6], "…", *names[-5:]])
+
+
+def _chain_to_queue(jobs: Mapping[str, Job], first: str | None, queue: str | None) -> list[str]:
+    """The jobs from `first` on, each started by the one before, to the nearest that is in the queue; empty: none is."""
+    before: dict[str, str | None] = {} if first is None else {first: None}
+    names = list(before)
+    for name in names:
+        job = jobs.get(name)
+        if job is None:
+            continue
+        if job.queue == queue:
+            chain, at = [name], before[name]
+            while at is not None:
+                chain, at = [at, *chain], before[at]
+            return chain
+        for step in job.steps:
+            if step.job is not None and step.job not in before:
+                before[step.job] = name
+                names.append(step.job)
+    return []
 
 
 def _with_items(scope: Scope, foreach: ForEach) -> Scope:
