@@ -101,6 +101,19 @@ def test_documents_of_a_parent_and_a_child(home: Home) -> None:
     assert [line["seq"] for line in lines[:-1] if line["run"] == y] == list(range(1, runs(home)["y"].seq + 1))
 
 
+def test_the_child_of_each_item_is_named(home: Home) -> None:
+    write(home, HELD, "foreach = [1, 2]")
+    process = home.start("run", "x")
+    home.until(lambda: (home.folder / "began").exists())
+    with Store(str(home.state)) as store:
+        names = {row.parent_step: row.name for row in store.history(limit=100)}
+    people = home.call("status", "x")[1]
+    for index in (0, 1):
+        assert f"[{index}] {index + 1}  waiting for child run {names[f'kid[{index}]']} (running)\n" in people
+    (home.folder / "go").touch()
+    assert process.wait() == 0
+
+
 def test_the_last_run_of_a_job_is_its_own_where_it_has_one(home: Home) -> None:
     write(home, "true")
     assert home.call("run", "y")[0] == 0

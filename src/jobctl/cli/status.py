@@ -299,8 +299,8 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
         line += _why_pending(definition, ended)
     elif step["reused_from"] is not None:
         line += f", reused from {step['reused_from']}"
-    elif (child := step.get("child")) and step["waiting"] is not None:
-        line += f" for child run {child['run']} ({_words(child['status'] or 'gone')})"
+    elif step.get("child") and step["waiting"] is not None:
+        line += _for_child(step["child"])
     elif attempts:
         line += f", {_lasted(step, now)}"
     yield line + (f": {_short(step['error'])}" if step["error"] else "")
@@ -332,12 +332,18 @@ def _item(item: Document, indent: str, now: int) -> Iterator[str]:
     attempts = item["attempts"]
     if item["next_attempt_at"]:
         line += f" for attempt {item['attempt'] + 1}, {text.in_(_ms(item['next_attempt_at']), now)}"
+    elif item.get("child") and item["waiting"] is not None:
+        line += _for_child(item["child"])
     elif attempts:
         line += f", {_lasted(item, now)}"
     yield line + (f": {_short(item['error'])}" if item["error"] else "")
     if (undo := _undo(item)) is not None and undo["status"] != "succeeded":
         error = f": {_short(undo['error'])}" if undo["error"] else ""
         yield f"{indent}  compensation {_words(undo['status'])}{error}"
+
+
+def _for_child(child: Document) -> str:
+    return f" for child run {child['run']} ({_words(child['status'] or 'gone')})"
 
 
 def _lasted(step: Document, now: int) -> str:
