@@ -86,6 +86,16 @@ def test_people_see_what_was_reused(folder: Path, old: str, capsys: pytest.Captu
     assert f"its results are those of {old}: jobctl logs {old} get\n" in capsys.readouterr().err
 
 
+def test_where_the_output_of_a_reused_item_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = '[[jobs.f.steps]]\nname = "each"\nforeach = [1]\ncommand = "true"\n'
+    (folder / "jobs.toml").write_text(f'[jobs.f]\n{steps}[[jobs.f.steps]]\nname = "last"\ncommand = "true"\n')
+    assert main(["run", "f"]) == 0
+    first = _latest(folder, "f")["id"]
+    assert main(["run", "f", "--from", "last", "--like", first]) == 0
+    assert main(["logs", "f", "each[0]"]) == 0
+    assert f"its results are those of {first}: jobctl logs {first} 'each[0]'\n" in capsys.readouterr().err
+
+
 def test_json_is_of_the_run_alone(folder: Path, old: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "x", "--from", "make", "--like", old, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -10,6 +10,7 @@ run as the last.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -124,7 +125,8 @@ def main(
 def _nothing(row: RunRow, state: RunState, step: str | None) -> str:
     done = state.steps.get(step) if step is not None else None
     if done is not None and done.reused is not None:
-        return f"step {step} was not run: its results are those of {done.reused}: jobctl logs {done.reused} {step}"
+        command = f"jobctl logs {done.reused} {shlex.quote(done.name)}"
+        return f"step {step} was not run: its results are those of {done.reused}: {command}"
     return f"{f'step {step}' if step else f'run {row.name}'} has written nothing yet"
 
 
