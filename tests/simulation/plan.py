@@ -119,6 +119,7 @@ def definitions(draw: Drawing, horizon: int, scale: int) -> Table:
             if "job" in step and step["job"] not in jobs:
                 _no_child(step)
     jobs.setdefault("idle", {"command": "true"})
+    _no_queue_twice(jobs)
     queues = {name: {"concurrency": rng.randint(1, 3), "priority": rng.randint(0, 2)} for name in ("q0", "q1")}
     return {"defaults": {"timezone": rng.choice(ZONES)}, "queues": queues, "jobs": jobs}
 
@@ -244,6 +245,17 @@ def _child(draw: Drawing, scale: int, about: str) -> Table:
     draw.maybe(step, "retry", 0.4, {**retry, "maximum_attempts": retry["maximum_attempts"] or 2}, about)
     draw.maybe(step, "compensate", 0.4, {"command": "undo"}, about)
     return step
+
+
+def _no_queue_twice(jobs: dict[str, Table]) -> None:
+    """A child never waits for a place that a run above it has: such a file is refused. Children stand further down."""
+    above: dict[str, set[str]] = {name: set() for name in jobs}
+    for name, job in jobs.items():
+        if job.get("queue") in above[name]:
+            del job["queue"]
+        for step in job.get("steps", ()):
+            if "job" in step:
+                above[step["job"]] |= above[name] | ({job["queue"]} if "queue" in job else set())
 
 
 def _no_child(step: Table) -> None:

@@ -38,6 +38,9 @@ _BEGUN = ("running", "paused")
 _SLACK_MS = 5_000  # that a deadline may be late in an undisturbed world, beside the grace
 
 
+_STOPS = frozenset({_E.CANCEL_REQUESTED, _E.RUN_TIMED_OUT, _E.TERMINATE_REQUESTED})
+
+
 class Try:
     """What the history of the present try says, told by the events themselves."""
 
@@ -333,13 +336,14 @@ class Referee:
                 now.undone[name] = event.data.get("status", "succeeded")
                 if now.undone[name] == "canceled" and now.stopped != "terminated":
                     raise Violation("compensation is shielded", f"{case.name}: the undo of {name} was canceled")
+        elif kind in _STOPS and case.decider.mode is Mode.ENDED:
+            pass  # its end was certain, and only not recorded yet
         elif kind is _E.CANCEL_REQUESTED:
             now.stopped = now.stopped or "canceled"
         elif kind is _E.RUN_TIMED_OUT:
             now.stopped = now.stopped or "timed_out"
         elif kind is _E.TERMINATE_REQUESTED:
-            if case.decider.mode is not Mode.ENDED:  # its end was certain, and only not recorded yet
-                now.stopped = "terminated"
+            now.stopped = "terminated"
         elif kind is _E.RUN_REOPENED:
             self._reopens(case, event)
         elif kind is _E.RUN_ENDED:
@@ -582,7 +586,8 @@ class Referee:
         """What a commit says of parents and children, when all of it is known."""
         for case, key, name in self._waited:
             child = next((c for c in self.cases.values() if c.name == name), None)
-            if child is not None and child.state.finished_at is None:
+            # One that somebody has taken up again meanwhile had ended, and is no longer its parent's.
+            if child is not None and child.state.finished_at is None and not child.state.alone:
                 raise Violation("a step ends when its child run has", f"{case.name} {key}: {name} {child.state.status}")
         for parent, event in self._told:
             child = self._case(event.data["run"])

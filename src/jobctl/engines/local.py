@@ -622,7 +622,7 @@ class LocalEngine:
             status = run.step_state(fact.key).status
             if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
-            if run.decider.held(fact.key):
+            if run.decider.held(fact.key) or (run.step_state(fact.key).suspended and run.step_state(fact.key).waiting):
                 return None
             step, undo = run.step(fact.key), is_undo(fact.key)
             if status is StepStatus.PENDING and not undo and run.decider.closed(fact.key):
@@ -641,6 +641,8 @@ class LocalEngine:
             if queue is not None and not self._has_place(queue, effects):
                 effects.queued.append((queue, fact.key))
                 return None
+            if queue in self._waiting:  # it may have been told to start on two ways: it leaves the line on either
+                self._waiting[queue].pop((run, fact.key), None)
             return self._start(run, fact.key, effects)
         if isinstance(fact, StopStep):
             return self._stop_event(run, fact, effects)
