@@ -10,15 +10,17 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import sys
 import time
 from multiprocessing import get_context
 from queue import Empty
+from types import FrameType
 
 from .plan import VERSION
 from .shrink import numbers, shrink, spelled
 from .simulation import Result, simulate
-from .world import DAY
+from .world import DAY, Violation
 
 _PATIENCE = 120  # seconds: a world takes one or two
 
@@ -80,9 +82,9 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
     left = workers
     while left and (go_on or not failed):
         try:
-            result = results.get(timeout=_PATIENCE)
+            result = results.get(timeout=2 * _PATIENCE)
         except Empty:
-            print(f"no world came to its end within {_PATIENCE} s", file=sys.stderr)
+            print(f"no world came to its end within {2 * _PATIENCE} s", file=sys.stderr)
             left = -1
             break
         if result is None:
@@ -109,12 +111,22 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
 
 
 def _work(results, base: str, first: int | None, place: int, workers: int, until: float) -> None:  # type: ignore[no-untyped-def]
+    signal.signal(signal.SIGALRM, _no_end)
     i = place
     while time.time() < until:
         seed = f"{VERSION}:" + (f"{base}-{i}" if first is None else str(first + i))
-        results.put(simulate(seed))
+        signal.alarm(_PATIENCE)
+        result = simulate(seed)
+        signal.alarm(0)
+        results.put(result)
         i += workers
     results.put(None)
+
+
+def _no_end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal's handler
+    """A world that goes on and on fails like any other: its seed is told, and the place that it was in."""
+    where = "?" if frame is None else frame.f_code.co_qualname
+    raise Violation("the world comes to rest", f"not within {_PATIENCE} s; it is in {where}")
 
 
 if __name__ == "__main__":

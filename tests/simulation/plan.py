@@ -120,6 +120,7 @@ def definitions(draw: Drawing, horizon: int, scale: int) -> Table:
                 _no_child(step)
     jobs.setdefault("idle", {"command": "true"})
     _no_queue_twice(jobs)
+    _no_child_for_ever(jobs)
     queues = {name: {"concurrency": rng.randint(1, 3), "priority": rng.randint(0, 2)} for name in ("q0", "q1")}
     return {"defaults": {"timezone": rng.choice(ZONES)}, "queues": queues, "jobs": jobs}
 
@@ -256,6 +257,15 @@ def _no_queue_twice(jobs: dict[str, Table]) -> None:
         for step in job.get("steps", ()):
             if "job" in step:
                 above[step["job"]] |= above[name] | ({job["queue"]} if "queue" in job else set())
+
+
+def _no_child_for_ever(jobs: dict[str, Table]) -> None:
+    """A child step without a retry of its own has its job's: with a limit, for the reason that `_child` gives."""
+    for job in jobs.values():
+        if job.get("retry", {}).get("maximum_attempts") == 0:
+            for step in job["steps"]:
+                if "job" in step:
+                    step.setdefault("retry", {**job["retry"], "maximum_attempts": 2})
 
 
 def _no_child(step: Table) -> None:
