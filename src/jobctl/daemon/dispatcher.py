@@ -21,7 +21,8 @@ def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
     """Take up the runs that were asleep and are due. They have begun: no place is asked for. Returns (run, why) of
     those that cannot go on now; they are looked at again in a minute."""
     troubles = []
-    for number in store.due_to_wake(now):
+    # The first of very many start while the others are taken: what is left is due at once, in the next turn.
+    for number in store.due_to_wake(now)[:_AT_ONCE]:
         try:
             take(store, engine, number)
         except StoreUnavailableError:
