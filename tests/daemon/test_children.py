@@ -40,7 +40,7 @@ def asleep(place: Place, job: str) -> list[bool]:
 
 
 def wake(place: Place) -> None:
-    place.until(lambda: place.store.due_to_wake(clock.now()))
+    place.until(lambda: place.store.due_to_wake(clock.now(), 1))
     assert dispatcher.wake(place.store, place.engine, clock.now()) == []
 
 

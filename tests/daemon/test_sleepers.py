@@ -535,8 +535,8 @@ def test_a_daemon_wakes_up_no_more_often_for_them(crowd: Place, monkeypatch: pyt
 def test_of_very_many_only_those_that_are_due_are_woken(crowd: Place) -> None:
     first = crowd.store.next_wake()
     assert first is not None
-    assert [len(crowd.store.due_to_wake(first + late)) for late in (-1, 0, 9)] == [0, 1, 10]
-    assert steps(crowd.store, lambda: crowd.store.due_to_wake(first)) <= 1
+    assert [len(crowd.store.due_to_wake(first + late, 50)) for late in (-1, 0, 9)] == [0, 1, 10]
+    assert steps(crowd.store, lambda: crowd.store.due_to_wake(first, 50)) <= 1
 
 
 def test_nothing_is_begun_slower_for_very_many_that_sleep(crowd: Place) -> None:

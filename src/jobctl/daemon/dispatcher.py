@@ -13,7 +13,7 @@ from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
 _SNOOZE_MS = 60_000
-_AT_ONCE = 50  # queued runs that are read together
+_AT_ONCE = 50  # runs that are read together: queued ones, and those that wake
 _BUFFERED = ("schedule", "backfill")  # what starts these is under the job's overlap policy
 
 
@@ -22,7 +22,7 @@ def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
     those that cannot go on now; they are looked at again in a minute."""
     troubles = []
     # The first of very many start while the others are taken: what is left is due at once, in the next turn.
-    for number in store.due_to_wake(now)[:_AT_ONCE]:
+    for number in store.due_to_wake(now, _AT_ONCE):
         try:
             take(store, engine, number)
         except StoreUnavailableError:

@@ -506,9 +506,10 @@ class Store:
 
     # -- read ------------------------------------------------------------------------------------------------------
 
-    def due_to_wake(self, now: int) -> list[int]:
+    def due_to_wake(self, now: int, limit: int) -> list[int]:
         """Runs that are asleep and whose time has come, the longest due first."""
-        rows = self.rows("SELECT id FROM runs WHERE finished_at IS NULL AND wake_at <= ? ORDER BY wake_at", now)
+        due = "finished_at IS NULL AND wake_at <= ?"
+        rows = self.rows(f"SELECT id FROM runs WHERE {due} ORDER BY wake_at LIMIT ?", now, limit)
         return [row[0] for row in rows]
 
     def snooze(self, run_id: int, until: int) -> None:
