@@ -10,18 +10,31 @@ import errno
 import fcntl
 import os
 
-from jobctl import clock
+from jobctl import clock, machine
+from jobctl.core.errors import StoreError
 
 
 class Executor:
     """This process as an executor: alive for as long as the object is open and the process lives."""
 
     def __init__(self, state_dir: str, kind: str) -> None:
+        """StoreError when the state folder takes no files."""
         self.id = os.urandom(4).hex()
         self.kind = kind
         self.pid = os.getpid()
         self.boot = clock.boot_id()[:8]
         self._base = _base(state_dir, self.id)
+        try:
+            self._open()
+        except OSError as error:
+            hint = (
+                machine.READ_ONLY_HINT
+                if error.errno == errno.EROFS
+                else "choose another: --state-dir; see: jobctl doctor"
+            )
+            raise StoreError(f"the state folder {state_dir} cannot be written: {error.strerror}", hint=hint) from error
+
+    def _open(self) -> None:
         os.makedirs(os.path.dirname(self._base), mode=0o700, exist_ok=True)
         self._lock = os.open(self._base + ".lock", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # nobody probes an id that nobody knows yet: this never waits

@@ -1,5 +1,5 @@
-"""What this machine says of itself: the time zone that schedules without one of their own follow, and where the rules
-of all zones come from."""
+"""What this machine says of itself: the time zone that schedules without one of their own follow, where the rules
+of all zones come from, and which of its file systems cannot be written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+READ_ONLY_HINT = "find out why (dmesg), then: mount -o remount,rw; or choose another state folder: --state-dir"
 
 _ZONE_FILES = "/zoneinfo/"  # what comes before the name in the path of a zone's file
 
@@ -60,3 +62,11 @@ def zone_database() -> tuple[str, str]:
     except ImportError:
         return "", ""
     return tzdata.IANA_VERSION, os.path.dirname(tzdata.__file__)
+
+
+def read_only(path: str) -> bool:
+    """Whether that is on a file system that is mounted read-only, as some are after an error of the disk."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,24 @@ def strace(call: str, instant: int) -> tuple[str, ...]:
         *("strace", "-qq", "-o", "/dev/null"),
         *("-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={instant}"),
     )
+
+
+@contextmanager
+def interfered(pid: int, calls: str, how: str) -> Iterator[None]:
+    """A process, and what it starts, in which these system calls are answered otherwise (strace's inject=)."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-o", "/dev/null", "-p", str(pid), "-e", f"trace={calls}", "-e", f"inject={calls}:{how}"],
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert tracer.stderr is not None
+        assert b"attached" in tracer.stderr.readline()
+        yield
+    finally:
+        tracer.terminate()
+        tracer.communicate()
 
 
 def built(source: Path, folder: Path) -> Path:

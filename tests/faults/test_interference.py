@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from homes import CLOCK, PATIENCE, Daemons, built, set_clock
+from homes import CLOCK, PATIENCE, Daemons, built, interfered, set_clock
 from records import BEGIN, END, check_records, unfinished
 
 from jobctl.core.history import EventType
@@ -69,7 +69,6 @@ def test_a_daemon_that_is_stopped_is_slow_and_not_dead(home: Callable[..., Daemo
 
 
 def test_a_writer_that_holds_the_store_for_long(home: Callable[..., Daemons]) -> None:
-    """Eight seconds: all that is shorter than SQLite's patience of thirty is one way through the program."""
     place = home(HOLD + TICK)
     daemon = place.daemon()
     name = place.detach("hold")
@@ -79,7 +78,7 @@ def test_a_writer_that_holds_the_store_for_long(home: Callable[..., Daemons]) ->
         place.go()
         another = place.start("run", "--detach", "hold")
         assert place.call("status", name)[0] == 0  # reading goes on
-        time.sleep(8)
+        time.sleep(20)  # SQLite's patience is thirty
         assert (daemon.poll(), another.poll()) == (None, None)
         holder.execute("COMMIT")
     assert another.wait(PATIENCE) == 0
@@ -155,6 +154,27 @@ def test_a_daemon_with_few_descriptors_does_all_there_is(home: Callable[..., Dae
     assert daemon.poll() is None
     assert "Traceback" not in place.said()
     check_records(place, runs=60)
+
+
+def test_keepers_that_are_killed_as_they_start(home: Callable[..., Daemons]) -> None:
+    """At their execve: each of these attempts is lost, none has run, and the retries go on."""
+    place = home(
+        f"""
+[jobs.x]
+command = '{BEGIN}; {END}'
+retry = {{ maximum_attempts = 1000, initial_interval = "50ms", backoff_coefficient = 1.0 }}
+"""
+    )
+    daemon = place.daemon()
+    with interfered(daemon.pid, "execve", "signal=KILL"):
+        name = place.detach("x")
+        place.until(lambda: len(place.run_document(name)["steps"][0]["attempts"]) > 3)
+        assert place.lines("marks") == []
+    place.until(lambda: place.run_document(name)["status"] == "succeeded")
+    *lost, last = place.run_document(name)["steps"][0]["attempts"]
+    assert all("lost" in attempt["error"] for attempt in lost)
+    assert place.lines("marks") == [f"{sign} {name} main {last['number']}" for sign in "+-"]
+    assert place.processes() == []
 
 
 # Everything a process can inherit that is against it.

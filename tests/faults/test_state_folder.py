@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from homes import PATIENCE, Daemons
+from homes import PATIENCE, Daemons, interfered
 
 pytestmark = pytest.mark.faults
 
@@ -75,6 +76,36 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(home: Callable[..., Daemon
     assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
     with closing(sqlite3.connect(place.state / "jobctl.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["closed", "killed"])
+def test_a_read_only_disk_can_still_be_asked(home: Callable[..., Daemons], small_disk: Path, killed: bool) -> None:
+    """As a file system is mounted anew after an error of its disk: that is when somebody wants to know what ran."""
+    place = home(HOLD + TICK, small_disk)
+    daemon = place.daemon()
+    name = place.detach("hold")
+    place.until(lambda: place.lines("marks") and place.lines("ticks"))
+    place.go()
+    place.until(lambda: place.run_document(name)["finished_at"])
+    asked = (["status", name, "--json"], ["history", "hold", "--json"], ["logs", name], ["wait", name])
+    before = [place.call(*call) for call in asked]
+    (daemon.kill if killed else daemon.terminate)()
+    daemon.wait(PATIENCE)
+    place.until(lambda: not place.processes())
+    assert (place.state / "jobctl.db-wal").exists() == killed
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert [place.call(*call) for call in asked] == before
+    for call in (["status"], ["history"], ["why", name], ["schedule", "list"], ["schedule", "next"]):
+        assert place.call(*call)[0] == 0, call
+    for call in (["run", "hold"], ["daemon"], ["resume", name], ["schedule", "pause", "tick"]):
+        code, output = place.call(*call)
+        assert code == 4, (call, output)
+        assert "hint: " in output
+        assert "read-only" in output.lower(), (call, output)
+    assert "remount" in place.call("doctor")[1]
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    place.daemon()
+    place.until(lambda: len(place.lines("ticks")) >= 2)
 
 
 # -- under a running daemon --------------------------------------------------------------------------------------------
@@ -141,6 +172,36 @@ def test_a_store_that_is_harmed_under_a_daemon(home: Callable[..., Daemons], har
     (attempt,) = place.run_document(name)["steps"][0]["attempts"]
     assert (attempt["exit_code"], Path(attempt["log"]).read_text()) == (7, "said\n")
     assert place.lines("marks") == ["begin", "end"]
+
+
+@pytest.mark.parametrize("error", ["EIO", "EROFS"])
+def test_a_disk_that_fails_for_a_while(home: Callable[..., Daemons], error: str) -> None:
+    """Whatever the daemon writes or makes fails, then works again; attempts run on meanwhile."""
+    place = home(HOLD + TICK)
+    daemon = place.daemon()
+    name = place.detach("hold")
+    place.until(lambda: place.lines("marks") and place.lines("ticks"))
+    with interfered(daemon.pid, "pwrite64,fdatasync,fsync,ftruncate,mkdir", f"error={error}"):
+        place.until(lambda: "trying again" in place.said())
+        place.go()  # it ends, and that cannot be recorded
+        place.until(lambda: place.lines("marks") == ["begin", "end"])
+        assert place.call("status", name)[0] == 0
+        time.sleep(1.5)  # a fire time or two that nobody can record
+        running = daemon.poll() is None
+    if not running:
+        assert daemon.returncode == 4
+        place.daemon()
+    place.until(lambda: place.run_document(name)["status"] == "failed")
+    (attempt,) = place.run_document(name)["steps"][0]["attempts"]
+    assert (attempt["exit_code"], Path(attempt["log"]).read_text()) == (7, "said\n")
+    seen = len(place.lines("ticks"))
+    place.until(lambda: len(place.lines("ticks")) >= seen + 2)
+    assert place.lines("marks") == ["begin", "end"]
+    fired = [row.fire_time or 0 for row in place.rows("tick")]
+    assert sorted(fired) == list(range(min(fired), max(fired) + 1, 1_000))
+    assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
+    assert "Traceback" not in place.said(0)
+    assert "unexpected" not in place.said(0)
 
 
 # -- before anything starts --------------------------------------------------------------------------------------------

@@ -252,8 +252,8 @@ def test_a_request_that_comes_while_a_run_is_taken_is_not_lost(
         return read(run_id, after=after, upto=upto)
 
     monkeypatch.setattr(store, "events", events)
-    taken = store.take(run, "e2", "", 3_000, lambda _: False)
-    assert taken is (interrupted_by == "pause")
+    taken = store.take([run], "e2", "", 3_000, lambda _: False)
+    assert taken == ([run] if interrupted_by == "pause" else [])
     assert store.run(run).status == ("paused" if taken else "failed")
 
 
@@ -304,7 +304,7 @@ def test_a_damaged_event_breaks_its_run_and_no_other(tmp_path: Path, store: Stor
     for act in (
         lambda run: store.state(store.run(run)),
         lambda run: store.request(run, lambda *_: (Event(EventType.RUN_PAUSED, 5), None)),
-        lambda run: store.take(run, "e2", "", 5, lambda _: False),
+        lambda run: store.take([run], "e2", "", 5, lambda _: False),
     ):
         with pytest.raises(StoreError) as caught:
             act(one)
@@ -439,13 +439,13 @@ def test_a_run_that_is_over_belongs_to_nobody(store: Store) -> None:
     assert store.run(run).executor == "e1"
     store.append([more(store, run, [ENDED])])
     assert store.run(run).executor is None
-    assert store.take(run, "e2", "", 5, lambda _: False) is False
+    assert store.take([run], "e2", "", 5, lambda _: False) == []
 
 
 @pytest.mark.parametrize(("alive", "taken"), [(True, False), (False, True)])
 def test_a_run_is_taken_from_the_dead_only(store: Store, alive: bool, taken: bool) -> None:
     run = add(store, "x-000001", [CREATED, TAKEN])
-    assert store.take(run, "e2", "", 5, lambda _: alive) is taken
+    assert store.take([run], "e2", "", 5, lambda _: alive) == ([run] if taken else [])
     assert store.run(run).executor == ("e2" if taken else "e1")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import jobctl
+from jobctl import machine
 from jobctl.cli import load, output
 from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, StoreError
 
@@ -162,9 +163,8 @@ def _state_dir(settings: Settings) -> Check:
     if not os.path.exists(path):
         return Check("state folder", OK, f"{path} is made by the first run")
     if not os.access(path, os.W_OK | os.X_OK):
-        return Check(
-            "state folder", FAIL, f"{path} cannot be written to", f"chmod 700 {path}, or another one: --state-dir"
-        )
+        hint = machine.READ_ONLY_HINT if machine.read_only(path) else f"chmod 700 {path}, or another one: --state-dir"
+        return Check("state folder", FAIL, f"{path} cannot be written to", hint)
     space = os.statvfs(path)
     free = space.f_bavail * space.f_frsize
     if free < LITTLE_SPACE:

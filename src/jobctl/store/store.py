@@ -16,6 +16,7 @@ from jobctl.core.errors import NotFoundError, StoreError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.keys import UNDO
 from jobctl.core.status import RunStatus
+from jobctl.machine import READ_ONLY_HINT, read_only
 from jobctl.store.codec import from_row, to_row
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
@@ -166,7 +167,8 @@ class Store:
                 f"{self.path} is empty: it was truncated, it holds no history",
                 hint="put a backup in its place, or move it away to start with an empty history",
             )
-        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        address = _to_read(self.path) if read_only(self.path) else self.path
+        db = sqlite3.connect(address, timeout=_BUSY_SECONDS, isolation_level=None, uri=address is not self.path)
         db.execute("PRAGMA synchronous = FULL")
         # A checkpoint that races a commit can corrupt the file in SQLite before 3.51.3; ours (checkpoint) takes the
         # writer's lock, which excludes that. SQLite's own, at a commit, does not.
@@ -463,18 +465,26 @@ class Store:
             cursor = db.execute("UPDATE runs SET seq = ? WHERE id = ? AND seq = ?", (seq, batch.run_id, batch.seq))
         return cursor.rowcount == 1
 
-    def take(self, run_id: int, executor_id: str, boot: str, now: int, alive: Callable[[str], bool]) -> bool:
-        """Claim a run for an executor of this boot: recorded as RUN_TAKEN. False when a living one has it, or it is
-        over."""
-        while True:
-            row = self.run(run_id)
-            if row.finished_at is not None or (row.executor and row.executor != executor_id and alive(row.executor)):
-                return False
-            state = self.state(row)
-            event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id, "boot": boot})
-            state.apply(event)
-            if not self.append([Batch(run_id, row.seq, [event], state, executor=executor_id)]):
-                return True
+    def take(
+        self, run_ids: Iterable[int], executor_id: str, boot: str, now: int, alive: Callable[[str], bool]
+    ) -> list[int]:
+        """Claim runs for an executor of this boot, in one commit: recorded as RUN_TAKEN. Returns those that are its own
+        now: the others are over, or a living one has them."""
+        left, taken = list(run_ids), []
+        while left:
+            batches = []
+            for run_id in left:
+                row = self.run(run_id)
+                if row.finished_at is None and not (
+                    row.executor and row.executor != executor_id and alive(row.executor)
+                ):
+                    state = self.state(row)
+                    event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id, "boot": boot})
+                    state.apply(event)
+                    batches.append(Batch(run_id, row.seq, [event], state, executor=executor_id))
+            left = [batch.run_id for batch in self.append(batches)] if batches else []
+            taken += [batch.run_id for batch in batches if batch.run_id not in left]
+        return taken
 
     def request(self, run_id: int, make: Callable[[RunRow, RunState], tuple[Event, str | None]]) -> RunRow:
         """Append one event from outside - a cancel, a pause, a reopening. `make` is given the run as it is, and again
@@ -775,6 +785,18 @@ def _explained(path: str) -> Iterator[None]:
         ) from error
 
 
+def _to_read(path: str) -> str:
+    """The URI by which SQLite reads a database that nobody can write, in a folder where it can make no files."""
+    from urllib.parse import quote
+
+    try:
+        logged = os.path.getsize(path + "-wal") > 0
+    except OSError:
+        logged = False
+    # Without a log there is nothing to coordinate with; with one its index must be there, as a crash leaves it.
+    return f"file:{quote(path)}?" + ("mode=ro" if logged else "immutable=1")
+
+
 # The beginning of SQLite's name for it; what is wrong; the way out; whether it may pass by itself.
 _EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
     ("SQLITE_BUSY", "is locked by another process", "try again; if it stays so: fuser {path}", True),
@@ -799,5 +821,7 @@ def explain(error: sqlite3.Error, path: str) -> StoreError:
     for prefix, what, hint, passes in _EXPLANATIONS:
         if name.startswith(prefix):
             kind = StoreUnavailableError if passes else StoreError
+            if prefix in ("SQLITE_READONLY", "SQLITE_CANTOPEN") and read_only(os.path.dirname(path)):
+                what, hint = f"{what}: its file system is read-only", READ_ONLY_HINT
             return kind(f"the state store {path} {what}", hint=hint.format(path=path))
     return StoreError(f"the state store {path} cannot be used: {error}", hint="see: jobctl doctor")
