@@ -426,6 +426,28 @@ def test_one_that_cannot_go_on_is_looked_at_again_in_a_minute(place: Place, time
     assert dispatcher.wake(place.store, place.engine, now) == []
 
 
+@pytest.mark.parametrize("unreadable", [None, 1, 3])
+def test_those_that_wake_together_are_taken_together(
+    place: Place, time: Callable[[int], int], unreadable: int | None
+) -> None:
+    """In one commit; when one of them cannot go on, the others do."""
+    for _ in range(5):
+        begin(place, NAP.format("2h") + WORK)
+    runs = [run.id for run in place.store.alive()]
+    if unreadable is not None:
+        place.store._db.execute("UPDATE events SET data = '{' WHERE run = ? AND seq = 1", (runs[unreadable],))
+    commits: list[int] = []
+    place.store._db.set_trace_callback(lambda sql: commits.append(1) if sql == "COMMIT" else None)
+    troubles = dispatcher.wake(place.store, place.engine, time(2 * HOUR))
+    place.store._db.set_trace_callback(None)
+    if unreadable is None:
+        assert (troubles, len(commits)) == ([], 1)
+    else:
+        assert [name for name, _ in troubles] == [place.store.run(runs[unreadable]).name]
+    place.settle()
+    assert worked(place) == 5 - (unreadable is not None)
+
+
 def test_waiting_is_said_for_what_it_is(new_place: Callable[..., Place], time: Callable[[int], int]) -> None:
     place = new_place()
     place.store.record_executor()

@@ -8,7 +8,7 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.overlap import may_leave_buffer
 from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.take import OnFailed, ignore, take
+from jobctl.daemon.take import OnFailed, ignore, take, take_all
 from jobctl.engines.local import LocalEngine
 from jobctl.store.store import Store
 
@@ -20,9 +20,19 @@ _BUFFERED = ("schedule", "backfill")  # what starts these is under the job's ove
 def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
     """Take up the runs that were asleep and are due. They have begun: no place is asked for. Returns (run, why) of
     those that cannot go on now; they are looked at again in a minute."""
-    troubles = []
     # The first of very many start while the others are taken: what is left is due at once, in the next turn.
-    for number in store.due_to_wake(now, _AT_ONCE):
+    due = store.due_to_wake(now, _AT_ONCE)
+    try:
+        take_all(store, engine, due)
+        return []
+    except StoreUnavailableError:
+        raise
+    except JobctlError:
+        pass  # one of them does not keep the others from going on
+    troubles = []
+    for number in due:
+        if number in engine.runs:
+            continue
         try:
             take(store, engine, number)
         except StoreUnavailableError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from jobctl import clock
@@ -47,6 +47,17 @@ def take(store: Store, engine: LocalEngine, run_id: int, on_failed: OnFailed = i
             on_failed(Failed(row.name, row.job, row.trigger, error.message))
         return False
     return engine.take(run_id, kept.job, env_file=kept.env_file) is not None
+
+
+def take_all(store: Store, engine: LocalEngine, run_ids: Iterable[int]) -> None:
+    """Go on with runs that have begun, in one commit. JobctlError when one of them cannot go on now: then some of them
+    may be here and others not, and `take` tells which one it is."""
+    left = []
+    for run_id in run_ids:
+        kept = job_of(store, store.run(run_id), strict=True)
+        check_supported(kept.job)
+        left.append((run_id, kept.job, kept.env_file))
+    engine.take_all(left)
 
 
 def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reason: str) -> None:

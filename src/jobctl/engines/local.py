@@ -34,7 +34,7 @@ from jobctl.core.decide import (
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
-from jobctl.core.model import Job, Poll, Queue, RetryPolicy, RunStatus, Step, StepKind, StepStatus, Timeouts
+from jobctl.core.model import Job, Poll, Queue, RunStatus, Step, StepKind, StepStatus, Timeouts
 from jobctl.engines.commands import Command, RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
 from jobctl.process import attempt as files_of
@@ -93,15 +93,20 @@ class LiveAttempt:
         "checked",
         "deadline_at",
         "files",
+        "is_undo",
         "key",
         "kill_at",
         "kind_of_stop",
         "number",
         "own",
         "pid",
+        "poll",
         "probes",
+        "retry",
         "run",
         "started_at",
+        "step",
+        "timeouts",
         "token",
     )
 
@@ -110,6 +115,12 @@ class LiveAttempt:
         self.key = key
         self.number = number
         self.started_at = started_at
+        self.is_undo = is_undo(key)
+        self.step = run.step(key)
+        undo = self.step.compensate if self.is_undo else None
+        of = self.step if undo is None else undo
+        self.retry, self.timeouts = of.retry, of.timeouts
+        self.poll = None if self.is_undo else self.step.poll
         self.files = AttemptFiles(run.context.folder, key, number)
         self.token = run.context.token(key, number)
         self.pid = 0
@@ -123,16 +134,8 @@ class LiveAttempt:
         self.checked = False  # its condition (only_if) has let an earlier probe run
 
     @property
-    def is_undo(self) -> bool:
-        return is_undo(self.key)
-
-    @property
-    def step(self) -> Step:
-        return self.run.step(self.key)
-
-    @property
     def may_suspend(self) -> bool:
-        return not self.is_undo and self.step.kind is StepKind.COMMAND and self.step.poll is None
+        return not self.is_undo and self.step.kind is StepKind.COMMAND and self.poll is None
 
 
 class LiveRun:
@@ -269,25 +272,35 @@ class LocalEngine:
         Attempts that run are adopted; those that ended while nobody looked are recorded as they ended; those that
         died are lost, and their policy decides.
         """
+        return next(iter(self.take_all([(run_id, job, env_file)])), None)
+
+    def take_all(self, left: Iterable[tuple[int, Job, dict[str, str]]]) -> list[LiveRun]:
+        """As `take`, for several runs (id, job, env_file) in one commit. Those that are here now."""
         state_dir, ours = self.store.state_dir, self.executor
-        if not self.store.take(run_id, ours.id, ours.boot, clock.now(), lambda other: alive(state_dir, other)):
-            return None
-        row = self.store.run(run_id)
-        events = self.store.events(run_id, upto=row.seq)
-        # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
-        state, decider = restore(job, events[:-1])
-        run = LiveRun(run_id, row.name, job, row.seq - 1, state, decider)
-        run.context = self.context_of(run, env_file)
-        self.runs[run_id] = run
-        if job.children:
-            self.children.link(run)
-        if row.parent is not None:
-            run.parent, run.parent_step = row.parent, row.parent_step or ""
-            self.children.joined(run)
-        self._advance([(run, [], events[-1:])])
-        if run_id in self.runs:
-            self._reconcile(run)
-        return run
+        jobs = {run_id: (job, env_file) for run_id, job, env_file in left}
+        runs = []
+        work: list[Work] = []
+        for run_id in self.store.take(jobs, ours.id, ours.boot, clock.now(), lambda other: alive(state_dir, other)):
+            job, env_file = jobs[run_id]
+            row = self.store.run(run_id)
+            events = self.store.events(run_id, upto=row.seq)
+            # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
+            state, decider = restore(job, events[:-1])
+            run = LiveRun(run_id, row.name, job, row.seq - 1, state, decider)
+            run.context = self.context_of(run, env_file)
+            self.runs[run_id] = run
+            if job.children:
+                self.children.link(run)
+            if row.parent is not None:
+                run.parent, run.parent_step = row.parent, row.parent_step or ""
+                self.children.joined(run)
+            runs.append(run)
+            work.append((run, [], events[-1:]))
+        self._advance(work)
+        for run in runs:
+            if run.id in self.runs:
+                self._reconcile(run)
+        return runs
 
     def unborn(self) -> list[LiveRun]:
         """Runs that were submitted and are not recorded yet."""
@@ -888,16 +901,9 @@ class LocalEngine:
             self._log_checks = True
             self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
 
-    def _rules(self, attempt: LiveAttempt) -> tuple[RetryPolicy, Timeouts]:
-        step = attempt.step
-        if attempt.is_undo and step.compensate is not None:
-            return step.compensate.retry, step.compensate.timeouts
-        return step.retry, step.timeouts
-
     def _first_deadline(self, attempt: LiveAttempt) -> rules.Deadline | None:
-        _, timeouts = self._rules(attempt)
-        poll = self._poll(attempt)
-        limit = poll.deadline if poll is not None else None
+        timeouts = attempt.timeouts
+        limit = attempt.poll.deadline if attempt.poll is not None else None
         if timeouts == _NO_TIMEOUTS and limit is None:
             return None
         mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
@@ -929,9 +935,6 @@ class LocalEngine:
             self._stop(attempt, first.kind)
         else:
             self._set_deadline(attempt)
-
-    def _poll(self, attempt: LiveAttempt) -> Poll | None:
-        return None if attempt.is_undo else attempt.step.poll
 
     def _check_logs(self) -> None:
         """Keep the logs of running attempts within their limit."""
@@ -1016,7 +1019,7 @@ class LocalEngine:
             _reap(attempt.pid)
             self._record_suspension(attempt, wait, state)
             return
-        poll = self._poll(attempt) if attempt.kind_of_stop is None else None
+        poll = attempt.poll if attempt.kind_of_stop is None else None
         if poll is not None and state is not None and state.status == 1 and not state.skipped:
             _reap(attempt.pid)
             self._not_yet(attempt, poll)
@@ -1040,7 +1043,7 @@ class LocalEngine:
             self._record_end(attempt, Outcome(rules.CANCELED, 1, error=_RUN_STOPPED), {})
             return
         now = clock.now()
-        _, timeouts = self._rules(attempt)
+        timeouts = attempt.timeouts
         began = attempt.run.step_state(attempt.key).started_at or attempt.started_at
         next_probe = rules.next_probe(poll, timeouts, probe=attempt.probes, ended_at=now, step_started_at=began)
         if next_probe.retry_at is None:
@@ -1099,7 +1102,7 @@ class LocalEngine:
     def _outcome(self, attempt: LiveAttempt, state: KeeperState | None) -> Outcome:
         if attempt.kind_of_stop is not None:
             known = files_of.outcome(state, files_of.Failure()) if state is not None and state.status else Outcome("")
-            return _stopped(attempt, self._rules(attempt)[1], self._poll(attempt), known)
+            return _stopped(attempt, known)
         if state is None or state.status is None:
             return Outcome(rules.FAILED, error="lost: its process ended and nobody saw how")
         try:
@@ -1115,7 +1118,7 @@ class LocalEngine:
         began = run.step_state(attempt.key).started_at or attempt.started_at
         data: dict[str, Any] = {
             "status": rules.SUSPENDED,
-            "wait": rules.suspension(wait, self._rules(attempt)[1], step_started_at=began),
+            "wait": rules.suspension(wait, attempt.timeouts, step_started_at=began),
         }
         cursor = files_of.read_cursor(attempt.files.heartbeat)
         if cursor:
@@ -1132,12 +1135,11 @@ class LocalEngine:
         run.attempts.pop(attempt.key, None)
         now = clock.now()
         state = run.step_state(attempt.key)
-        policy, timeouts = self._rules(attempt)
         if outcome.error is not None:
             outcome = outcome._replace(error=run.context.mask(outcome.error))
         verdict = rules.verdict(
-            policy,
-            timeouts,
+            attempt.retry,
+            attempt.timeouts,
             outcome,
             attempt=state.attempts_in_try,
             ended_at=now,
@@ -1192,7 +1194,7 @@ class LocalEngine:
         """Whether an attempt that has no state file has certainly not run. It may have run when the machine has been
         started anew since: a file that was just made is gone after a power cut. A poll may be asked once more."""
         boot = attempt.run.step_state(attempt.key).attempts[-1].boot
-        return not boot or not self.executor.boot or boot == self.executor.boot or self._poll(attempt) is not None
+        return not boot or not self.executor.boot or boot == self.executor.boot or attempt.poll is not None
 
     def _find_keeper(self, attempt: LiveAttempt, looks: int) -> None:
         run = attempt.run
@@ -1207,7 +1209,7 @@ class LocalEngine:
         if found is None and not self._may_start(attempt):
             self._ended(attempt, None)
             return
-        if self._poll(attempt) is not None:  # start_to_close is for one probe, and this is another than the first
+        if attempt.poll is not None:  # start_to_close is for one probe, and this is another than the first
             attempt.started_at = clock.now() if found is None else _made_at(attempt.files.state, attempt.started_at)
             attempt.probes = (files_of.read_poll(attempt.files.poll) or (0, 0))[0]  # its waits go on growing from there
         if found is None:
@@ -1312,7 +1314,7 @@ def _signal(attempt: LiveAttempt, number: int) -> None:
         launch.signal_group(attempt.pid, number)
 
 
-def _stopped(attempt: LiveAttempt, timeouts: Timeouts, poll: Poll | None, known: Outcome) -> Outcome:
+def _stopped(attempt: LiveAttempt, known: Outcome) -> Outcome:
     """The outcome of an attempt that was stopped, whatever its command made of the signal."""
     kind = attempt.kind_of_stop
     assert kind is not None
@@ -1324,10 +1326,10 @@ def _stopped(attempt: LiveAttempt, timeouts: Timeouts, poll: Poll | None, known:
     if kind == "run":
         error = "stopped: the run's timeout passed"
     elif kind == "deadline":
-        assert poll is not None
-        error = _did_not_hold(poll, timeouts, kind)
+        assert attempt.poll is not None
+        error = _did_not_hold(attempt.poll, attempt.timeouts, kind)
     else:
-        after = format(getattr(timeouts, kind))
+        after = format(getattr(attempt.timeouts, kind))
         error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
     return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
 
