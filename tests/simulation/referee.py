@@ -233,6 +233,11 @@ class Referee:
             fired = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
             if runs > fired + self.triggered.get((case.job.name, fire_time), 0):
                 raise Violation("one run per fire time", f"{case.name} is another run for {fire_time}")
+            if row[3] == "queued" and case.job.overlap is OverlapPolicy.BUFFER_ONE:
+                waiting = [c.name for c in self.cases.values() if c.job is case.job and c.trigger == "schedule"
+                           and c.state.status == "queued" and not c.reopenings]  # fmt: skip
+                if waiting:
+                    raise Violation("overlap policies hold", f"{case.name} (buffer_one) waits beside {waiting}")
         return case
 
     def _read(self, case: Case, row: Any) -> None:
@@ -280,6 +285,7 @@ class Referee:
     def _event(self, case: Case, event: Event, row: Any) -> None:
         if case.state.finished_at is not None and event.type is not _E.RUN_REOPENED:
             raise Violation("the final status is written once", f"{case.name}: {event.type} after its end")
+        self._run_in_time(case, event)
         self._before(case, event)
         twin = Decider.restore(case.job, json.loads(json.dumps(case.decider.snapshot())))
         try:
@@ -294,6 +300,16 @@ class Referee:
             return
         if twin.feed(event) != case.decider.feed(event) or twin.snapshot() != case.decider.snapshot():
             raise Violation("a saved Decider decides the same", f"{case.name}: {event}")
+
+    def _run_in_time(self, case: Case, event: Event) -> None:
+        """In a world that nothing has disturbed since the try began, its deadline has been told when it has passed."""
+        began, limit = case.state.try_started_at, case.job.timeout
+        if (event.type is _E.RUN_TAKEN and began is None) or event.type is _E.RUN_REOPENED:
+            case.disturbed[""] = self._world.disturbed
+        if limit is None or began is None or case.disturbed.get("") != self._world.disturbed:
+            return
+        if event.at > began + limit + _SLACK_MS and case.present.stopped is None and case.state.status == "running":
+            raise Violation("deadlines hold", f"{case.name}: {event.type} after {event.at - began} ms, {limit}")
 
     def _before(self, case: Case, event: Event) -> None:
         """What must hold for this to happen now. Then it is written down."""
@@ -452,7 +468,14 @@ class Referee:
             raise Violation("who leaves word is suspended", f"{case.name} {key}.{event.number}: {dict(data)}")
         if "retry_at" not in data:
             now.slots.discard(key)
+        never = (
+            (data.get("exit_code") == NON_RETRYABLE_CODE and NON_RETRYABLE_CODE in retry.non_retryable_exit_codes)
+            or (data.get("error_type") == NON_RETRYABLE_TYPE and NON_RETRYABLE_TYPE in retry.non_retryable_types)
+            or any(token.endswith(f"/{case.name}/{key}.{event.number}") for token in self._world.final_words)
+        )
         if "retry_at" in data:
+            if never:
+                raise Violation("what is not retryable is not retried", f"{case.name} {key}: {dict(data)}, {retry}")
             if status not in ("failed", "timed_out") or (retry.maximum_attempts and n >= retry.maximum_attempts):
                 raise Violation("retries are counted", f"{case.name} {key}: another attempt after {n}, {retry}")
             if data["retry_at"] - event.at not in (_wait(retry, n), 7_000):
@@ -467,10 +490,8 @@ class Referee:
         step = case.step(event.step)
         timeouts = step.compensate.timeouts if key.endswith("!undo") and step.compensate else step.timeouts
         forbidden = (
-            (retry.maximum_attempts and n >= retry.maximum_attempts)
-            or (data.get("exit_code") == NON_RETRYABLE_CODE and NON_RETRYABLE_CODE in retry.non_retryable_exit_codes)
-            or (data.get("error_type") == NON_RETRYABLE_TYPE and NON_RETRYABLE_TYPE in retry.non_retryable_types)
-            or any(token.endswith(f"/{case.name}/{key}.{event.number}") for token in self._world.final_words)
+            never
+            or (retry.maximum_attempts and n >= retry.maximum_attempts)
             or timeouts.schedule_to_close is not None
             or now.stopped == "terminated"
             or (now.stopped is not None and not key.endswith("!undo"))
@@ -553,6 +574,11 @@ class Referee:
             elif step.status is not StepStatus.PENDING:
                 present.ended[key] = str(step.status)
         for step in case.job.steps:
+            if step.name in present.ended and step.when is When.SUCCESS and step.name + ITEMS not in redo:
+                before = [n for n in step.needs if (n in redo or n + ITEMS in redo)]
+                before = [n for n in before if case.job.step(n).when is When.SUCCESS]
+                if before:
+                    raise Violation("what needs it is done again, too", f"{case.name} {step.name}, not for {before}")
             done = case.state.steps.get(step.name)
             if step.name not in redo or step.name in anew or done is None or step.when is not When.SUCCESS:
                 continue
