@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import shutil
 import subprocess
 import time
 from collections import defaultdict
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from bench.daemon import TELL_TIME, Firing, all_ended, daemon, firings, percentile, sleep_until, until
 from bench.figure import Bench, Goal, Row
-from bench.measure import JOBCTL, measured_environment
+from bench.measure import JOBCTL, fresh, measured_environment
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.launch import launch
@@ -156,8 +155,7 @@ def _wrong(found: list[Firing], start: float, end: float) -> int:
 
 def _bare(folder: Path, count: int, due: float) -> list[float]:
     """How late so many keepers' commands are, in ms, when nothing is recorded or decided."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    fresh(folder)
     variables = environment.build(os.environ)
     heap = [(due, number) for number in range(count)]
     heapq.heapify(heap)

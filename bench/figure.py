@@ -24,19 +24,19 @@ class Size(StrEnum):
 class Bench(NamedTuple):
     """What every figure is given."""
 
-    folder: Path  # empty, its own, on a disk; gone afterwards
+    folder: Path  # empty, its own, on a disk; gone when all is measured
     size: Size
     cache: Path  # where other tools are installed
     install: bool  # whether those that are missing may be
 
 
 class Goal(NamedTuple):
-    of: str  # ratio | value
+    of: str  # ratio | value | difference: of the value and the reference
     bound: str  # >= | <=
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.bound} {self.limit:g}" + (" x" if self.of == "ratio" else "")
+        return f"{self.bound} {self.limit:g}" + {"ratio": " x", "difference": " more"}.get(self.of, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,16 @@ class Row:
         return median(self.ratios) if self.ratios else None
 
     @property
+    def difference(self) -> float | None:
+        pairs = zip(self.measured, self.compared, strict=True) if self.compared else ()
+        return median(differences) if (differences := [ours - theirs for ours, theirs in pairs]) else None
+
+    @property
     def ok(self) -> bool | None:
         """None where there is no goal, or nothing was measured."""
         if self.goal is None:
             return None
-        found = self.ratio if self.goal.of == "ratio" else self.value
+        found = {"ratio": self.ratio, "difference": self.difference}.get(self.goal.of, self.value)
         if found is None:
             return None
         return found >= self.goal.limit if self.goal.bound == ">=" else found <= self.goal.limit

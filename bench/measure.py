@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -84,3 +85,11 @@ def jobctl(folder: Path, *args: str) -> None:
     )
     if done.returncode:
         raise SkippedError(f"jobctl {' '.join(args)}: exit code {done.returncode}: {done.stderr.strip()[:200]}")
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, empty. What was in it is put aside: to remove it now would make what comes next slower."""
+    if folder.exists():
+        folder.rename(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
+    folder.mkdir(mode=0o700, parents=True)
+    return folder

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figure import Bench, Goal, Row, SkippedError
-from bench.measure import in_turns, measured_environment
+from bench.measure import fresh, in_turns, measured_environment
 from bench.steps import IN_FLIGHT, STEPS, engine_rate
 
 _COMMAND = "/bin/true"
@@ -102,8 +102,7 @@ def _installed(bench: Bench, peer: Peer) -> str:
 
 def _peer_rate(folder: Path, command: list[str], steps: int) -> float:
     """Steps a second as the script itself has timed them: importing and setting up the tool do not count."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    fresh(folder)
     try:
         done = subprocess.run(
             command,

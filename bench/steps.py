@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
 from functools import partial
 from pathlib import Path
 
 from bench.figure import Bench, Goal, Row
-from bench.measure import in_turns
+from bench.measure import fresh, in_turns
 from jobctl.core.model import ForEach, Job, Step, encode
 from jobctl.engines.local import LocalEngine
 from jobctl.executor import Executor
@@ -139,10 +138,3 @@ def carry_out(store: Store, job: Job, runs: int, in_flight: int, name: str) -> f
     seconds = time.perf_counter() - begin
     engine.close()
     return seconds
-
-
-def fresh(folder: Path) -> Path:
-    """The folder, empty."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    return folder

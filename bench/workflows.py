@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench.daemon import PATIENCE, TELL_TIME, cpu_seconds, daemon, query, rss, until
 from bench.figure import Bench, Goal, Row
-from bench.measure import in_turns, jobctl
-from bench.steps import IN_FLIGHT, carry_out, fresh
+from bench.measure import fresh, in_turns, jobctl
+from bench.steps import IN_FLIGHT, carry_out
 from jobctl.core.model import Compensation, Job, Step
 from jobctl.store.store import Store
 
