@@ -163,6 +163,20 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/daemon/test_children.py": ["test_children_of_a_run_that_ended_without_asking_them_are_asked_by_a_sweep"],
     },
+    "Each end that `notify` names is told: a notification exists if and only if what it tells of is recorded, and is "
+    "carried out like any run": {
+        "tests/engines/test_notices.py": [
+            "test_each_end_is_told_to_who_wants_to_know_it",
+            "test_the_end_and_what_tells_of_it_are_one_commit",
+            "test_who_dies_with_the_end_leaves_it_to_the_next",
+        ],
+        "tests/daemon/test_notices.py": [
+            "test_missed_fire_times_are_told_once_for_each_record",
+            "test_a_run_that_cannot_begin_is_told_of",
+            "test_a_run_that_is_ended_as_poison_is_told_of",
+        ],
+        "tests/end_to_end/test_notify.py": ["test_killed_at_any_commit_it_is_told_once"],
+    },
     "A queue has no more runs under way than its concurrency, over all daemons": {
         "tests/daemon/test_dispatcher.py": ["test_the_places_of_a_queue_are_shared_by_daemons"],
         "tests/daemon/test_capacity.py": ["test_the_places_of_a_queue_are_those_of_all_daemons"],

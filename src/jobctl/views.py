@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobctl import clock, executor
+from jobctl.core.errors import StoreError
 from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from jobctl.core.why import Reason, Signs
 
 Document = dict[str, Any]
+
+_NOTIFICATIONS = 20  # of a job, among which those that failed are looked for
 
 
 def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
@@ -59,6 +62,8 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
         else _waiting_for(store, row, state, holder),
         "executor": holder,
         "like": state.like,
+        "about": None if state.about is None else _about(state.about),
+        "notifications": [_notification(store, name) for name in state.notifications],
         "steps": documents,
     }
 
@@ -121,6 +126,42 @@ def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, i
         "reason": row.reason,
         "executor": holder,
     }
+
+
+def _about(about: Mapping[str, Any]) -> Document:
+    """What a notification tells of."""
+    from jobctl.core.notices import times
+
+    return {**about, **{key: rfc3339(at) for key, at in times(about).items()}}
+
+
+def _notification(store: Store, name: str) -> Document:
+    """A run that tells of another's end, and where it stands now; no status when it is gone."""
+    found = store.row("SELECT status FROM runs WHERE name = ?", name)
+    return {"run": name, "status": found[0] if found is not None else None}
+
+
+def failed_notifications(store: Store, jobs: Iterable[str], since: int) -> list[Document]:
+    """Of what nobody was told since then: of each command of `jobs` the last notification, where that has failed.
+
+    Looks at no more than the last few of each job.
+    """
+    from jobctl.core.notices import is_notifier
+
+    found = []
+    for job in filter(is_notifier, jobs):
+        commands: set[int] = set()  # a job that notifies with several has a definition for each
+        for row in store.history(job=job, limit=_NOTIFICATIONS):
+            if row.finished_at is None or row.definition in commands:
+                continue
+            commands.add(row.definition)
+            if row.status in ("failed", "timed_out") and row.finished_at >= since:
+                try:
+                    about = store.state(row).about
+                except StoreError:  # one that cannot be read is still one that failed
+                    about = None
+                found.append({**summary(store, row), "about": None if about is None else _about(about)})
+    return found
 
 
 def _parent(store: Store, row: RunRow) -> Document | None:
@@ -186,9 +227,14 @@ def describe(event: Event) -> str:
         return f"{about}: child run {data['run']} {_words(data['status'])}" + _after(": ", data.get("reason"))
     if kind is EventType.RUN_CREATED:
         parent = data.get("parent")
+        if "about" in data:
+            from jobctl.core.notices import sentence
+
+            return f"run created, to tell that {sentence(data['about'])}"
         return "run created" + (f", a child of {parent['run']}, step {parent['step']}" if parent else _reusing(data))
     if kind is EventType.RUN_ENDED:
-        return f"run {_words(data['status'])}" + _after(": ", data.get("reason"))
+        names = ", ".join(data.get("notifications", ()))
+        return f"run {_words(data['status'])}" + _after(": ", data.get("reason")) + _after("; notifies: ", names)
     if kind is EventType.RUN_REOPENED:
         redo = (f"what is left of {n.removesuffix(ITEMS)}" if n.endswith(ITEMS) else n for n in data["redo"])
         return "run taken up again" + _after(", doing again: ", ", ".join(redo)) + _by(data)

@@ -91,6 +91,19 @@ def test_fires_and_says_so(start: Callable[..., Loop]) -> None:
     assert "exit code 3" in failed["reason"]
 
 
+@pytest.mark.parametrize("env_file", ['"gone.env"', '"jobs.toml.env"'])
+def test_a_failure_is_told_at_once_also_of_what_does_not_even_begin(
+    start: Callable[..., Loop], tmp_path: Path, env_file: str
+) -> None:
+    (tmp_path / "jobs.toml.env").touch()
+    loop = start(job(SOON, "exit 3", env_file=env_file, notify="{ command = 'echo $JOBCTL_RUN >> told' }"))
+    loop.until(lambda: (tmp_path / "told").exists())
+    loop.until(lambda: "succeeded" in loop.messages())
+    told = next(line["run"] for line in loop.said() if line["message"] == "succeeded")
+    assert told.startswith("x.notify-")
+    assert (tmp_path / "told").read_text().splitlines()[0] in {row.name for row in loop.store.history(job="x")}
+
+
 @pytest.mark.parametrize(
     ("command", "keys"),
     [

@@ -1101,18 +1101,6 @@ def test_files_of_a_run_are_for_their_owner_only(world: World) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("[jobs.x]\ncommand = 'true'\nnotify = { command = 'mail' }", "notify"),
-    ],
-)
-def test_what_cannot_be_carried_out_yet_is_said_before_anything_runs(world: World, text: str, says: str) -> None:
-    with pytest.raises(JobctlError, match=says) as caught:
-        local.check_supported(world.job(text))
-    assert caught.value.hint
-
-
 # -- want of something -------------------------------------------------------------------------------------------------
 
 PARALLEL = """

@@ -19,7 +19,7 @@ from .world import DAY, HOUR, MINUTE, SECOND
 
 Table = dict[str, Any]
 
-VERSION = 3  # 2: items, durable scripts; 3: child runs
+VERSION = 4  # 2: items, durable scripts; 3: child runs; 4: notifications
 
 
 class Deed(NamedTuple):
@@ -148,6 +148,8 @@ def _job(draw: Drawing, name: str, horizon: int, scale: int) -> Table:
     draw.maybe(job, "log_limit", 0.3, "64KiB", name)
     draw.maybe(job, "retry", 0.3, _retry(draw, scale), name)
     draw.maybe(job, "keep", 0.1, {"runs": rng.randint(1, 5)}, name)
+    if draw.version >= 4:
+        draw.maybe(job, "notify", 0.5, [_notify(draw) for _ in range(rng.choice((1, 1, 2)))], name)
     steps: list[Table] = []
     count = rng.choice((1, 2, 3, 3, 4, 5, 7))
     for i in range(count):
@@ -162,6 +164,12 @@ def _job(draw: Drawing, name: str, horizon: int, scale: int) -> Table:
         del step["place"]
     job["steps"] = steps
     return job
+
+
+def _notify(draw: Drawing) -> Table:
+    rng = draw.random
+    ends = ("succeeded", "failed", "timed_out", "canceled", "terminated", "missed")
+    return {"on": rng.sample(ends, rng.randint(1, len(ends))), "command": "tell"}
 
 
 def _schedule(draw: Drawing, horizon: int) -> Table:

@@ -16,6 +16,7 @@ from jobctl.core.history import Event, EventType, HistoryError, RunState, StepSt
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.core.model import (
     Job,
+    Notify,
     OverlapPolicy,
     ParentClosePolicy,
     RetryPolicy,
@@ -26,6 +27,7 @@ from jobctl.core.model import (
     decode,
     encode_schedule,
 )
+from jobctl.core.notices import TRIGGER, origin
 from jobctl.core.schedule import fires
 from jobctl.store.codec import from_row
 
@@ -76,6 +78,7 @@ class Case:
         self.present = Try()
         self.reopenings = 0
         self.slept = False
+        self.only_ends = False  # it was stopped in the queue: whoever takes it sees it through, wherever it stands
         self.trigger = ""
         self.root_job = job.name  # of the run that started the family
         self.parent: Case | None = None  # of a child run; and which of its steps
@@ -117,6 +120,10 @@ class Referee:
         self._ended: list[Case] = []
         self._told: list[tuple[Case, Event]] = []
         self._waited: list[tuple[Case, str, str]] = []
+        # Of notifications: those that are new in the commit; records of missed fire times that are known.
+        self._born: list[Case] = []
+        self._missed: set[tuple[int, int]] = set()
+        self.notifying: dict[str, Job] = {}  # by name, as the file has them
 
     def close(self) -> None:
         self._db.close()
@@ -183,7 +190,7 @@ class Referee:
             "SELECT id, name, seq, status, job, definition, executor, started_at, finished_at, reason, wake_at,"
             " trigger, fire_time, parent, parent_step FROM runs ORDER BY id"
         ).fetchall()
-        self._ended, self._told, self._waited = [], [], []
+        self._ended, self._told, self._waited, self._born = [], [], [], []
         for row in rows:
             case = self.cases.get(row[0])
             if case is None or case.name != row[1]:
@@ -194,6 +201,7 @@ class Referee:
                 case.slept = True
                 self._world.places += 1
         self._families()
+        self._notifications()
         if len(rows) != len(self.cases):
             self._missing({row[0] for row in rows})
         for queue, limit in self.limits.items():
@@ -205,7 +213,7 @@ class Referee:
     def _missing(self, there: set[int]) -> None:
         for number in [number for number in self.cases if number not in there]:
             case = self.cases.pop(number)
-            if case.root_job not in self.prunable or case.state.finished_at is None:
+            if origin(case.root_job) not in self.prunable or case.state.finished_at is None:
                 raise Violation("no run is lost", f"{case.name}, which was {case.state.status}")
             self.promised.discard(case.name)
 
@@ -226,6 +234,8 @@ class Referee:
         self._world.ordinal[case.name] = (
             f"{case.job.name}/{sum(1 for c in self.cases.values() if c.job.name == case.job.name)}"
         )
+        if case.trigger == TRIGGER:
+            self._born.append(case)
         if case.trigger == "schedule":
             query = "SELECT count(*) FROM runs WHERE job = ? AND fire_time = ? AND trigger = 'schedule'"
             runs = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
@@ -376,9 +386,11 @@ class Referee:
         ]
         actor = self._world.actor
         by_daemon = actor is not None and actor.name.startswith("d")
+        case.only_ends = case.state.stopped is not None
         queue = case.job.queue
         if queue in self.limits and by_daemon and case.state.stopped is None:
-            taken = [c.name for c in others if c.job.queue == queue and not c.slept and not c.reopenings]
+            there = [c for c in others if c.job.queue == queue and not c.only_ends]
+            taken = [c.name for c in there if not c.slept and not c.reopenings]
             if len(taken) >= self.limits[queue] and self._by_daemon(taken):
                 raise Violation("queue limits hold", f"{case.name} begins in {queue} beside {taken}")
         policy = case.job.overlap
@@ -626,6 +638,38 @@ class Referee:
                 told = [e for parent, e in self._told if e.data["run"] == child.name]
                 if len(told) != 1:
                     raise Violation("a child's end is told", f"{child.name}: {len(told)} times to {child.parent.name}")
+
+    # -- notifications ---------------------------------------------------------------------------------------------
+
+    def _notifications(self) -> None:
+        """What is to be told comes into being with what it is about: neither is in the store without the other."""
+        expected = []
+        if any(self._tables(job, "missed") for job in self.notifying.values()):
+            rows = self._db.execute(
+                "SELECT f.schedule, f.fire_time, s.job FROM firings f JOIN schedules s ON s.id = f.schedule"
+                " WHERE f.dropped_at IS NOT NULL AND f.outcome = 'missed'"
+            ).fetchall()
+            before, self._missed = self._missed, {row[:2] for row in rows}
+            new = [job for *place, job in rows if tuple(place) not in before]
+            expected = [f"{job} missed" for job in new for _ in self._tables(self.notifying.get(job), "missed")]
+        told = []
+        for case in self._ended:
+            status = str(case.state.status)
+            expected += [f"{case.name} {status}" for _ in self._tables(case.job, status)]
+            told += case.state.notifications
+        found = []
+        for case in self._born:
+            about = case.state.about or {}
+            found.append(f"{about.get('run', about.get('job'))} {about.get('status')}")
+            if case.job.notify or case.parent is not None:
+                raise Violation("nobody is told of a notification", case.name)
+        if sorted(found) != sorted(expected):
+            raise Violation("each end has its notifications", f"{found} instead of {expected}")
+        if sorted(told) != sorted(c.name for c in self._born if c.state.about and "run" in c.state.about):
+            raise Violation("an end names its notifications", f"{told} instead of {[c.name for c in self._born]}")
+
+    def _tables(self, job: Job | None, status: str) -> list[Notify]:
+        return [table for table in job.notify if status in table.on] if job is not None else []
 
     # -- durable scripts -------------------------------------------------------------------------------------------
 

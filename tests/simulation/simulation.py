@@ -123,6 +123,7 @@ class _Simulation:
         self.referee.limits = {n: q.concurrency for n, q in self.catalog.queues.items() if q.concurrency is not None}
         self.referee.maximum = plan.maximum
         self.referee.prunable = {name for name, job in self.catalog.jobs.items() if job.keep.runs is not None}
+        self.referee.notifying = self.catalog.jobs
         world.judge = self.referee
         self.actors: list[Body] = []
         self.people = 0

@@ -62,7 +62,8 @@ def drive(
     """
     executor = Executor(store.state_dir, "foreground")
     view = _view(settings, store)
-    engine = LocalEngine(store, executor, observer=view)
+    audience = _Audience(view, settings)
+    engine = LocalEngine(store, executor, observer=audience)
     engine.queues = queues or {}
     asked = _Signals(executor.wake_fd)
     try:
@@ -71,14 +72,15 @@ def drive(
         troubled = ""
         give_up_at: int | None = None  # monotonic: asked to end, and the store does not take it
         try:
-            left: str | None = None  # child runs that go on here without the run
+            left: str | None = None  # what is said of child runs that go on here without the run; "": nothing
             while engine.busy:
-                if left is None and run.new is None and run.state.finished_at is not None and engine.runs:
-                    left = _left(store, engine, run)
-                    if left is None:
+                if run.new is None and run.state.finished_at is not None and engine.runs:
+                    if _goes_on(store, engine):
                         break
-                    if left:
-                        view.say(left)
+                    if left is None:
+                        left = _left(engine, run)
+                        if left:
+                            view.say(left)
                 engine.turn(TICK_MS if view.wants_ticks else None)
                 if run.new is not None and engine.trouble is not None:
                     raise engine.trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
@@ -98,8 +100,10 @@ def drive(
                     troubled = trouble
                     view.say(f"{trouble}; trying again" if trouble else "the state store can be written again")
                 view.tick()
+            audience.leave(store, engine)
         finally:
             view.end(run)
+        audience.tell()
     finally:
         asked.restore()
         engine.close()
@@ -109,16 +113,72 @@ def drive(
     return EXIT_CODES[status]
 
 
-def _left(store: Store, engine: LocalEngine, run: LiveRun) -> str | None:
-    """What is to be said of child runs that go on when the run is over: they were left alone, or are about to end. None
-    when a daemon has them from here on."""
-    alone = [child for child in engine.runs.values() if child.decider.outcome is None]
-    if not alone:
-        return ""
+class _Audience:
+    """Hands on to the view what is recorded of the run and its children; of notifications only what became of them is
+    told, when all is over."""
+
+    def __init__(self, view: View, settings: Settings) -> None:
+        self._view = view
+        self._quiet = settings.quiet
+        self._run: int | None = None  # the first that is heard of
+        self._lines: list[str] = []
+
+    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+        if self._run is None:
+            self._run = run.id
+        about = run.state.about
+        if about is None or run.id == self._run:
+            self._view.recorded(run, events)
+            return
+        from jobctl.core.notices import sentence
+
+        what, end = sentence(about), events[-1]
+        if end.type is EventType.RUN_ENDED and end.data["status"] == "succeeded":
+            if not self._quiet:
+                self._lines.append(f"notified: {what} ({run.name})")
+        elif end.type is EventType.RUN_ENDED:
+            why = f": {end.data['reason']}" if "reason" in end.data else ""
+            self._lines.append(f"NOT NOTIFIED: {what}{why}; logs: jobctl logs {run.name}")
+        elif "retry_at" in end.data:
+            from jobctl.text import duration
+
+            again = f"next attempt in {duration(end.data['retry_at'] - end.at)}"
+            self._view.say(f"the notification that {what} has failed: {end.data.get('error')}; {again}")
+
+    def leave(self, store: Store, engine: LocalEngine) -> None:
+        """This process advances no run any more: who goes on with the notifications that are not over?"""
+        names = [run.name for run in engine.runs.values() if run.state.about is not None and run.id != self._run]
+        if names:
+            from jobctl.engines.daemons import daemons
+
+            who = "a daemon goes on with it" if daemons(store) else f"go on with it: jobctl resume {names[0]}"
+            self._lines += [f"not notified yet: {name}; {who}" for name in names]
+
+    def tell(self) -> None:
+        from jobctl.cli import output
+
+        for line in self._lines:
+            output.note(line)
+
+
+def _goes_on(store: Store, engine: LocalEngine) -> bool:
+    """Whether what is left here when the run is over goes on without this process: child runs that were left alone, and
+    notifications that wait for their next attempt, when a daemon has them from here on."""
+    notices = [run for run in engine.runs.values() if run.state.about is not None]
+    if not all(any(step.retry_at is not None for step in run.state.steps.values()) for run in notices):
+        return False
+    if not notices and all(run.decider.outcome is not None for run in engine.runs.values()):
+        return False  # they are about to end
     from jobctl.engines.daemons import daemons
 
-    if daemons(store):
-        return None
+    return bool(daemons(store))
+
+
+def _left(engine: LocalEngine, run: LiveRun) -> str:
+    """What is to be said of child runs that go on when the run is over and no daemon has them: they were left alone."""
+    alone = [child for child in engine.runs.values() if child.decider.outcome is None and child.state.about is None]
+    if not alone:
+        return ""
     names = ", ".join(child.name for child in alone[:3]) + (" …" if len(alone) > 3 else "")
     return f"{run.name} is over, and without it go on: {names}; Ctrl-C leaves them to: jobctl resume {alone[0].name}"
 

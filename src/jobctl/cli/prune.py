@@ -66,18 +66,20 @@ def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_th
 
 def _keeps(settings: Settings, store: Store, names: list[str], given: Keep, now: int) -> dict[str, Keep]:
     """What is kept of which job. Definitions are needed only where nothing is `given`."""
+    from jobctl.daemon import pruner
+
     if given == Keep():
         defined = load.load(settings)
         keeps = {name: load.find_job(defined, name).keep for name in names or defined}
         if not settings.quiet and all(keep == Keep() for keep in keeps.values()):
             output.note('every run is kept: no job has keep = { runs = 1000, for = "90d" }; or say --older-than 90d')
-        return keeps
+        return pruner.with_notices(keeps)
     ran = store.jobs()
     known = {*ran, *outline.read(settings, now=now)[0]} if names else set()
     for name in names:
         if name not in known:
             raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, sorted(known)))
-    return dict.fromkeys(names or ran, given)
+    return pruner.with_notices(dict.fromkeys(names or ran, given))
 
 
 def _shrink(store: Store) -> None:

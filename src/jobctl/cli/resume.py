@@ -8,11 +8,11 @@ from jobctl.cli import load, output
 from jobctl.cli.foreground import drive, user
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode
+from jobctl.core.notices import TRIGGER, origin
 from jobctl.definitions import check_file, env_file_of
 from jobctl.engines import requests
 from jobctl.engines.daemons import need_daemon, poke_daemons
 from jobctl.engines.kept import job_of
-from jobctl.engines.local import check_supported
 from jobctl.masking import redact
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jobctl.core.model import Job, Queue
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
 
 
 def _queues(job: Job) -> Mapping[str, Queue]:
@@ -33,6 +34,16 @@ def _queues(job: Job) -> Mapping[str, Queue]:
     )
     found = check_file(job.file)[0] if queued else None
     return found.queues if found is not None else {}
+
+
+def _updated(jobs: Mapping[str, Job], store: Store, row: RunRow) -> Job:
+    """The run's job as the file has it now."""
+    about = store.state(row).about if row.trigger == TRIGGER else None
+    if about is None:
+        return load.find_job(jobs, row.job)
+    from jobctl.engines.notices import updated
+
+    return updated(load.find_job(jobs, origin(row.job)), about)
 
 
 def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool) -> int:
@@ -50,11 +61,10 @@ def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, 
         if held and row.status != "paused":
             raise JobctlError(f"run {row.name} is running already", hint=f"watch it with: jobctl logs -f {row.name}")
         if updated:
-            job = load.find_job(load.load(settings), row.job)
+            job = _updated(load.load(settings), store, row)
             env_file = env_file_of(job)
         else:
             job, env_file, _ = job_of(store, row, strict=True)
-        check_supported(job)
         if row.finished_at is not None:
             text = encode(redact(job)) if updated else None
             requests.reopen(store, row, job, definition=text, from_step=from_step, by=user(), queued=detach)

@@ -25,13 +25,12 @@ def main(
     from_step: str | None,
     like: str | None,
 ) -> int:
-    """Exit code: the run's. UsageError for parameters that do not fit, JobctlError for what cannot run yet."""
+    """Exit code: the run's. UsageError for parameters that do not fit."""
     from jobctl import masking
     from jobctl.core import parameters
     from jobctl.core.model import encode
     from jobctl.definitions import env_file_of
     from jobctl.engines.commands import run_values
-    from jobctl.engines.local import check_supported
 
     catalog = load.catalog(settings)
     definition = load.find_job(catalog.jobs, job)
@@ -42,7 +41,6 @@ def main(
         given = {**old.params, **given}
     if wait is not None or detach:
         return _hand_over(settings, definition, given, wait if not detach else None, old)
-    check_supported(definition)
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import NewRun, Store
 

@@ -14,6 +14,7 @@ from jobctl.cli import items, outline, output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.secrets import hidden
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
+from jobctl.core.notices import is_notifier, origin, sentence
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from jobctl.views import Document
 
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
+
+_UNTOLD_SINCE = 7 * 86_400_000  # so long it is told that a notification failed, if no later one has succeeded
 
 _ASLEEP_SHOWN = 20  # runs that only wait
 
@@ -98,10 +101,12 @@ def _overview(settings: Settings, *, now: int) -> int:
         living = store.executors()
         daemons = views.daemons(store)
         dropped = views.dropped(store, now - _DROPPED_SINCE)
+        ran = store.jobs()
+        untold = views.failed_notifications(store, ran, now - _UNTOLD_SINCE)
         # People see those that wake first; a hundred thousand that sleep are a number to them.
         found = store.alive() if settings.json else [*store.awake(), *store.asleep(_ASLEEP_SHOWN)]
         alive = [row for row in (views.current(store, row) for row in found) if row.finished_at is None]
-        names = {**defined, **dict.fromkeys(store.jobs())}
+        names = {**defined, **dict.fromkeys(job for job in ran if not is_notifier(job))}
         last = {name: views.current(store, row) for name in names if (row := store.latest(name)) is not None}
         if settings.json:
             jobs = [
@@ -110,7 +115,9 @@ def _overview(settings: Settings, *, now: int) -> int:
             ]
             runs = [views.summary(store, row, living) for row in alive]
             output.print_json(
-                _document(runs, jobs, problems, daemons=daemons, dropped=dropped, paused=views.paused(store))
+                _document(
+                    runs, jobs, problems, daemons=daemons, dropped=dropped, paused=views.paused(store), untold=untold
+                )
             )
             return 0
         fires = any(job.next_fire is not None for job in defined.values())
@@ -145,6 +152,11 @@ def _overview(settings: Settings, *, now: int) -> int:
             times = "fire time was" if gone["count"] == 1 else "fire times were"
             when = past(_ms(gone["last"]), now)
             output.say(f"{gone['job']}: {gone['count']} {times} {gone['outcome']}, the last {when}: {gone['reason']}")
+        for one in untold:
+            why = f": {one['reason']}" if one["reason"] else ""
+            when = past(_ms(one["finished_at"]), now)
+            what = sentence(one["about"]) if one["about"] is not None else f"something of {origin(one['job'])}"
+            output.say(f"nobody was told that {what}{why}, {when}; jobctl logs {one['id']}")
         for pause in views.paused(store):
             why = f": {pause['reason']}" if pause["reason"] else ""
             output.say(f"{pause['job']}: its schedules are paused{why}; jobctl schedule resume {pause['job']}")
@@ -160,6 +172,7 @@ def _document(
     daemons: Sequence[Document] = (),
     dropped: Sequence[Document] = (),
     paused: Sequence[Document] = (),
+    untold: Sequence[Document] = (),
 ) -> Document:
     return {
         "daemon": daemons[0] if daemons else None,
@@ -168,6 +181,7 @@ def _document(
         "jobs": jobs,
         "dropped": dropped,
         "paused": paused,
+        "failed_notifications": untold,
         "problems": [output.problem_document(problem) for problem in problems],
     }
 
@@ -268,6 +282,12 @@ def detail(
     if document["like"] is not None:
         reused = ", ".join(step["name"] for step in document["steps"] if step["reused_from"] is not None)
         yield _field("like", document["like"] + (f", reusing {reused}" if reused else ""))
+    if document["about"] is not None:
+        yield _field("about", sentence(document["about"]))
+    for told in document["notifications"]:
+        status = told["status"]
+        logs = f"; jobctl logs {told['run']}" if status not in ("succeeded", None) else ""
+        yield _field("notified", f"{told['run']} {_words(status or 'is gone')}{logs}")
     if document["finished_at"] is None:
         for line in why[:_REASONS_SHOWN]:
             yield _field("why", line)

@@ -16,7 +16,8 @@ from jobctl.core.status import RunStatus, StepStatus
 class EventType(StrEnum):
     """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
 
-    # params, trigger, fire_time; like, reused: results of that run, by step; parent: run and step, of a child run
+    # params, trigger, fire_time; like, reused: results of that run, by step; parent: run and step, of a child run;
+    # about: what a notification tells of (core/notices.py)
     RUN_CREATED = "run_created"
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
     ATTEMPT_STARTED = "attempt_started"
@@ -41,7 +42,7 @@ class EventType(StrEnum):
     RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
     # redo: the steps that start again, anew: from their beginning; by; updated; queued; alone: not with its parent
     RUN_REOPENED = "run_reopened"
-    RUN_ENDED = "run_ended"  # status, reason
+    RUN_ENDED = "run_ended"  # status, reason; notifications: the runs that tell of it
 
 
 class Event(NamedTuple):
@@ -348,6 +349,8 @@ class RunState:
         self.untaken: dict[str, list[Any]] = {}  # signal -> payloads that no step has had yet, oldest first
         self.parent: Mapping[str, str] | None = None  # the run that started it as its child, and the step there
         self.alone = False  # this try was asked for by somebody else than its parent
+        self.about: Mapping[str, Any] | None = None  # what it tells of, when it is a notification
+        self.notifications: list[str] = []  # the runs that tell of its end
 
     @property
     def undone(self) -> bool:
@@ -393,6 +396,7 @@ class RunState:
                 raise HistoryError(f"a run cannot end as {status}")
             self.status = status
             self.reason = event.data.get("reason")
+            self.notifications = event.data.get("notifications", [])
             self.finished_at = event.at
             for states in (self.steps, self.undo):  # what is between two attempts when the run ends will not go on
                 for step in states.values():
@@ -413,12 +417,14 @@ class RunState:
             for name, result in event.data.get("reused", {}).items():
                 self.step(name).reuse(event.data["like"], result, self.events)
             self.parent = event.data.get("parent")
+            self.about = event.data.get("about")
         elif kind is EventType.RUN_TAKEN:
             self.boot = event.data.get("boot")
             if self.started_at is None:
                 self.started_at = self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
             self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
+            self.notifications = []
             self.try_started_at = event.at
             self.alone = bool(event.data.get("alone"))
             if event.data.get("queued"):

@@ -146,6 +146,7 @@ class Daemon:
 
     def _never_began(self, failed: Failed) -> None:
         self._journal.say("failed", run=failed.run, reason=failed.reason)
+        self._dispatch = True  # what tells of it is queued
         job = self._reloader.catalog.jobs.get(failed.job)
         if job is not None and job.pause_on_failure and failed.trigger == "schedule":
             self._failed.append(job.name)
@@ -193,7 +194,8 @@ class Daemon:
         if due is not None and due <= now:
             with alone(self._store.state_dir):
                 self._capacity.refresh()
-                self._scheduler.once(now if self._fires_until is None else self._fires_until)
+                told = self._scheduler.once(now if self._fires_until is None else self._fires_until)
+            self._dispatch = self._dispatch or told  # what tells of missed fire times is queued
 
     def _look(self, _: int, mono: int) -> None:
         if mono >= self._look_at:
@@ -212,7 +214,7 @@ class Daemon:
                 if what == rescuer.TAKEN_OVER:
                     self._journal.say(what, run=name)
                 else:
-                    self._orphans = True  # it may have been ended without its children
+                    self._orphans = self._dispatch = True  # it may have been ended: without its children, and told
                     self._journal.say_once(f"rescue {name}", what, run=name)
 
     def _begin_queued(self, now: int, _: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from jobctl.core.model import Job, Keep, Millis
+from jobctl.core.notices import is_notifier, name_of
 from jobctl.store.store import Store
 from jobctl.views import run_folder
 
@@ -35,7 +36,12 @@ class Removed(NamedTuple):
 
 def once(store: Store, jobs: Mapping[str, Job], now: int) -> int:
     """Remove one portion of what is due, of all jobs together. Returns how many runs that were: 0 = nothing is due."""
-    return len(remove(store, {job.name: job.keep for job in jobs.values()}, now))
+    return len(remove(store, with_notices({job.name: job.keep for job in jobs.values()}), now))
+
+
+def with_notices(keeps: Mapping[str, Keep]) -> dict[str, Keep]:
+    """What is kept of jobs is kept of their notifications, too."""
+    return {**keeps, **{name_of(job): keep for job, keep in keeps.items() if not is_notifier(job)}}
 
 
 def remove(store: Store, keeps: Mapping[str, Keep], now: int) -> list[Removed]:

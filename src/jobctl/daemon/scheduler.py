@@ -17,7 +17,7 @@ from jobctl.core.schedule import fires, jitter, next_fire
 from jobctl.daemon.starter import Starter
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
-from jobctl.store.store import Store
+from jobctl.store.store import Batch, Store
 
 # Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.
 _MOST_AT_ONCE = 20_000
@@ -56,6 +56,7 @@ class Scheduler:
         self._next: dict[int, tuple[int, int | None]] = {}
         self._found_alive: dict[int, tuple[int, int]] = {}  # (begun, buffered), for schedules with more to deal with
         self._due: list[tuple[int, int]] = []  # a heap: (when it starts, schedule)
+        self._told = False  # whether notifications were queued in this call
 
     def arm(self, jobs: Mapping[str, Job], files: Sequence[str], now: int) -> None:
         """Take these definitions. What was removed fires no more; what is new or edited starts from now."""
@@ -78,12 +79,14 @@ class Scheduler:
         """When `once` has something to do: an instant, None for never."""
         return self._due[0][0] if self._due else None
 
-    def once(self, now: int) -> None:
-        """Deal with the fire times that have come. A schedule with very many of them goes on at the next call.
+    def once(self, now: int) -> bool:
+        """Deal with the fire times that have come. A schedule with very many of them goes on at the next call. Returns
+        whether notifications of what was missed were queued.
 
         StoreError when that cannot be recorded: what was not dealt with is tried again at the next call.
         """
         due = []
+        self._told = False
         while self._due and self._due[0][0] <= now:
             due.append(heapq.heappop(self._due))
         size = _AT_FIRST
@@ -100,6 +103,7 @@ class Scheduler:
                 self._push(number, again_at=now if more else None)
             del due[:size]
             size = min(2 * size, _AT_A_TIME)
+        return self._told
 
     def _deal(self, numbers: list[int], now: int) -> list[tuple[int, bool]]:
         """Fire these schedules. Returns those that go on, and whether more of their fire times have come."""
@@ -129,9 +133,23 @@ class Scheduler:
         if passed:
             firings.advance(self._store, passed)
         if dropped:
-            firings.drop(self._store, dropped, now)
+            notices = self._notices(dropped, now)
+            firings.drop(self._store, dropped, now, notices)
+            self._told = self._told or bool(notices)
         self._progress.update(progress)
         return dealt
+
+    def _notices(self, dropped: list[Dropped], now: int) -> dict[Dropped, list[Batch]]:
+        """The runs that tell of what was missed: for each record of it, by that."""
+        found: dict[Dropped, list[Batch]] = {}
+        for gone in dropped:
+            job = self._armed[gone.schedule].job
+            if gone.outcome == "missed" and job.notify:
+                from jobctl.engines.notices import missed
+
+                if told := missed(self._store, job, gone, now):
+                    found[gone] = told
+        return found
 
     def resync(self, now: int) -> None:
         """The wall clock was set: what the wrong one dealt with beforehand does not keep schedules from firing."""

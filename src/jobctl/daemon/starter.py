@@ -7,17 +7,17 @@ from typing import Any
 
 from jobctl.core import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
-from jobctl.core.history import Event, EventType
+from jobctl.core.history import Event, EventType, replay
 from jobctl.core.model import Job, RunStatus, encode
 from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.take import Failed, OnFailed, end, ignore
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
-from jobctl.engines.local import LocalEngine, check_supported, created
+from jobctl.engines.local import LocalEngine, created
 from jobctl.engines.submit import record_all
 from jobctl.masking import redact
 from jobctl.store import firings
-from jobctl.store.store import NewRun, Store
+from jobctl.store.store import Batch, NewRun, Store
 
 
 class Starter:
@@ -30,6 +30,7 @@ class Starter:
         self._on_failed = on_failed
         self._made: list[tuple[NewRun, list[Event]]] = []  # runs that are queued or have failed, not recorded yet
         self._failed: list[Failed] = []  # those of them that have failed
+        self._notices: dict[str, list[Batch]] = {}  # by id of one that has failed: what tells of it
         self._texts: dict[str, tuple[Job, str]] = {}  # by name: a job, and its canonical text, made once
 
     def begun(self, job: str) -> int:
@@ -56,13 +57,17 @@ class Starter:
         name = self._store.unused_name(job.name)
         new = NewRun(name, job.name, self._text(job), trigger, fire_time, job.queue, job.priority, schedule)
         try:
-            check_supported(job)
             at = fire_time if fire_time is not None else now
             params = parameters.values(job, given or {}, run_values(job, new.name, at))
             env_file = env_file_of(job)
         except JobctlError as error:
             failed = Event(EventType.RUN_ENDED, now, data={"status": "failed", "reason": error.message})
-            self._made.append((new, [created(new, given or {}, now), failed]))
+            first = created(new, given or {}, now)
+            if job.notify:
+                from jobctl.engines.notices import queued
+
+                failed, self._notices[new.name] = queued(self._store, new.name, job, failed, replay([first]))
+            self._made.append((new, [first, failed]))
             self._failed.append(Failed(new.name, job.name, trigger, error.message))
             return RunStatus.FAILED
         if hold or not self._capacity.take_place(job.queue):
@@ -88,11 +93,12 @@ class Starter:
         has begun is kept then, and recorded when it can be."""
         made, self._made = self._made, []
         failed, self._failed = self._failed, []
+        notices, self._notices = self._notices, {}
         self._engine.flush()
         if self._engine.trouble is not None:
             raise self._engine.trouble
         if made:
-            refused = record_all(self._store, made)
+            refused = record_all(self._store, made, notices)
             for one in failed:
                 if one.run not in refused:
                     self._on_failed(one)

@@ -10,8 +10,8 @@ from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.history import Event, EventType, RunState
 from jobctl.engines import requests
 from jobctl.engines.kept import job_of
-from jobctl.engines.local import LocalEngine, check_supported
-from jobctl.store.store import RunRow, Store
+from jobctl.engines.local import LocalEngine
+from jobctl.store.store import Batch, RunRow, Store
 
 
 class Failed(NamedTuple):
@@ -39,7 +39,6 @@ def take(store: Store, engine: LocalEngine, run_id: int, on_failed: OnFailed = i
     row = store.run(run_id)
     try:
         kept = job_of(store, row, strict=True)
-        check_supported(kept.job)
     except JobctlError as error:
         if row.status != "queued" or isinstance(error, StoreError):
             raise
@@ -55,7 +54,6 @@ def take_all(store: Store, engine: LocalEngine, run_ids: Iterable[int]) -> None:
     left = []
     for run_id in run_ids:
         kept = job_of(store, store.run(run_id), strict=True)
-        check_supported(kept.job)
         left.append((run_id, kept.job, kept.env_file))
     engine.take_all(left)
 
@@ -73,15 +71,20 @@ def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reas
 
 
 def fail(store: Store, row: RunRow, reason: str) -> bool:
-    """End a run that no executor advances as failed. False when it ended in between."""
+    """End a run that no executor advances as failed; what tells of it is queued. False when it ended in between."""
+    from jobctl.engines.notices import of_row
 
-    def make(now: RunRow, _: RunState) -> tuple[Event, None]:
+    notices: list[Batch] = []
+
+    def make(now: RunRow, state: RunState) -> tuple[Event, None]:
         if now.finished_at is not None:
             raise _OverError(f"run {now.name} is over")
-        return Event(EventType.RUN_ENDED, clock.now(), data={"status": "failed", "reason": reason}), None
+        end = Event(EventType.RUN_ENDED, clock.now(), data={"status": "failed", "reason": reason})
+        end, notices[:] = of_row(store, now, end, state)
+        return end, None
 
     try:
-        store.request(row.id, make)
+        store.request(row.id, make, notices=notices)
     except _OverError:
         return False
     if row.parent is not None:

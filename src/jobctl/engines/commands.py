@@ -36,12 +36,13 @@ class RunContext:
     """What all attempts of one run share: made once by each executor that has the run."""
 
     __slots__ = (
-        "_env_file",
+        "_is_notice",
         "_masker",
         "_ours",
         "_references",
         "_static",
         "_values",
+        "env_file",
         "folder",
         "job",
         "name",
@@ -66,9 +67,10 @@ class RunContext:
         self.store_id = store_id
         self.state = state
         self.stdout_of = _stdout_of(job)
-        self._env_file: Mapping[str, str] = env_file
+        self.env_file: Mapping[str, str] = env_file
+        self._is_notice = state.about is not None
         self._masker: Masker | None = None
-        self._values = run_values(job, name, state.fire_time if state.fire_time is not None else state.created_at)
+        self._values = _values_of(job, name, state)
         self._static = environment.build(os.environ, job.default_env, env_file, job.env, inherit=job.inherit_env)
         # What stands in env_file is never read for references; a key of the job's env hides the same key there.
         self._references = [
@@ -80,6 +82,12 @@ class RunContext:
         self._ours = {"JOBCTL_RUN": name, "JOBCTL_JOB": job.name, "JOBCTL_STATE_DIR": state_dir}
         if state.fire_time is not None:
             self._ours["JOBCTL_FIRE_TIME"] = self._values["fire_time"]
+        if state.about is not None:
+            from jobctl.core.notices import variables
+
+            self._ours.update(variables(state.about))
+            if "fire_time" in state.about:
+                self._ours["JOBCTL_FIRE_TIME"] = self._values["fire_time"]
         for key, param in state.params.items():
             self._ours[references.parameter_variable(key)] = as_text(param)
 
@@ -88,7 +96,7 @@ class RunContext:
         if self._masker is None:
             from jobctl.masking import masker
 
-            env_files: list[Mapping[str, str]] = [self._env_file]
+            env_files: list[Mapping[str, str]] = [self.env_file]
             if self.job.children:
                 from jobctl.definitions import env_files_of_children
 
@@ -158,7 +166,12 @@ class RunContext:
     ) -> Command:
         env = self._static.copy()
         for name, value in (*self._references, *step.env.items()):
-            env[name] = self._resolve(value, key)
+            try:
+                env[name] = self._resolve(value, key)
+            except UnresolvedError:
+                if not self._is_notice:
+                    raise
+                env.pop(name, None)  # what kept the run from beginning must not keep people from being told
         env.update(self._ours)
         index = item_index(key)
         if index is not None:
@@ -188,6 +201,16 @@ class RunContext:
         return states[name].first if name in states else 1
 
     def _folder(self, step: Step, key: str) -> str:
+        if self._is_notice:
+            try:
+                folder = self._folder_of(step, key)
+            except UnresolvedError:
+                folder = self.job.folder
+            # That the folder is gone may be what people are to be told of.
+            return next((path for path in (folder, self.job.folder) if os.path.isdir(path)), "/")
+        return self._folder_of(step, key)
+
+    def _folder_of(self, step: Step, key: str) -> str:
         folder = self.job.folder
         for cwd in (self.job.cwd, step.cwd):
             if cwd is not None:
@@ -277,6 +300,15 @@ def run_values(job: Job, name: str, at: int) -> dict[str, str]:
     else:
         text = rfc3339(at)
     return {"id": name, "job": job.name, "fire_time": text, "fire_date": text[:10]}
+
+
+def _values_of(job: Job, name: str, state: RunState) -> dict[str, str]:
+    """What `run.*` references name in a run. In a notification they are those of the run that it is about."""
+    about = state.about
+    if about is None:
+        return run_values(job, name, state.fire_time if state.fire_time is not None else state.created_at)
+    at = about.get("fire_time", about.get("created_at", state.created_at))
+    return {**run_values(job, about.get("run", name), at), "job": about["job"]}
 
 
 def step_texts(step: Step) -> list[str]:

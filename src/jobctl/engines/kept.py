@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jobctl import masking
+from jobctl.core import notices
 from jobctl.core.errors import DefinitionError, JobctlError, StoreError
 from jobctl.core.model import Job, decode
 from jobctl.definitions import check_file, env_file_of
@@ -21,8 +22,11 @@ def job_of(store: Store, row: RunRow, *, strict: bool) -> Kept:
     """The definition the run started with, its secrets as the files have them now.
 
     A secret that is nowhere to be had any more: JobctlError when `strict`, else the variable is left out and a remark
-    says so - a run must be stoppable without its secrets.
+    says so - a run must be stoppable without its secrets. So must people be told without them: a notification is never
+    refused what it lacks.
     """
+    told = row.trigger == notices.TRIGGER
+    strict = strict and not told
     try:
         job = decode(store.definition(row.definition))
     except (TypeError, ValueError) as error:
@@ -32,7 +36,10 @@ def job_of(store: Store, row: RunRow, *, strict: bool) -> Kept:
         ) from error
     remarks: list[str] = []
     definitions = check_file(job.file)[0] if job.file and masking.has_secrets(job) else None
-    job, missing = masking.unmask(job, definitions.jobs if definitions is not None else {})
+    jobs = definitions.jobs if definitions is not None else {}
+    if told and notices.origin(row.job) in jobs:
+        jobs = {job.name: jobs[notices.origin(row.job)]}
+    job, missing = masking.unmask(job, jobs)
     if missing:
         message = f"secrets are not kept with runs, and {job.file or 'the definitions file'} no longer has: "
         message += ", ".join(missing)

@@ -46,6 +46,7 @@ from jobctl.store.store import Batch, NewRun, Store
 if TYPE_CHECKING:
     from jobctl.engines.children import Begun, Children, Family
     from jobctl.engines.like import Like
+    from jobctl.engines.notices import Notice
 
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
 LOG_CHECK_MS = 1_000  # log_limit holds within about this time
@@ -56,17 +57,6 @@ FAR = 1 << 62  # later than any time
 YOUNG_MS = 1_000  # an attempt that is stopped younger than this is asked twice
 ASK_AGAIN_MS = 200
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
-
-
-def check_supported(job: Job) -> None:
-    """JobctlError when the job uses what can be written in a definition but not be carried out yet."""
-    for child in job.children.values():
-        check_supported(child)
-    if job.notify:
-        raise JobctlError(
-            f"job {job.name}: notify cannot be carried out yet by this version",
-            hint='until then, tell people from a step with when = "failure" or "always"',
-        )
 
 
 class Observer(Protocol):
@@ -198,6 +188,7 @@ class Effects:
         "held",
         "launches",
         "limits",
+        "notices",
         "places",
         "queued",
         "stops",
@@ -214,6 +205,7 @@ class Effects:
         self.timers: list[tuple[int, str]] = []  # retry_at, step
         self.waits: list[tuple[int, str]] = []  # until, step
         self.children: list[Begun] = []  # child runs that are recorded with this one
+        self.notices: list[Notice] = []  # runs that tell of this one's end, and are recorded with it
         self.asks: list[tuple[str, EventType]] = []  # key, what is asked of the child run that it has started
         self.held: list[str] = []  # key: the family had no place
         self.follows: list[Fact] = []  # what an event leads to beside what was decided, until it is dealt with
@@ -481,6 +473,7 @@ class LocalEngine:
                     wake_at=self._wake_at(run, effects),
                     children=[begun.batch for begun in effects.children],
                     tell=tell,
+                    notices=[notice.batch for notice in effects.notices],
                 )
                 planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
@@ -523,10 +516,20 @@ class LocalEngine:
                             self.children.wake(batch)
                     begun = [self.children.began(run, one) for one in effects.children]
                     work += [one for one in begun if one is not None]
+                    work += [self._began(notice) for notice in effects.notices]
             known = {id(run) for run, _, _ in work}
             for parent in again.values():
                 if id(parent) not in known and id(parent) not in self._unwritten:
                     work.append((parent, [], self._added(parent)))
+
+    def _began(self, notice: Notice) -> Work:
+        """A run's end is recorded, and with it what tells of it: that goes on here."""
+        run, (first, *rest) = notice.run, notice.batch.events
+        run.id, run.seq = notice.batch.run_id, 1
+        self.runs[run.id] = run
+        if self.observer is not None:
+            self.observer.recorded(run, [first])
+        return run, [], rest
 
     def _let_go(self, run: LiveRun) -> None:
         """The run is asleep now: a row with a time, not an object in memory."""
@@ -675,6 +678,10 @@ class LocalEngine:
         if "retry_at" in fact.data and run.decider.mode is Mode.STOPPING:
             data = {key: value for key, value in fact.data.items() if key != "retry_at"}
             return fact._replace(data={**data, "why": "the run is stopping"})
+        if fact.type is EventType.RUN_ENDED and run.job.notify:
+            from jobctl.engines import notices
+
+            fact, effects.notices = notices.begun(self, run, fact)
         return fact
 
     def _start(self, run: LiveRun, key: str, effects: Effects) -> Event:

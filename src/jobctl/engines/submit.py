@@ -14,7 +14,7 @@ from jobctl.core.overlap import Fire
 from jobctl.engines import requests
 from jobctl.engines.commands import run_values
 from jobctl.engines.daemons import poke_daemons
-from jobctl.engines.local import check_supported, created
+from jobctl.engines.local import created
 from jobctl.masking import redact
 from jobctl.store import firings
 from jobctl.store.store import Batch, NewRun, Store
@@ -22,6 +22,7 @@ from jobctl.store.store import Batch, NewRun, Store
 if TYPE_CHECKING:
     from jobctl.engines.like import Like
 
+_NO_NOTICES: Mapping[str, Sequence[Batch]] = {}
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
 
 
@@ -55,7 +56,6 @@ def enqueue_each(
 
     Runs that a schedule or a backfill queues start as the overlap policy of `job` says.
     """
-    check_supported(job)
     now, text = clock.now(), encode(redact(job))
     queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
@@ -77,7 +77,6 @@ def trigger(store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: s
     between the look at the others and the commit is not seen: then this one waits for its end.
     """
     fire_time = now - now % 1000
-    check_supported(job)
     parameters.values(job, given, run_values(job, job.name, fire_time))  # before any other run is ended for it
     begun, buffered = firings.alive_runs(store, job.name)
     decision = overlap.decide(job.overlap, running=len(begun), buffered=len(buffered))
@@ -105,13 +104,18 @@ def record(store: Store, new: NewRun, events: Sequence[Event]) -> bool:
     return not record_all(store, [(new, events)])
 
 
-def record_all(store: Store, runs: Sequence[tuple[NewRun, Sequence[Event]]]) -> set[str]:
+def record_all(
+    store: Store,
+    runs: Sequence[tuple[NewRun, Sequence[Event]]],
+    notices: Mapping[str, Sequence[Batch]] = _NO_NOTICES,
+) -> set[str]:
     """Write runs that nobody has begun, each with its events, in one commit. Returns the ids of those that are not
-    written, because their fire time was dealt with already."""
+    written, because their fire time was dealt with already. `notices`: by id, the runs that tell of their end."""
     batches = []
     for new, events in runs:
         state = RunState()
         for event in events:
             state.apply(event)
-        batches.append(Batch(0, 0, events, state, executor=None, new=new))
+        told = notices.get(new.name, ())
+        batches.append(Batch(0, 0, events, state, executor=None, new=new, notices=told))
     return {batch.new.name for batch in store.append(batches) if batch.new is not None}

@@ -103,6 +103,12 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _is_about(value: Any) -> bool:
+    from jobctl.core.notices import is_about
+
+    return is_about(value)
+
+
 # What whoever reads an event relies on. Keys that are not here may hold anything.
 _VALUES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("retry_at", "until", "fire_time"), _is_instant),
@@ -110,7 +116,8 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("kind", "name", "cursor", "stdout", "trigger", "executor"), _is_text),
     **dict.fromkeys(("exit_code", "signal"), _is_integer),
     **dict.fromkeys(("params", "outputs"), _is_table),
-    "redo": _are_texts,
+    **dict.fromkeys(("redo", "notifications"), _are_texts),
+    "about": _is_about,
 }
 _NEEDED: dict[EventType, tuple[str, ...]] = {
     EventType.WAIT_STARTED: ("kind",),

@@ -5,10 +5,10 @@ A fire time that starts a run is written with that run (store.py, NewRun.schedul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jobctl.store.store import Store
+from jobctl.store.store import Batch, Store
 
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
@@ -33,6 +33,9 @@ class Dropped(NamedTuple):
     last: int
     times: int
     reason: str
+
+
+NO_NOTICES: Mapping[Dropped, Sequence[Batch]] = {}
 
 
 class Last(NamedTuple):
@@ -104,14 +107,19 @@ def boot_time(store: Store, boot: str, began: int) -> int:
     return at
 
 
-def drop(store: Store, dropped: Sequence[Dropped], now: int) -> None:
-    """Record fire times that get no run, and that they have been dealt with."""
+def drop(
+    store: Store, dropped: Sequence[Dropped], now: int, notices: Mapping[Dropped, Sequence[Batch]] = NO_NOTICES
+) -> None:
+    """Record fire times that get no run, and that they have been dealt with; `notices`: the runs that tell of it."""
     with store.transaction() as db:
-        db.executemany(
-            "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason, dropped_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(d.schedule, d.first, d.outcome, d.times, d.last, d.reason, now) for d in dropped],
-        )
+        for d in dropped:
+            is_new = db.execute(
+                "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason, dropped_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (d.schedule, d.first, d.outcome, d.times, d.last, d.reason, now),
+            ).rowcount
+            for notice in notices.get(d, ()) if is_new else ():
+                store.insert(db, notice)
         db.executemany(
             "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
             [(d.last, d.schedule, d.last) for d in dropped],

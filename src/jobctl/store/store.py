@@ -52,6 +52,7 @@ class RunRow(NamedTuple):
 
 
 _RUN = ", ".join(RunRow._fields)
+_ADD_EVENT = "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class NewRun(NamedTuple):
@@ -80,6 +81,7 @@ class Batch:
         "holder",
         "limits",
         "new",
+        "notices",
         "run_id",
         "seq",
         "state",
@@ -102,6 +104,7 @@ class Batch:
         wake_at: int | None = None,
         children: Sequence[Batch] = (),
         tell: tuple[int, Event] | None = None,
+        notices: Sequence[Batch] = (),
     ) -> None:
         self.run_id = run_id
         self.seq = seq
@@ -113,6 +116,7 @@ class Batch:
         self.wake_at = wake_at  # the run only waits: nobody has it until then, or until somebody asks something of it
         self.limits = limits  # of the queues that attempts in `events` take a place of
         self.children = children  # runs that begin, go on or are looked at with this one: all are written, or none is
+        self.notices = notices  # new runs that tell of this one's end: written if it is
         self.tell = tell  # an event for another run's history: this one's parent, and that this one is over
         self.told = False  # whether that was written: the parent was not over
         self.holder: str | None = None  # then: the executor that has the parent
@@ -321,6 +325,8 @@ class Store:
                     elif child.events:
                         self._update(db, child)
                     rows += [(child.run_id, child.seq + i, *to_row(event)) for i, event in enumerate(child.events, 1)]
+                for notice in batch.notices:
+                    self.insert(db, notice)
                 seq = batch.seq
                 run_id = batch.run_id
                 for event in batch.events:
@@ -337,9 +343,7 @@ class Store:
                         attempts_ended.append(_ended(run_id, event.step + UNDO, event))
             # After all batches: the parent's own may be among them.
             rows += [row for batch in tellers for row in self._tell(db, batch)]
-            db.executemany(
-                "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-            )
+            db.executemany(_ADD_EVENT, rows)
             # Started first: an attempt may start and end in one turn, when it is found to have been lost.
             if attempts_started:
                 db.executemany(
@@ -355,6 +359,11 @@ class Store:
                 )
         self._new_executors.clear()
         return refused
+
+    def insert(self, db: sqlite3.Connection, batch: Batch) -> None:
+        """Write a new run and its events in a transaction that is under way. Its `run_id` is set."""
+        self._insert(db, batch)
+        db.executemany(_ADD_EVENT, [(batch.run_id, i, *to_row(event)) for i, event in enumerate(batch.events, 1)])
 
     @staticmethod
     def _is_at(db: sqlite3.Connection, run_id: int, seq: int) -> bool:
@@ -486,9 +495,16 @@ class Store:
             taken += [batch.run_id for batch in batches if batch.run_id not in left]
         return taken
 
-    def request(self, run_id: int, make: Callable[[RunRow, RunState], tuple[Event, str | None]]) -> RunRow:
+    def request(
+        self,
+        run_id: int,
+        make: Callable[[RunRow, RunState], tuple[Event, str | None]],
+        *,
+        notices: Sequence[Batch] = (),
+    ) -> RunRow:
         """Append one event from outside - a cancel, a pause, a reopening. `make` is given the run as it is, and again
-        when somebody was faster; it returns the event and the definition that the run goes on with, if another."""
+        when somebody was faster; it returns the event and the definition that the run goes on with, if another.
+        `notices`: new runs that tell of the event, when it is an end; as `make` leaves them."""
         while True:
             row = self.run(run_id)
             state = self.state(row)
@@ -510,6 +526,7 @@ class Store:
                 definition=definition,
                 wake_at=event.at if asleep else None,
                 tell=tell,
+                notices=notices,
             )
             if not self.append([batch]):
                 return row
@@ -577,12 +594,14 @@ class Store:
             row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", text)
         if row is not None:
             return RunRow(*row)
-        # A beginning as a range, so that the index answers: text <= name < text followed by the last character.
-        rows = (
-            self.rows(f"SELECT {_RUN} FROM runs WHERE name >= ? AND name < ? LIMIT 4", text, text + "\U0010ffff")
-            if text
-            else []
-        )
+        # A beginning as a range, so that the index answers: text <= name < text followed by the last character. A run
+        # is meant rather than the notifications of it, which come behind it in the index.
+        beginning = f"SELECT {_RUN} FROM runs WHERE name >= ? AND name < ?"
+        rows = []
+        if text and "." not in text:
+            rows = self.rows(f"{beginning} AND trigger != 'notify' LIMIT 4", text, text + "\U0010ffff")
+        if text and not rows:
+            rows = self.rows(f"{beginning} LIMIT 4", text, text + "\U0010ffff")
         if len(rows) == 1:
             return RunRow(*rows[0])
         if rows:
