@@ -8,9 +8,11 @@ import pytest
 from places import DAY, HOUR, MINUTE, NOW, SECOND, Place, job
 
 from jobctl import clock
+from jobctl.core.errors import StoreError, StoreUnavailableError
 from jobctl.core.history import Event, EventType
 from jobctl.core.model import Keep
 from jobctl.daemon import pruner, rescuer
+from jobctl.daemon.take import fail
 from jobctl.engines.notices import missed
 from jobctl.engines.submit import enqueue
 from jobctl.store import firings
@@ -112,6 +114,29 @@ def test_a_run_that_is_ended_as_poison_is_told_of(place: Place) -> None:
     assert (name, what.split(":")[0]) == (row.name, "ended")
     tell(place)
     assert told(place) == ["it was recovered 10 times without progress"]
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [(StoreUnavailableError("locked"), False), (StoreError("damaged"), True)],
+)
+def test_no_run_ends_untold_because_the_store_is_busy(
+    place: Place, error: StoreError, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.arm(job(HOURLY, notify="{ command = 'true' }"))
+    enqueue(place.store, place.job(), {}, trigger="manual")
+    [row] = place.runs()
+
+    def refused(_: int) -> str:
+        raise error
+
+    monkeypatch.setattr(place.store, "definition", refused)
+    if ends:
+        assert fail(place.store, row, "x")
+    else:
+        with pytest.raises(StoreUnavailableError):
+            fail(place.store, row, "x")
+    assert place.statuses() == ["failed" if ends else "queued"]
 
 
 def test_people_are_told_before_anything_else_that_waits(new_place: Callable[..., Place]) -> None:

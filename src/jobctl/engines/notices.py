@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.core import notices, parameters
 from jobctl.core.decide import Decider
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, RunState, replay
 from jobctl.core.model import Job, decode, encode
 from jobctl.engines.commands import run_values
@@ -55,11 +55,14 @@ def queued(store: Store, run: str, job: Job, end: Event, state: RunState) -> tup
 
 
 def of_row(store: Store, row: RunRow, end: Event, state: RunState) -> tuple[Event, list[Batch]]:
-    """`queued`, of a run as it stands in the store. One whose definition cannot be read ends without."""
+    """`queued`, of a run as it stands in the store. One whose definition is damaged ends without. StoreUnavailableError
+    when it can only not be read now: then the run is not to end either."""
     try:
         text = store.definition(row.definition)
         # Most have none, and need not be taken apart for that.
         return queued(store, row.name, decode(text), end, state) if '"notify"' in text else (end, [])
+    except StoreUnavailableError:
+        raise
     except (JobctlError, TypeError, ValueError):
         return end, []
 

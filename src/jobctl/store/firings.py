@@ -13,6 +13,7 @@ from jobctl.store.store import Batch, Store
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
 _PAGE = 2_000
+_NO_NOTICES: Mapping[Dropped, Sequence[Batch]] = {}
 
 
 class Entry(NamedTuple):
@@ -33,9 +34,6 @@ class Dropped(NamedTuple):
     last: int
     times: int
     reason: str
-
-
-NO_NOTICES: Mapping[Dropped, Sequence[Batch]] = {}
 
 
 class Last(NamedTuple):
@@ -108,7 +106,7 @@ def boot_time(store: Store, boot: str, began: int) -> int:
 
 
 def drop(
-    store: Store, dropped: Sequence[Dropped], now: int, notices: Mapping[Dropped, Sequence[Batch]] = NO_NOTICES
+    store: Store, dropped: Sequence[Dropped], now: int, notices: Mapping[Dropped, Sequence[Batch]] = _NO_NOTICES
 ) -> None:
     """Record fire times that get no run, and that they have been dealt with; `notices`: the runs that tell of it."""
     with store.transaction() as db:
