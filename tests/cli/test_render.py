@@ -56,6 +56,22 @@ def texts(lines: Sequence[render.Line]) -> list[str]:
             id="it runs, and the next one waits for it",
         ),
         pytest.param(
+            (A,),
+            (
+                started(0, "a"),
+                failed(3000, "a"),
+                Event(E.RUN_ENDED, 3000, data={"status": "failed", "notifications": ["n"]}),
+            ),
+            ["x-1  failed, notifying  3s  1 of 1 steps ended", "  ✗ a  3s: exit code 7"],
+            id="it is over, and people are told",
+        ),
+        pytest.param(
+            (A,),
+            (started(0, "a"), ended(3000, "a"), Event(E.RUN_ENDED, 3000, data={"status": "succeeded"})),
+            ["x-1  succeeded  3s  1 of 1 steps ended", "  ✓ a  3s"],
+            id="it is over, and a child run goes on",
+        ),
+        pytest.param(
             (replace(A, retry=RetryPolicy(maximum_attempts=3)), B),
             (started(0, "a"), failed(9000, "a", retry_at=11_200)),
             [

@@ -291,7 +291,7 @@ def _headline(run: LiveRun, statuses: Mapping[str, str], now: int) -> Line:
     started = run.state.try_started_at
     parts = [Segment(run.name, "bold"), Segment(f"  {_mode(run)}")]
     if started is not None:
-        parts.append(Segment(f"  {duration(_seconds(now - started))}"))
+        parts.append(Segment(f"  {duration(_seconds((run.state.finished_at or now) - started))}"))
     if single(run):
         state = run.state.step(run.job.steps[0].name)
         parts += [Segment(f"  {part}", "dim") for part in _going_on(state, run.job.steps[0].retry, now)]
@@ -306,6 +306,9 @@ def _mode(run: LiveRun) -> str:
     mode = run.decider.mode
     if run.state.status == "paused":
         return f"paused (go on: jobctl resume {run.name})"
+    if run.state.finished_at is not None:  # and something goes on here without it, or tells of it
+        telling = ", notifying" if run.state.notifications else ""
+        return f"{str(run.state.status).replace('_', ' ')}{telling}"
     if mode is Mode.STOPPING:
         return _STOPPING.get(outcome, "stopping")
     if mode is Mode.COMPENSATING:
