@@ -183,6 +183,18 @@ FAILURES: Situations = {
         b ok -> finish succeeded
         """,
     ),
+    "one that ends while the run is paused, with items left, is not begun again": (
+        job("a [fast allow]", "b < a", limit=1),
+        """
+        take -> start a
+        a listed 3 -> start a[0]
+        pause
+        a[0] fails -> end a failed
+        a ends
+        unpause -> start b
+        b ok -> finish succeeded
+        """,
+    ),
     "a list that cannot be had": (
         job("a [each]", "w < a [always]"),
         """

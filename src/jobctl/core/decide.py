@@ -282,7 +282,10 @@ class Decider:
         if index is not None:
             self._item_ended(step.name, index, status, out)
             return
-        self._fans.pop(name, None)
+        fan = self._fans.pop(name, None)
+        if fan is not None and fan.queued:  # while the run was paused nothing took it from there
+            self._ready = [entry for entry in self._ready if entry[1] != self._order[name]]
+            heapq.heapify(self._ready)
         if status not in _DONE_WELL and not step.allow_failure and self.mode is Mode.FORWARD:
             self.mode = Mode.STOPPING
             self.outcome = RunStatus.FAILED
