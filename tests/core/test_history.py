@@ -266,8 +266,19 @@ def test_what_a_run_was_created_with() -> None:
             8,
             8,
         ),
+        (
+            [
+                Event(E.RUN_TAKEN, 5),
+                Event(E.RUN_ENDED, 6, data={"status": "failed"}),
+                Event(E.RUN_REOPENED, 7, data={"redo": [], "queued": True}),
+                Event(E.RUN_TAKEN, 8),
+                Event(E.RUN_TAKEN, 9),
+            ],
+            5,
+            8,
+        ),
     ],
-    ids=["taken", "taken over", "ended", "reopened", "reopened before it was ever taken"],
+    ids=["taken", "taken over", "ended", "reopened", "reopened before it was ever taken", "reopened into a queue"],
 )
 def test_from_when_the_timeout_counts(events: list[Event], started_at: int, try_started_at: int) -> None:
     state = replay([Event(E.RUN_CREATED, 1), *events])

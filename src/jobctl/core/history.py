@@ -422,13 +422,15 @@ class RunState:
             self.boot = event.data.get("boot")
             if self.started_at is None:
                 self.started_at = self.try_started_at = event.at
+            elif self.try_started_at is None:
+                self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
             self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
             self.notifications = []
             self.try_started_at = event.at
             self.alone = bool(event.data.get("alone"))
             if event.data.get("queued"):
-                self.status = _Q
+                self.status, self.try_started_at = _Q, None  # until its turn comes
             redone: set[str] = set()
             for name in event.data["redo"]:
                 redone.update(self._redo(name, anew=name in event.data.get("anew", ())))
