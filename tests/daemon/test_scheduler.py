@@ -50,6 +50,19 @@ def test_each_schedule_of_a_job_fires(place: Place) -> None:
     assert sorted(place.fired()) == [2 * M, 3 * M, 4 * M, 6 * M, 6 * M, 6 * M]
 
 
+def test_jobs_that_fire_together_for_one_place_in_a_queue_all_have_their_run(place: Place) -> None:
+    steps = "".join(
+        f"[jobs.{name}]\nschedule = {EVERY_MINUTE}\n"
+        f'[[jobs.{name}.steps]]\nname = "s"\nqueue = "narrow"\ncommand = "true"\n'
+        for name in "abc"
+    )
+    place.arm(f"[queues.narrow]\nconcurrency = 1\n{steps}")
+    place.engine.queues = place.catalog().queues
+    place.fire(NOW + M)
+    place.settle()
+    assert [(place.fired(name), place.statuses(name)) for name in "abc"] == [([M], ["succeeded"])] * 3
+
+
 def test_schedules_of_a_job_at_the_same_instant_overlap_like_any_others(place: Place) -> None:
     place.arm(job('[{ every = "2m" }, { every = "3m" }]', HELD, overlap='"skip"'))
     place.fire(NOW + 6 * M - 1)

@@ -19,7 +19,7 @@ from .world import DAY, HOUR, MINUTE, SECOND
 
 Table = dict[str, Any]
 
-VERSION = 4  # 2: items, durable scripts; 3: child runs; 4: notifications
+VERSION = 5  # 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times
 
 
 class Deed(NamedTuple):
@@ -174,7 +174,8 @@ def _notify(draw: Drawing) -> Table:
 
 def _schedule(draw: Drawing, horizon: int) -> Table:
     rng = draw.random
-    every = max(2 * SECOND, int(horizon / rng.uniform(2, 16)) // 1000 * 1000)
+    often = rng.uniform(16, 60) if draw.version >= 5 and rng.random() < 0.12 else rng.uniform(2, 16)
+    every = max(2 * SECOND, int(horizon / often) // 1000 * 1000)
     schedule: Table = {"every": ms(every)}
     if horizon > 6 * DAY and rng.random() < 0.5:
         hours = rng.choice(("0", "1", "2", "3", "1-2"))
@@ -354,15 +355,17 @@ DEEDS = (
     ("step_clock", 3, ""),
     ("outage", 2, "begin"),
 )
+_SINCE_5 = (("absence", 4, ""),)
 
 
 def _deeds(draw: Drawing, horizon: int) -> list[Deed]:
     rng = draw.random
     deeds = []
     burst = rng.randrange(horizon)
+    possible = DEEDS if draw.version < 5 else DEEDS + _SINCE_5
     quiet = rng.random() < 0.15  # a world without faults, in which time can be judged
     for _ in range(rng.choice((5, 10, 20, 40, 60))):
-        what, _, seam = rng.choices(DEEDS, [weight for _, weight, _ in DEEDS])[0]
+        what, _, seam = rng.choices(possible, [weight for _, weight, _ in possible])[0]
         at = rng.randrange(horizon) if rng.random() < 0.6 else burst + rng.randrange(5 * MINUTE)
         chance, amount, skip = rng.random(), rng.randrange(1 << 30), rng.choice((0, 0, 1, 2, 3, 5, 9))
         meanwhile = seam if seam and (what in ("crash", "turn") or rng.random() < 0.3) else ""
@@ -373,4 +376,4 @@ def _deeds(draw: Drawing, horizon: int) -> list[Deed]:
     return deeds
 
 
-FAULTS = {"crash", "reboot", "kill_command", "step_clock", "outage", "stop_daemon"}
+FAULTS = {"crash", "reboot", "kill_command", "step_clock", "outage", "stop_daemon", "absence"}

@@ -77,6 +77,7 @@ class Case:
         self.decider = Decider(job)
         self.present = Try()
         self.reopenings = 0
+        self.taken = 0  # how often
         self.slept = False
         self.only_ends = False  # it was stopped in the queue: whoever takes it sees it through, wherever it stands
         self.trigger = ""
@@ -110,7 +111,7 @@ class Referee:
         self.promised: set[str] = set()  # runs that somebody was told of
         self.prunable: set[str] = set()  # jobs
         self.triggered: dict[tuple[str, int], int] = {}  # by hand, as if a schedule had fired
-        self.loose = False  # whether fire times may have been passed over: a pause, a rewind, other definitions
+        self.loose: set[str] = set()  # jobs of which fire times may have been passed over: a pause, other definitions
         self._started: dict[tuple[str, str, int], int] = {}
         self._latest: dict[tuple[str, str], Keeper] = {}
         self.first_progress: dict[int, int] = {}
@@ -324,6 +325,7 @@ class Referee:
     def _before(self, case: Case, event: Event) -> None:
         """What must hold for this to happen now. Then it is written down."""
         kind, name, now = event.type, event.step, case.present
+        case.taken += kind is _E.RUN_TAKEN
         if kind is _E.RUN_TAKEN and case.state.started_at is None:
             self._begins(case)
         elif kind is _E.ATTEMPT_STARTED or kind is _E.WAIT_STARTED:
@@ -387,6 +389,8 @@ class Referee:
         actor = self._world.actor
         by_daemon = actor is not None and actor.name.startswith("d")
         case.only_ends = case.state.stopped is not None
+        if by_daemon and not case.only_ends:
+            self._has_room(case)
         queue = case.job.queue
         if queue in self.limits and by_daemon and case.state.stopped is None:
             there = [c for c in others if c.job.queue == queue and not c.only_ends]
@@ -405,6 +409,18 @@ class Referee:
             ]  # fmt: skip
             if beside:
                 raise Violation("overlap policies hold", f"{case.name} ({policy}) begins beside {beside}")
+
+    def _has_room(self, case: Case) -> None:
+        """A daemon begins no more than it may have, beside what it has taken over and what its runs start."""
+        holders = dict(self._db.execute("SELECT id, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL"))
+        there = [
+            c.name
+            for c in self.cases.values()
+            if c.id in holders and holders[c.id] == holders.get(case.id) and c.trigger in ("schedule", "backfill")
+            if c.taken <= 1 and not (c.reopenings or c.slept or c.only_ends) and c.state.status in _BEGUN
+        ]
+        if len(there) > self.maximum:
+            raise Violation("daemons have as many runs as they may", f"{case.name} begins beside {there}")
 
     def _by_daemon(self, names: list[str]) -> bool:
         """Whether daemons have begun them: `jobctl run` looks for its place without their lock."""
@@ -788,8 +804,7 @@ class Referee:
         for process in self._world.processes.values():
             if isinstance(process, Keeper) and process.alive:
                 raise Violation("nothing is left", f"{process.run} {process.key}.{process.number} runs still")
-        if not self.loose:
-            self._fire_times()
+        self._fire_times()
 
     def _is_no_orphan(self, case: Case) -> None:
         """No child run outlives its parent, but one that was to be left alone, or was resumed by itself."""
@@ -843,6 +858,8 @@ class Referee:
             job = next((case.job for case in self.cases.values() if case.job.name == job_name), None)
             if job is None or number not in self.first_progress or job_name in self.prunable or job.pause_on_failure:
                 continue
+            if job_name in self.loose or self._world.clock_steps:
+                continue  # after a step of the clock what lies ahead is dealt with anew
             schedule = next((s for s in job.schedules if encode_schedule(s, job) == key), None)
             if schedule is None:
                 continue

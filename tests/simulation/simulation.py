@@ -430,13 +430,11 @@ class _Simulation:
             found.interrupt()
 
     def pause_schedule(self, deed: Deed) -> None:
-        self.referee.loose = True
         name = self._job(deed).name
+        self.referee.loose.add(name)
         self._ask(lambda store: firings.pause(store, name, at=self.world.now(), reason=None, who="me"))
 
     def resume_schedule(self, _: Deed) -> None:
-        self.referee.loose = True
-
         def call(store: Store) -> None:
             for name in firings.paused(store):
                 firings.unpause(store, name, now=self.world.now())
@@ -446,7 +444,6 @@ class _Simulation:
 
     def edit(self, deed: Deed) -> None:
         """The file loses a job, or has all of them again."""
-        self.referee.loose = True
         document = dict(self.plan.definitions)
         if deed.amount % 3:
             gone = self._job(deed).name
@@ -456,6 +453,7 @@ class _Simulation:
             ]:
                 jobs = {n: j for n, j in jobs.items() if n not in without}
             document["jobs"] = jobs or _IDLE
+        self.referee.loose |= self.catalog.jobs.keys() ^ document["jobs"].keys()
         self.write(document)
 
     def start_daemon(self, _: Deed) -> None:
@@ -466,6 +464,14 @@ class _Simulation:
         found: DaemonProcess | None = self._pick(deed, [a for a in self.actors if isinstance(a, DaemonProcess)])
         if found is not None:
             found.stop((0, 2 * SECOND, 5 * MINUTE)[deed.amount % 3])
+
+    def absence(self, deed: Deed) -> None:
+        """No daemon runs for a good part of the world: there will be much to catch up with."""
+        for actor in self.actors:
+            if isinstance(actor, DaemonProcess):
+                actor.stop(0)
+        self.world.disturbed += 1
+        self.world.at(self.world.mono + int(self.plan.horizon * (0.05 + 0.3 * deed.chance)), self._again)
 
     def crash(self, deed: Deed) -> None:
         """kill -9 of whoever acts just now, and with a good chance somebody starts a daemon again."""
@@ -519,7 +525,6 @@ class _Simulation:
         self.world.disturbed += 1
         self.world.clock_steps += 1
         self.world.changes += 1
-        self.referee.loose = True
 
     def outage(self, deed: Deed) -> None:
         """The disk is full, for a while."""

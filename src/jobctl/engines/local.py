@@ -489,7 +489,7 @@ class LocalEngine:
             again: dict[int, LiveRun] = {}  # parents that are to be looked at again
             for batch in refused:
                 run, facts, _, _ = planned.pop(id(batch))
-                if run.new is None:  # a new run is refused when another daemon was faster: it is theirs
+                if not batch.dealt_with:  # a fire time for which another daemon was faster is theirs
                     work.append((run, facts, self._reload(run)))
             for batch in batches:
                 if id(batch) in planned:

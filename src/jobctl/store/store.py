@@ -75,6 +75,7 @@ class Batch:
 
     __slots__ = (
         "children",
+        "dealt_with",
         "definition",
         "events",
         "executor",
@@ -118,6 +119,7 @@ class Batch:
         self.children = children  # runs that begin, go on or are looked at with this one: all are written, or none is
         self.notices = notices  # new runs that tell of this one's end: written if it is
         self.tell = tell  # an event for another run's history: this one's parent, and that this one is over
+        self.dealt_with = False  # refused for good: its fire time has a run, or a record of why there is none
         self.told = False  # whether that was written: the parent was not over
         self.holder: str | None = None  # then: the executor that has the parent
 
@@ -293,8 +295,8 @@ class Store:
 
     def append(self, batches: Sequence[Batch]) -> list[Batch]:
         """Append what was learned, in one commit. Returns the batches that were not written, because somebody else
-        has appended to their run since it was read, or taken the last place of a queue: read again and decide again.
-        A new run's `run_id` is set."""
+        has appended to their run since it was read, or taken the last place of a queue - also by a batch before them:
+        read again and decide again, but for a new run that is `dealt_with`. A new run's `run_id` is set."""
         refused: list[Batch] = []
         attempts_started: list[tuple[Any, ...]] = []
         attempts_ended: list[tuple[Any, ...]] = []
@@ -409,6 +411,7 @@ class Store:
                 "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?)",
                 (new.schedule, new.fire_time, outcome),
             ).rowcount:
+                batch.dealt_with = True
                 return False
             db.execute(
                 "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
