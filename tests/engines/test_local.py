@@ -1199,6 +1199,24 @@ def test_what_is_learned_in_the_turn_in_which_the_store_is_back_is_recorded_once
     assert sorted(ends) == ["first", "long", "second"]
 
 
+def test_a_run_that_could_not_be_recorded_begins_when_it_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its timeout has not passed before there was anything of it."""
+    monkeypatch.setattr(local, "RETRY_STORE_MS", 1)
+
+    def full(_: object) -> None:
+        raise StoreUnavailableError("full")
+
+    now = clock.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "append", full)
+        run = world.start('timeout = "10m"\ncommand = "true"')
+        assert world.engine.trouble is not None
+    monkeypatch.setattr(clock, "now", lambda: now + 3_600_000)
+    world.finish(run)
+    assert run.state.status == "succeeded"
+    assert (run.state.created_at, run.state.try_started_at) == (now + 3_600_000, now + 3_600_000)
+
+
 def test_a_store_that_is_locked_for_long_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
 

@@ -795,6 +795,8 @@ class LocalEngine:
         waiting = list(self._unwritten.values())
         for run, facts in waiting:  # what was learned in this very turn belongs to it
             facts.extend(fact for fact in self._facts.pop(id(run), (run, []))[1] if isinstance(fact, Event))
+            if run.new is not None:  # it begins now: until it is recorded, its timeout does not count
+                facts[:] = [fact._replace(at=clock.now()) for fact in facts if isinstance(fact, Event)]
         try:
             work = [(run, facts, self._reload(run)) for run, facts in waiting]
         except StoreUnavailableError:
