@@ -93,6 +93,9 @@ class Case:
     def step(self, key: str) -> Step:
         return self.steps[step_name(key)]
 
+    def root(self) -> Case:
+        return self if self.parent is None else self.parent.root()
+
     def begins_anew(self, key: str) -> None:
         """A script that is done again from its beginning has a new record."""
         self.journals.pop(key, None)
@@ -119,6 +122,7 @@ class Referee:
         # What the present commit says of child runs: which ended; whose parents were told what; which a step has waited
         # for that ends now.
         self._ended: list[Case] = []
+        self._starting: list[Case] = []  # an attempt of these
         self._told: list[tuple[Case, Event]] = []
         self._waited: list[tuple[Case, str, str]] = []
         # Of notifications: those that are new in the commit; records of missed fire times that are known.
@@ -191,7 +195,7 @@ class Referee:
             "SELECT id, name, seq, status, job, definition, executor, started_at, finished_at, reason, wake_at,"
             " trigger, fire_time, parent, parent_step FROM runs ORDER BY id"
         ).fetchall()
-        self._ended, self._told, self._waited, self._born = [], [], [], []
+        self._ended, self._told, self._waited, self._born, self._starting = [], [], [], [], []
         for row in rows:
             case = self.cases.get(row[0])
             if case is None or case.name != row[1]:
@@ -482,6 +486,7 @@ class Referee:
                 raise Violation(
                     "retries wait", f"{case.name} {key}.{event.number}: {state.retry_at - event.at} ms early"
                 )
+        self._starting.append(case)
         now.attempts[key] = now.attempts.get(key, 0) + 1
         now.first.setdefault(key, event.at) if key.endswith("!undo") else None
         case.disturbed[key] = self._world.disturbed
@@ -638,6 +643,7 @@ class Referee:
 
     def _families(self) -> None:
         """What a commit says of parents and children, when all of it is known."""
+        self._share_slots()
         for case, key, name in self._waited:
             child = next((c for c in self.cases.values() if c.name == name), None)
             # One that somebody has taken up again meanwhile had ended, and is no longer its parent's.
@@ -654,6 +660,27 @@ class Referee:
                 told = [e for parent, e in self._told if e.data["run"] == child.name]
                 if len(told) != 1:
                     raise Violation("a child's end is told", f"{child.name}: {len(told)} times to {child.parent.name}")
+
+    def _share_slots(self) -> None:
+        """A family in one process has no more attempts under way than its root may have; in one that was taken over, or
+        is in several processes, each part counts by itself."""
+        for root in {case.root().id: case.root() for case in self._starting if case.root() is not case}.values():
+            members = [c for c in self.cases.values() if c.root() is root and c.state.finished_at is None]
+            if any(c.taken > 1 or c.slept or c.reopenings for c in members):
+                continue
+            marks = ", ".join(str(c.id) for c in members)
+            holders = self._db.execute(
+                f"SELECT count(DISTINCT executor) FROM runs WHERE id IN ({marks}) AND executor IS NOT NULL"
+            ).fetchone()[0]
+            running = [
+                f"{c.name} {name}"
+                for c in members
+                for steps in (c.state.steps, c.state.undo)
+                for name, step in steps.items()
+                if step.attempts and step.attempts[-1].finished_at is None
+            ]
+            if holders == 1 and len(running) > root.job.max_parallel_steps:
+                raise Violation("max_parallel_steps holds", f"{running} in the family of {root.name}")
 
     # -- notifications ---------------------------------------------------------------------------------------------
 
