@@ -5,6 +5,7 @@ The grammar of a definitions file is the one that validation has, core/schema.py
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import string
@@ -236,7 +237,7 @@ def _wrong_documents(draw: Any) -> dict[str, Any]:
             holder = holder[part]
         match draw(st.sampled_from(["replace", "lose", "rename", "wrap", "copy"])):
             case "replace":
-                holder[last] = draw(_WRONG)
+                holder[last] = copy.deepcopy(draw(_WRONG))  # the next round may change what is in it
             case "lose":
                 del holder[last]
             case "rename" if isinstance(holder, dict):

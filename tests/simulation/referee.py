@@ -662,11 +662,12 @@ class Referee:
                     raise Violation("a child's end is told", f"{child.name}: {len(told)} times to {child.parent.name}")
 
     def _share_slots(self) -> None:
-        """A family in one process has no more attempts under way than its root may have; in one that was taken over, or
-        is in several processes, each part counts by itself."""
+        """A family in one process has no more attempts under way than its root may have. In one that was taken over,
+        is in several processes, or has lost a parent, each part counts by itself."""
         for root in {case.root().id: case.root() for case in self._starting if case.root() is not case}.values():
             members = [c for c in self.cases.values() if c.root() is root and c.state.finished_at is None]
-            if any(c.taken > 1 or c.slept or c.reopenings for c in members):
+            lone = any(c.parent is not None and c.parent.state.finished_at is not None for c in members)
+            if lone or any(c.taken > 1 or c.slept or c.reopenings for c in members):
                 continue
             marks = ", ".join(str(c.id) for c in members)
             holders = self._db.execute(

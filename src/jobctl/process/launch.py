@@ -48,6 +48,7 @@ echo "exit $?" >&2
 
 TOKEN = "JOBCTL_TOKEN"
 
+_LOOKS = 6  # so often in a row none must be seen
 _EXEC_SECONDS = 0.005  # longer than an exec takes until the new environment is there
 
 WENT_AWAY = 75  # what a keeper ends with that has started nothing: another one has the attempt, or there is no room
@@ -198,8 +199,9 @@ def sweep(token: str) -> int:
         found = signal_members(token, signal.SIGKILL)
         killed.update(found)
         empty = 0 if found else empty + 1
-        # In the middle of an exec a process has no environment to look at: where there were any, look again.
-        if empty > (1 if killed else 0):
+        # In the middle of an exec a process has no environment to look at, and one that makes the next and is gone may
+        # do so between the list and the look: where there were any, look again.
+        if empty >= (_LOOKS if killed else 1):
             break
         if empty:
             time.sleep(_EXEC_SECONDS)
