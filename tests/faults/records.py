@@ -13,11 +13,30 @@ from jobctl.store.store import Store
 BEGIN = 'echo "+ $JOBCTL_RUN $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
 END = 'echo "- $JOBCTL_RUN $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
 
+# Goes on until the file `go` is there, and fails then.
+HOLD = """
+[jobs.hold]
+command = 'echo said; echo begin >> marks; until [ -e go ]; do sleep 0.1; done; echo end >> marks; exit 7'
+"""
+TICK = """
+[jobs.tick]
+schedule = { every = "1s" }
+overlap = "allow_all"
+command = 'echo "$JOBCTL_FIRE_TIME" >> ticks'
+"""
+
 
 def unfinished(place: Daemons) -> int:
     """How many runs are not over."""
     with Store(str(place.state), create=False) as store:
         return int(store.row("SELECT count(*) FROM runs WHERE finished_at IS NULL")[0])
+
+
+def check_ticks(place: Daemons) -> None:
+    """Of TICK every fire time has one run, and none is missing between the first and the last."""
+    fired = sorted(row.fire_time or 0 for row in place.rows("tick"))
+    assert fired == list(range(fired[0], fired[-1] + 1, 1_000))
+    assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
 
 
 def check_records(place: Daemons, *, runs: int | None = None) -> None:

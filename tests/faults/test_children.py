@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from homes import PATIENCE, Daemons
+from records import TICK
 
 pytestmark = pytest.mark.faults
 
@@ -76,12 +77,6 @@ JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] 
         1000,
     ),
 }
-TICK = """
-[jobs.tick]
-schedule = { every = "1s" }
-overlap = "allow_all"
-command = 'echo "$JOBCTL_FIRE_TIME" >> ticks'
-"""
 
 
 def test_children_that_behave_badly(home: Callable[..., Daemons]) -> None:

@@ -14,29 +14,11 @@ from pathlib import Path
 
 import pytest
 from homes import CLOCK, PATIENCE, Daemons, built, interfered, set_clock
-from records import BEGIN, END, check_records, unfinished
+from records import BEGIN, END, HOLD, TICK, check_records, check_ticks, unfinished
 
 from jobctl.core.history import EventType
 
 pytestmark = pytest.mark.faults
-
-HOLD = """
-[jobs.hold]
-command = 'echo said; echo begin >> marks; until [ -e go ]; do sleep 0.1; done; echo end >> marks; exit 7'
-"""
-TICK = """
-[jobs.tick]
-schedule = { every = "1s" }
-overlap = "allow_all"
-command = 'echo "$JOBCTL_FIRE_TIME" >> ticks'
-"""
-
-
-def _each_once(place: Daemons) -> None:
-    """Every fire time has one run, and none is missing between the first and the last."""
-    fired = sorted(row.fire_time or 0 for row in place.rows("tick"))
-    assert fired == list(range(fired[0], fired[-1] + 1, 1_000))
-    assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
 
 
 def test_a_daemon_that_is_stopped_is_slow_and_not_dead(home: Callable[..., Daemons]) -> None:
@@ -65,7 +47,7 @@ def test_a_daemon_that_is_stopped_is_slow_and_not_dead(home: Callable[..., Daemo
     second.terminate()
     first.terminate()
     assert (second.wait(PATIENCE), first.wait(PATIENCE)) == (143, 143)
-    _each_once(place)
+    check_ticks(place)
 
 
 def test_a_writer_that_holds_the_store_for_long(home: Callable[..., Daemons]) -> None:
@@ -87,7 +69,7 @@ def test_a_writer_that_holds_the_store_for_long(home: Callable[..., Daemons]) ->
     assert len(place.rows("hold")) == 2
     seen = len(place.lines("ticks"))
     place.until(lambda: len(place.lines("ticks")) > seen)
-    _each_once(place)
+    check_ticks(place)
 
 
 def test_fifty_calls_at_once(home: Callable[..., Daemons]) -> None:
@@ -138,7 +120,7 @@ def test_a_clock_that_is_set_two_hours_back_and_forth(home: Callable[..., Daemon
     seen = len(place.lines("ticks"))
     place.until(lambda: len(place.lines("ticks")) >= seen + 3)
     assert daemon.poll() is None
-    _each_once(place)
+    check_ticks(place)
     assert len(place.rows("h")) <= 1
 
 

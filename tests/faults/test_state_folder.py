@@ -15,19 +15,10 @@ from pathlib import Path
 
 import pytest
 from homes import PATIENCE, Daemons, interfered
+from records import HOLD, TICK, check_ticks
 
 pytestmark = pytest.mark.faults
 
-HOLD = """
-[jobs.hold]
-command = 'echo said; echo begin >> marks; until [ -e go ]; do sleep 0.1; done; echo end >> marks; exit 7'
-"""
-TICK = """
-[jobs.tick]
-schedule = { every = "1s" }
-overlap = "allow_all"
-command = 'echo "$JOBCTL_FIRE_TIME" >> ticks'
-"""
 FLOOD = """
 [jobs.flood]
 log_limit = "64KiB"
@@ -71,9 +62,7 @@ def test_a_full_disk_stops_new_work_and_loses_nothing(home: Callable[..., Daemon
     place.until(lambda: len(place.lines("ticks")) >= seen + 2)
     daemon.terminate()
     assert daemon.wait(PATIENCE) == 143
-    fired = [row.fire_time or 0 for row in place.rows("tick")]
-    assert sorted(fired) == list(range(min(fired), max(fired) + 1, 1_000))
-    assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
+    check_ticks(place)
     with closing(sqlite3.connect(place.state / "jobctl.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
@@ -197,9 +186,7 @@ def test_a_disk_that_fails_for_a_while(home: Callable[..., Daemons], error: str)
     seen = len(place.lines("ticks"))
     place.until(lambda: len(place.lines("ticks")) >= seen + 2)
     assert place.lines("marks") == ["begin", "end"]
-    fired = [row.fire_time or 0 for row in place.rows("tick")]
-    assert sorted(fired) == list(range(min(fired), max(fired) + 1, 1_000))
-    assert len(set(place.lines("ticks"))) == len(place.lines("ticks"))
+    check_ticks(place)
     assert "Traceback" not in place.said(0)
     assert "unexpected" not in place.said(0)
 
