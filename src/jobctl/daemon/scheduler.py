@@ -56,7 +56,6 @@ class Scheduler:
         self._next: dict[int, tuple[int, int | None]] = {}
         self._found_alive: dict[int, tuple[int, int]] = {}  # (begun, buffered), for schedules with more to deal with
         self._due: list[tuple[int, int]] = []  # a heap: (when it starts, schedule)
-        self._told = False  # whether notifications were queued in this call
 
     def arm(self, jobs: Mapping[str, Job], files: Sequence[str], now: int) -> None:
         """Take these definitions. What was removed fires no more; what is new or edited starts from now."""
@@ -86,27 +85,29 @@ class Scheduler:
         StoreError when that cannot be recorded: what was not dealt with is tried again at the next call.
         """
         due = []
-        self._told = False
+        told = False
         while self._due and self._due[0][0] <= now:
             due.append(heapq.heappop(self._due))
         size = _AT_FIRST
         while due:
             found_alive = self._found_alive.copy()
             try:
-                dealt = self._deal([number for _, number in due[:size]], now)
+                dealt, queued = self._deal([number for _, number in due[:size]], now)
             except JobctlError:
                 self._found_alive = found_alive
                 for entry in due:
                     heapq.heappush(self._due, entry)
                 raise
+            told = told or queued
             for number, more in dealt:
                 self._push(number, again_at=now if more else None)
             del due[:size]
             size = min(2 * size, _AT_A_TIME)
-        return self._told
+        return told
 
-    def _deal(self, numbers: list[int], now: int) -> list[tuple[int, bool]]:
-        """Fire these schedules. Returns those that go on, and whether more of their fire times have come."""
+    def _deal(self, numbers: list[int], now: int) -> tuple[list[tuple[int, bool]], bool]:
+        """Fire these schedules. Returns those that go on, each with whether more of its fire times have come; and
+        whether notifications were queued."""
         # Another daemon on this store may have been faster; its word counts, and what it dealt with is not looked at.
         reached = firings.progress(self._store, numbers)
         paused = firings.paused(self._store)
@@ -132,12 +133,11 @@ class Scheduler:
         self._starter.flush()
         if passed:
             firings.advance(self._store, passed)
+        notices = self._notices(dropped, now)
         if dropped:
-            notices = self._notices(dropped, now)
             firings.drop(self._store, dropped, now, notices)
-            self._told = self._told or bool(notices)
         self._progress.update(progress)
-        return dealt
+        return dealt, bool(notices)
 
     def _notices(self, dropped: list[Dropped], now: int) -> dict[Dropped, list[Batch]]:
         """The runs that tell of what was missed: for each record of it, by that."""
