@@ -54,9 +54,7 @@ def _adopt(folder: Path, limit: tuple[str, ...], count: int) -> float:
     living = Daemon(folder, *limit)
     try:
         seconds = living.until_it_says(" taken over", count)
-        watched = descriptors(living.process.pid, "pidfd")
-        if watched < count:
-            raise RuntimeError(f"{watched} of {count} attempts are watched")
+        until(lambda: descriptors(living.process.pid, "pidfd") >= count, f"{count} attempts to be watched")
     finally:
         living.kill()
     return seconds

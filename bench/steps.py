@@ -14,8 +14,6 @@ from jobctl.core.model import ForEach, Job, Step, encode
 from jobctl.engines.local import LocalEngine
 from jobctl.executor import Executor
 from jobctl.process import environment
-from jobctl.process.attempt import AttemptFiles
-from jobctl.process.launch import launch
 from jobctl.store.store import NewRun, Store
 
 IN_FLIGHT = 8
@@ -23,7 +21,7 @@ STEPS = 10
 
 
 def parallel(bench: Bench) -> list[Row]:
-    """Runs of 10 steps, 8 in flight, against the same keepers started by a bare loop."""
+    """Runs of 10 steps, 8 in flight, against the same commands made by a bare loop."""
     runs = bench.size.of(80, 20, 2)
     ours, bare = in_turns(
         bench.size.of(5, 3, 1),
@@ -31,18 +29,18 @@ def parallel(bench: Bench) -> list[Row]:
         partial(bare_rate, bench.folder / "bare", runs * STEPS, IN_FLIGHT),
     )
     what = f"{runs} runs x {STEPS} steps, {IN_FLIGHT} runs in flight"
-    return [Row("parallel", what, "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.85))]
+    return [Row("parallel", what, "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.35))]
 
 
 def chain(bench: Bench) -> list[Row]:
-    """One run, each step after the one before, against the same loop, one keeper at a time."""
+    """One run, each step after the one before, against the same loop, one command at a time."""
     steps = bench.size.of(1000, 200, 5)
     ours, bare = in_turns(
         bench.size.of(5, 3, 1),
         partial(engine_rate, bench.folder / "ours", 1, steps, 1),
         partial(bare_rate, bench.folder / "bare", steps, 1),
     )
-    return [Row("chain", f"one run of {steps} steps", "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.65))]
+    return [Row("chain", f"one run of {steps} steps", "steps/s", ours, "bare loop", bare, Goal("ratio", ">=", 0.25))]
 
 
 def items(bench: Bench) -> list[Row]:
@@ -86,14 +84,14 @@ def items_rate(folder: Path, count: int, in_flight: int) -> float:
 
 
 def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
-    """Keepers a second when nothing is recorded or decided: what is left when jobctl costs nothing."""
-    cwd = str(fresh(folder))
+    """Commands a second when nothing is recorded, decided or kept: a process is all there is."""
+    fresh(folder)
     variables = environment.build(os.environ)
     started, living = 0, 0
     begin = time.perf_counter()
     while started < steps or living:
         while living < in_flight and started < steps:
-            launch(AttemptFiles(cwd, "step", started), ["/bin/sh", "-c", "true"], variables, cwd=cwd)
+            os.posix_spawn("/bin/sh", ["/bin/sh", "-c", "true"], variables, setsid=True)
             started += 1
             living += 1
         os.waitpid(-1, 0)

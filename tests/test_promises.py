@@ -39,8 +39,20 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/end_to_end/test_examples.py": ["test_a_killed_run_is_taken_up_again"],
         "tests/faults/test_nth_call.py": ["test_run_is_killed_at_its_nth_and_a_daemon_goes_on"],
+        "tests/process/test_keeper.py": ["test_a_keeper_goes_on_with_what_runs"],
+    },
+    "`kill -9` of a keeper loses no work while its executor lives: its commands become the executor's children": {
+        "tests/engines/test_keepers.py": ["test_a_keeper_that_dies_costs_nothing_while_its_executor_lives"],
+        "tests/faults/test_children.py": ["test_children_that_behave_badly"],
+    },
+    "`start_to_close` and the limit of the log hold though no jobctl lives": {
+        "tests/process/test_keeper.py": [
+            "test_a_limit_is_kept_whoever_else_lives",
+            "test_a_log_is_capped_whoever_else_lives",
+        ],
     },
     "What died is noticed at once, what is slow is never taken for dead": {
+        "tests/process/test_keeper.py": ["test_whether_anything_of_it_lives_is_a_lock"],
         "tests/test_executor.py": [
             "test_an_executor_lives_until_its_process_ends_and_no_longer",
             "test_a_stopped_executor_is_slow_and_not_dead",
@@ -52,10 +64,11 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "Stop means stop, the whole process tree": {
-        "tests/process/test_launch.py": [
-            "test_no_child_escapes_a_sweep",
-            "test_a_request_to_end_reaches_those_outside_the_group_too",
+        "tests/process/test_keeper.py": [
+            "test_nothing_escapes",
+            "test_what_minds_no_sigterm_is_killed_after_its_grace",
         ],
+        "tests/process/test_descent.py": ["test_whose_an_orphan_is", "test_an_address_is_never_taken_for_a_process"],
         "tests/end_to_end/test_examples.py": ["test_a_canceled_pipeline_leaves_nothing_behind"],
         "tests/faults/test_children.py": [
             "test_children_that_behave_badly",

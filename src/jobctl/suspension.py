@@ -15,8 +15,7 @@ from typing import Any, NoReturn
 
 from jobctl import clock
 from jobctl.durable import Call, Script
-from jobctl.process import launch
-from jobctl.process.attempt import read_state
+from jobctl.process import descent
 
 GRACE_SECONDS = 2.0  # what the attempt's other processes have between SIGTERM and SIGKILL
 _LOOK_SECONDS = 0.01
@@ -74,32 +73,32 @@ def _ended(script: Script, call: Call) -> dict[str, Any] | None:
 
 def _suspend(script: Script, wait: dict[str, Any]) -> NoReturn:
     """Leave word what is waited for, then end every process of the attempt, this one last. The keeper writes down
-    that they ended; if it cannot, the word is enough."""
+    that the first one ended; if it cannot, the word is enough."""
     with suppress(ValueError):  # in a thread
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _leave_word(script.base + ".suspend", json.dumps(wait))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()  # of a Python script: what it has printed so far
-    state = read_state(script.base + ".state")
-    keeper = state.pid if state is not None and state.pid is not None else 0
-    token = os.environ.get(launch.TOKEN, "")
+    token = os.environ.get(descent.TOKEN, "")
+    leader = os.getsid(0)
+    if leader < 2 or not descent.carries(leader, token):
+        leader = 0  # in another session than the attempt's: its members are found one by one
     for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process cannot end
-        if keeper:
-            launch.signal_group(keeper, number)
-        launch.signal_members(token, number, outside=keeper)
+        if leader:
+            descent.signal_group(leader, number)
+        descent.signal_members(token, number, outside=leader)
     give_up = time.monotonic() + GRACE_SECONDS
     quiet = 0
     while quiet < 2:  # in the middle of an exec a process shows no environment: look again
         try:
-            others = [pid for pid in launch.members(token) if pid not in (keeper, os.getpid())]
+            others = [pid for pid in descent.members(token) if pid != os.getpid()]
         except OSError:
             continue  # no descriptor just now
         quiet = 0 if others else quiet + 1
         if time.monotonic() > give_up:
             for pid in others:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+                descent.signal_process(pid, signal.SIGKILL, lambda pid=pid: descent.carries(pid, token))  # type: ignore[misc]
         time.sleep(_LOOK_SECONDS)
     os._exit(128 + signal.SIGTERM)
 

@@ -340,15 +340,16 @@ def _signs(folder: str, state: RunState) -> dict[str, Signs]:
     """What the running attempts of a run show of themselves."""
     from jobctl.core.why import Signs
 
-    found = {}
+    now, found = clock.now(), {}
     for suffix, steps in (("", state.steps), (UNDO, state.undo)):
         for name, step in steps.items():
             if step.status == "running" and step.items is None:
                 files = AttemptFiles(folder, name + suffix, step.attempts[-1].number)
                 mark, poll = heartbeat_mark(files.heartbeat), read_poll(files.poll)
                 asked, next_at = poll if poll is not None else (0, None)
-                probe = heartbeat_mark(files.state)
-                found[name + suffix] = Signs(mark[0] if mark else None, probe[0] if probe else None, asked, next_at)
+                # Between two times a poll is not asked; the first time it is from its beginning.
+                probe = step.attempts[-1].started_at if next_at is None else next_at if next_at <= now else None
+                found[name + suffix] = Signs(mark[0] if mark else None, probe, asked, next_at)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,12 @@ from jobctl.daemon.take import Failed
 from jobctl.definitions import Catalog, read_files
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
-from jobctl.process import launch
+from jobctl.process import descent
 from jobctl.store.store import RunRow, Store
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
-PATIENCE = 20  # seconds
+PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
 
 # A command that goes on until `let_go`.
 HELD = "until [ -e go ]; do sleep 0.01; done"
@@ -118,7 +119,7 @@ class Place:
     def close(self) -> None:
         for run in self.engine.runs.values():
             for attempt in run.attempts.values():
-                launch.sweep(attempt.token)
+                descent.sweep(attempt.token)
         self.die()
 
     def log(self, run: RunRow) -> str:

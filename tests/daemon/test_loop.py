@@ -20,7 +20,7 @@ from jobctl.daemon.journal import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.submit import enqueue
-from jobctl.process import launch
+from jobctl.process import descent
 from jobctl.store import firings
 from jobctl.store.store import Store
 
@@ -64,7 +64,7 @@ class Loop:
     def close(self) -> None:
         for run in self.daemon._engine.runs.values():
             for attempt in run.attempts.values():
-                launch.sweep(attempt.token)
+                descent.sweep(attempt.token)
         self.daemon.close()
         self.store.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from places import HELD, NOW, SECOND, Place, job
 
+import kept
 from jobctl import clock
 from jobctl.core.history import Event, EventType
 from jobctl.daemon import rescuer
@@ -58,8 +59,6 @@ def test_runs_of_a_living_executor_are_left_to_it(new_place: Callable[..., Place
 def test_a_run_of_our_own_that_is_not_here_is_taken_up(place: Place) -> None:
     (row,) = start(place)
     run = place.engine.runs.pop(row.id)  # its taking was recorded, and then the store could not be read
-    for attempt in list(place.engine._by_pid.values()):
-        place.engine._by_pid.pop(attempt.pid)
     assert rescue(place) == [(run.name, rescuer.TAKEN_OVER)]
     place.let_go()
     place.settle()
@@ -96,7 +95,8 @@ def test_poison(new_place: Callable[..., Place], times: list[int], poison: bool)
     first, second = new_place(), new_place()
     rows = start(first, 2)
     first.until(lambda: first.engine.attempts_running == 2)
-    pids = [attempt.pid for run in first.engine.runs.values() for attempt in run.attempts.values()]
+    ids = [attempt.id for run in first.engine.runs.values() for attempt in run.attempts.values()]
+    pids = [kept.process(first.state, id) for id in ids]
     takes(first, rows[0], times)
     first.engine.close()
     found = dict(rescue(second))

@@ -111,7 +111,7 @@ def test_a_run_that_only_waits_for_long_is_a_row_and_nobodys(
         assert wake_at == FAR
     else:
         assert before + wakes_in <= wake_at <= clock.now() + wakes_in
-    assert [values for _, _, _, values in place.engine._timers if values] == []
+    assert [values for _, _, values in place.engine._timers if values] == []
     assert not place.engine.busy
     assert waiting_for(place) == waits_for
 

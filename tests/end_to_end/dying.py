@@ -11,11 +11,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from jobctl.cli.main import main
+from jobctl.process import descent
 from jobctl.process.watch import Watch
 from jobctl.store.store import Batch, Store
 
@@ -35,7 +35,7 @@ def dying_append(self: Store, batches: Sequence[Batch]) -> list[Batch]:
     return refused
 
 
-def dying_wait(self: Watch, timeout_ms: int | None) -> tuple[list[int], bool]:
+def dying_wait(self: Watch, timeout_ms: int | None) -> list[Callable[[], object]]:
     if left <= 0:
         if MOMENT != "then":
             time.sleep(int(MOMENT.removeprefix("machine+")) / 1000)
@@ -45,11 +45,13 @@ def dying_wait(self: Watch, timeout_ms: int | None) -> tuple[list[int], bool]:
 
 
 def kill_commands() -> None:
-    """Each command runs under a child of ours, which leads a session."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == os.getpid():
-                os.killpg(int(stat.parent.name), signal.SIGKILL)
+    """Each command runs under our keeper, and leads a session."""
+    for keeper in descent.children(os.getpid()):
+        os.kill(descent.checked(keeper), signal.SIGSTOP)  # it is to tell nobody
+        for command in descent.children(keeper):
+            with suppress(OSError):
+                os.killpg(descent.checked(command), signal.SIGKILL)
+        os.kill(descent.checked(keeper), signal.SIGKILL)
 
 
 def die() -> None:

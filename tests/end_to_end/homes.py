@@ -93,7 +93,8 @@ class Home:
             except OSError:
                 continue
             ours = f"JOBCTL_STATE_DIR={self.state}".encode() in variables
-            if ours and (not steps_only or any(variable.startswith(b"JOBCTL_TOKEN=") for variable in variables)):
+            is_step = any(variable.startswith(b"JOBCTL_TOKEN=") for variable in variables)
+            if ours and (is_step or not steps_only):
                 found.append(int(entry.name))
         return found
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from homes import Home, strace
 
+from jobctl.process import descent
+
 STEP = 'echo "+ $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks; sleep 0.03; echo "- $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
 # A chain, two beside each other, a retry, an output that is handed on.
 JOB = f"""
@@ -98,11 +100,11 @@ def test_killed_after_some_time(homes: Callable[[str], Home], delay_ms: int) -> 
         ("fdatasync", range(1, 31)),
         ("/^(clone3?|vfork)$", range(1, 31)),
         ("/^rename", range(1, 3)),
-        ("pidfd_open", range(1, 7, 2)),
+        ("epoll_wait", range(1, 12, 2)),
         ("pwrite64", range(3, 60, 9)),
-        ("/^(wait4|waitid)$", range(1, 7, 2)),
+        ("pipe2", range(1, 3)),
     ],
-    ids=["commit", "start", "rename", "watch", "write", "reap"],
+    ids=["commit", "start", "rename", "wait", "write", "keeper"],
 )
 def test_killed_at_the_nth_system_call(homes: Callable[[str], Home], call: str, instants: range) -> None:
     killed = 0
@@ -147,12 +149,14 @@ retry = { maximum_attempts = 2, initial_interval = "10ms" }
 """
     )
     process = home.start("run", "x")
-    home.until(lambda: home.lines("lives") and home.lines("dies") and len(home.processes()) >= 6)
+    home.until(lambda: home.lines("lives") and home.lines("dies") and len(home.processes()) >= 4)
     process.kill()
     process.communicate()
     shell = int(home.lines("dies")[0].split()[0])
-    keeper = int(Path(f"/proc/{shell}/stat").read_text().rpartition(")")[2].split()[1])
-    os.kill(keeper, signal.SIGKILL)  # its shell and what that started live on, as after an out-of-memory kill
+    found = descent.look(shell)
+    assert found is not None
+    os.kill(descent.checked(found.parent), signal.SIGKILL)  # the keeper: nobody is there to see how its commands end
+    os.kill(descent.checked(shell), signal.SIGKILL)  # what it started lives on, as after an out-of-memory kill
     document = home.document()
     assert document is not None
     assert document["interrupted"]
@@ -164,7 +168,10 @@ retry = { maximum_attempts = 2, initial_interval = "10ms" }
     document = home.document()
     assert document is not None
     lives, dies = document["steps"]
-    assert [(a["status"], a["exit_code"]) for a in lives["attempts"]] == [("failed", 7)]
+    # It was taken up by its pid; how it ended the kernel tells since Linux 6.15.
+    (attempt,) = lives["attempts"]
+    assert attempt["status"] == "failed"
+    assert attempt["exit_code"] == 7 or attempt["error"].startswith("lost")
     assert Path(lives["attempts"][0]["log"]).read_text() == "late\n"
     assert home.lines("lives") == ["+ 1"]
     assert [a["status"] for a in dies["attempts"]] == ["failed", "succeeded"]
@@ -180,7 +187,7 @@ def test_a_run_whose_process_was_killed_can_be_ended(homes: Callable[[str], Home
     home.until(lambda: home.lines("marks"))
     process.kill()
     process.communicate()
-    assert len(home.processes()) >= 2
+    assert home.processes() != []
     code, output = home.call(how, "x")
     assert code == 0, output
     document = home.document()

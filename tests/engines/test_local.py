@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -14,6 +15,7 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import EventType
 from jobctl.engines import local, requests
 from jobctl.process import attempt as files_of
+from jobctl.process import descent, supervisor, timers
 from jobctl.store.store import RunRow
 
 FAST = '"10ms"'  # between two attempts
@@ -230,11 +232,8 @@ def test_nothing_is_left_of_an_attempt_that_failed_for_what_it_handed_on(world: 
     assert world.alive(run) == []
 
 
-def test_what_outlives_a_stopped_command_is_killed_whoever_comes_to_it_first(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The keeper's end and the end of the grace are two timers of one moment.
-    monkeypatch.setattr(local.LocalEngine, "_grace_over", lambda *_: None)
+def test_what_outlives_a_stopped_command_is_killed_whoever_comes_to_it_first(world: World) -> None:
+    # The command's end and the end of the grace are two moments of one.
     run = world.run(
         """command = '''trap "exit 0" TERM; setsid sh -c "trap '' TERM; touch up; while :; do sleep 0.02; done" &
 touch out; while :; do sleep 0.02; done'''
@@ -650,8 +649,7 @@ def test_asked_twice_before_anyone_looked(world: World, asked: tuple[str, str], 
 
 def test_a_request_and_an_end_in_the_same_turn(world: World) -> None:
     run = world.start('command = "false"\nretry = { initial_interval = "1h" }')
-    attempt = run.attempts["main"]
-    os.waitid(os.P_PID, attempt.pid, os.WEXITED | os.WNOWAIT)
+    world.ended(run)
     world.engine.request(run, EventType.CANCEL_REQUESTED, reason="r", by="me")
     world.finish(run)  # one turn hears of both: no retry may be waited for
     assert run.state.status == "canceled"
@@ -821,9 +819,10 @@ def test_a_living_attempt_is_adopted_and_ends_as_it_ends(world: World) -> None:
         "command = 'echo up; while [ ! -e go ]; do sleep 0.01; done; echo k=v > $JOBCTL_OUTPUT; echo down'"
     )
     world.until(lambda: world.log(run) == "up\n")
-    before = run.attempts["main"].pid
+    before = world.process(run)
     world.die()
     run = world.take(run)
+    world.until(lambda: run.attempts["main"].running)
     assert run.attempts["main"].pid == before
     (world.folder / "go").touch()
     world.finish(run)
@@ -836,9 +835,8 @@ def test_a_living_attempt_is_adopted_and_ends_as_it_ends(world: World) -> None:
 @pytest.mark.parametrize("code", [0, 3])
 def test_an_attempt_that_ended_while_nobody_looked_is_recorded_as_it_ended(world: World, code: int) -> None:
     run = world.start(f'command = "exit {code}"')
-    pid = run.attempts["main"].pid
+    world.ended(run)
     world.die()
-    os.waitpid(pid, 0)
     run = world.finish(world.take(run))
     assert run.state.status == ("failed" if code else "succeeded")
     assert world.step(run)["attempts"][0]["exit_code"] == code
@@ -852,12 +850,14 @@ echo "up ${{JOBCTL_CURSOR-}}" >> order; echo half > $JOBCTL_HEARTBEAT
 [ $JOBCTL_ATTEMPT = 2 ] || {{ {escaped}sleep 60; }}'''
 retry = {{ maximum_attempts = 2, initial_interval = "10ms" }}"""
     )
-    world.until(lambda: len(world.alive(run)) >= 3 and world.read("order"))
-    keeper = run.attempts["main"].pid
+    world.until(lambda: len(world.alive(run)) >= 2 and world.read("order"))
+    keeper, first_process = world.keeper(), world.process(run)
     world.die()
-    os.kill(keeper, signal.SIGKILL)
-    os.waitpid(keeper, 0)
+    world.kill_keeper(keeper)
     assert world.alive(run) != []
+    os.kill(descent.checked(first_process), signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(first_process, 0)  # where it has come to us: nobody sees how it ended
     run = world.finish(world.take(run))
     assert run.state.status == "succeeded"
     first = world.step(run)["attempts"][0]
@@ -871,7 +871,7 @@ def test_an_attempt_that_was_recorded_and_never_started_is_started_as_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(local.LocalEngine, "_spawn", lambda *_: None)  # dies between the commit and the start
+        patch.setattr(supervisor.Supervisor, "start", lambda *_: None)  # dies between the commit and the start
         run = world.start('command = "echo $JOBCTL_ATTEMPT >> order"')
     world.die()
     run = world.finish(world.take(run))
@@ -892,7 +892,7 @@ def test_an_attempt_without_a_trace_from_before_the_machine_was_started_anew_is_
     world: World, monkeypatch: pytest.MonkeyPatch, tries: int, more: str, status: str, numbers: str
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(local.LocalEngine, "_spawn", lambda *_: None)
+        patch.setattr(supervisor.Supervisor, "start", lambda *_: None)
         run = world.start(
             f'[[jobs.x.steps]]\nname = "main"\ncommand = "echo $JOBCTL_ATTEMPT >> order"\n{more}\n'
             f'retry = {{ maximum_attempts = {tries}, initial_interval = "1ms" }}'
@@ -914,7 +914,7 @@ def test_ending_a_run_whose_executor_is_dead_starts_nothing(
     commands = {"waiting": "echo ran >> order; exit 1"}
     with monkeypatch.context() as patch:
         if where == "never started":
-            patch.setattr(local.LocalEngine, "_spawn", lambda *_: None)
+            patch.setattr(supervisor.Supervisor, "start", lambda *_: None)
         run = world.start(
             f'command = "{commands.get(where, "echo ran >> order; sleep 60")}"\n'
             'kill_grace = "50ms"\nretry = { initial_interval = "1h" }'
@@ -923,11 +923,10 @@ def test_ending_a_run_whose_executor_is_dead_starts_nothing(
         world.until(lambda: world.read("order") == "ran\n")
     if where == "waiting":
         world.until(lambda: world.step(run)["status"] == "waiting")
-    keeper = run.attempts["main"].pid if run.attempts else 0
+    keeper = world.keeper() if where == "lost" else 0
     world.die()
     if where == "lost":
-        os.kill(keeper, signal.SIGKILL)
-        os.waitpid(keeper, 0)
+        world.kill_keeper(keeper)
     getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
     run = world.finish(world.take(run))
     assert run.state.status == ("canceled" if how == "cancel" else "terminated")
@@ -1074,8 +1073,7 @@ command = 'echo "$API_TOKEN $PLAIN"; echo "message=bad token $API_TOKEN for $PLA
     assert b"from-the-env-file" not in stored
 
 
-def test_a_log_stays_within_its_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "LOG_CHECK_MS", 20)
+def test_a_log_stays_within_its_limit(world: World) -> None:
     run = world.start(
         'log_limit = "64KiB"\ncommand = "head -c 1000000 /dev/zero | tr \\"\\\\0\\" x; echo; touch written; '
         'while [ ! -e go ]; do sleep 0.01; done; echo end"'
@@ -1190,9 +1188,8 @@ def test_what_is_learned_in_the_turn_in_which_the_store_is_back_is_recorded_once
         patch.setattr(world.store, "append", full)
         (world.folder / "full").touch()
         world.until(lambda: world.engine.trouble is not None)
-        long = run.attempts["long"].pid
         (world.folder / "go").touch()
-        os.waitid(os.P_PID, long, os.WEXITED | os.WNOWAIT)
+        world.ended(run, "long")
     world.finish(run)  # its first turn hears of the end of `long`, and writes what it kept of `first`
     assert run.state.status == "succeeded"
     ends = [event.step for event in world.events(run, EventType.ATTEMPT_ENDED)]
@@ -1237,7 +1234,7 @@ def test_a_store_that_is_locked_for_long_is_waited_for(world: World, monkeypatch
 def test_without_a_free_descriptor_nothing_is_lost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
+    monkeypatch.setattr(timers, "RETRY_MS", 30)
     run = world.start(PARALLEL)
     world.until(lambda: world.read("up").split() == ["up", "up"])
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -1265,11 +1262,11 @@ def test_without_a_free_descriptor_nothing_is_lost(world: World, monkeypatch: py
     assert sorted(world.read("order").split()) == ["first", "long", "second"]
 
 
-@pytest.mark.parametrize("what", ["read_state", "read_cursor", "read_outputs"])
+@pytest.mark.parametrize("what", ["read_cursor", "read_outputs"])
 def test_files_that_cannot_be_opened_just_now_are_read_later(
     world: World, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
+    monkeypatch.setattr(timers, "RETRY_MS", 30)
     real, refused = getattr(files_of, what), list[int]()
 
     def full(path: str) -> object:
@@ -1278,20 +1275,20 @@ def test_files_that_cannot_be_opened_just_now_are_read_later(
             raise OSError(24, "Too many open files")
         return real(path)
 
-    run = world.start('command = "echo k=v > $JOBCTL_OUTPUT; echo ran >> order"')
+    run = world.start('command = "echo 1 > $JOBCTL_HEARTBEAT; echo k=v > $JOBCTL_OUTPUT; echo ran >> order"')
     monkeypatch.setattr(files_of, what, full)
     world.finish(run)
     assert len(refused) == 3
     assert run.state.status == "succeeded"
     assert world.step(run)["outputs"] == {"k": "v"}
     assert world.read("order") == "ran\n"
-    assert world.engine._by_pid == {}
+    assert world.engine.attempts_running == 0
 
 
 def test_when_no_process_can_be_made_the_attempt_waits_and_stays_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
+    monkeypatch.setattr(timers, "RETRY_MS", 30)
     real, refused = os.posix_spawn, list[int]()
 
     def spawn(*how: object, **more: object) -> int:

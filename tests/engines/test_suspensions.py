@@ -16,6 +16,7 @@ from jobctl import clock, views
 from jobctl.core.history import EventType
 from jobctl.engines import requests
 from jobctl.engines.local import LiveRun
+from jobctl.process import descent
 
 BIN = str(Path(sys.executable).parent)
 
@@ -405,18 +406,18 @@ def test_it_is_taken_over_at_every_stage(world: World) -> None:
 
 
 @pytest.mark.parametrize(("stage", "done"), [("in-a", "a\nb\nc\n"), ("in-b", "a\nb\nb\nc\n")])
-@pytest.mark.parametrize("victims", ["keeper", "all"])
-def test_a_killed_keeper_costs_no_more_than_what_was_under_way(
+@pytest.mark.parametrize("victims", ["first", "all"])
+def test_a_killed_script_costs_no_more_than_what_was_under_way(
     world: World, stage: str, done: str, victims: str
 ) -> None:
     if stage == "in-b":
         (world.folder / "go").touch()
     run = world.start(shell(LONG, RETRY))
     world.until(lambda: (world.folder / stage).exists())
-    (attempt,) = run.attempts.values()
-    for pid in [attempt.pid] if victims == "keeper" else world.alive(run):
+    number = len(run.state.step("main").attempts)
+    for pid in [world.process(run, number=number)] if victims == "first" else world.alive(run):
         with suppress(ProcessLookupError):  # its parent was the one before
-            os.kill(pid, signal.SIGKILL)
+            os.kill(descent.checked(pid), signal.SIGKILL)
     world.until(lambda: "failed" in attempts(run))
     (world.folder / "go").touch()
     (world.folder / "on").touch()
@@ -429,8 +430,8 @@ def test_a_killed_keeper_costs_no_more_than_what_was_under_way(
 def test_a_keeper_that_is_killed_after_its_script_has_said_what_it_waits_for(world: World) -> None:
     run = world.start(shell("trap '' TERM; jobctl sleep 3s; echo end", ""))
     world.until(lambda: Path(world.state, "runs", run.name, "main.1.suspend").exists())
-    (attempt,) = run.attempts.values()
-    os.kill(attempt.pid, signal.SIGKILL)
+    world.process(run)
+    os.kill(world.keeper(), signal.SIGKILL)
     suspended(world, run)
     assert world.alive(run) == []
     world.finish(run)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import kept
 from jobctl import views
 from jobctl.core import parameters
 from jobctl.core.history import Event, EventType
@@ -18,10 +20,10 @@ from jobctl.engines.commands import run_values
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
 from jobctl.masking import redact
-from jobctl.process import launch
+from jobctl.process import descent
 from jobctl.store.store import NewRun, RunRow, Store
 
-PATIENCE = 20  # seconds
+PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
 
 Document = dict[str, Any]
 
@@ -55,7 +57,7 @@ class World:
     def close(self) -> None:
         for run in list(self._engine.runs.values()) if self._engine is not None else []:
             for attempt in run.attempts.values():
-                launch.sweep(attempt.token)
+                descent.sweep(attempt.token)
         self.die()
         self.store.close()
 
@@ -117,7 +119,30 @@ class World:
         return [event for event in self.store.events(run.id) if kind is None or event.type is kind]
 
     def log(self, run: LiveRun, key: str = "main", number: int = 1) -> str:
-        return Path(self.state, "runs", run.name, f"{key}.{number}.log").read_text()
+        """What the attempt has written; "" before its keeper has begun it."""
+        path = Path(self.state, "runs", run.name, f"{key}.{number}.log")
+        return path.read_text() if path.exists() else ""
+
+    def keeper(self) -> int:
+        """The pid of the keeper of this executor."""
+        own = self.engine.supervisor._own
+        assert own is not None
+        assert own.pid is not None
+        return own.pid
+
+    def process(self, run: LiveRun, key: str = "main", number: int = 1) -> int:
+        """The pid of an attempt's first process, once there is one."""
+        self.engine.flush()
+        return kept.process(self.state, f"{run.name}/{key}.{number}")
+
+    def ended(self, run: LiveRun, key: str = "main", number: int = 1) -> None:
+        """Wait for the attempt's end, without hearing of it."""
+        kept.end(self.state, f"{run.name}/{key}.{number}")
+
+    def kill_keeper(self, pid: int) -> None:
+        """And see that it is gone: until it is reaped it is a child of ours."""
+        os.kill(descent.checked(pid), signal.SIGKILL)
+        os.waitpid(pid, 0)
 
     def read(self, name: str) -> str:
         path = self.folder / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +16,13 @@ from jobctl.process.attempt import (
     AttemptFiles,
     Failure,
     FileError,
-    KeeperState,
     heartbeat_mark,
     outcome,
     read_cursor,
     read_failure,
     read_outputs,
-    read_state,
 )
+from jobctl.process.end import End
 
 
 def _written(folder: Path, data: bytes | None) -> str:
@@ -32,86 +32,90 @@ def _written(folder: Path, data: bytes | None) -> str:
     return str(path)
 
 
-# -- the keeper's ----------------------------------------------------------------------------------------------------
+# -- how it ended ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [
-        (None, None),
-        (b"", KeeperState()),
-        (b"12", KeeperState()),  # half a pid: 12 of 1234
-        (b"1234\n", KeeperState(1234)),
-        (b"1234\nexit 0\n", KeeperState(1234, status=0)),
-        (b"1234\nexit 1", KeeperState(1234)),  # half: 137 may come
-        (b"1234\nexit 137\n", KeeperState(1234, status=137)),
-        (b"1234\nKilled\nexit 137\n", KeeperState(1234, status=137, by_signal=True)),
-        (b"1234\nSegmentation fault (core dumped)\nexit 139\n", KeeperState(1234, status=139, by_signal=True)),
-        (b"1234\nrun\n", KeeperState(1234, checked=True)),
-        (b"1234\nrun\nexit 3\n", KeeperState(1234, checked=True, status=3)),
-        (b"1234\nskip 1\n", KeeperState(1234, status=1, skipped=True)),
-        (b"1234\nskip 2\n", KeeperState(1234, status=2, condition_failed=True)),
-        (b"1234\nnofolder\n", KeeperState(1234, status=126, no_folder=True)),
-        (b"not a pid\n", KeeperState()),
-        # Numbers that no keeper writes, and no system call or database takes.
-        (b"0\n", KeeperState()),
-        (b"9" * 30 + b"\nexit 0\n", KeeperState(status=0)),
-        (b"1234\nexit " + b"9" * 30 + b"\n", KeeperState(1234, by_signal=True)),
-        (b"1234\nexit 256\n", KeeperState(1234, by_signal=True)),
-        (b"1234\nskip " + b"9" * 30 + b"\n", KeeperState(1234, by_signal=True)),
-        (bytes(range(256)), KeeperState()),
-    ],
-)
-def test_what_a_state_file_says(tmp_path: Path, text: bytes | None, state: KeeperState | None) -> None:
-    assert read_state(_written(tmp_path, text)) == state
+def _exit(code: int) -> End:
+    return End("x/main.1", "exit", code << 8, ran=True)
+
+
+def _signal(number: int, core: bool = False) -> End:
+    return End("x/main.1", "exit", number | (0x80 if core else 0), ran=True)
+
+
+def _asked(status: int) -> End:
+    return End("x/main.1", "condition", status)
+
+
+def _not_made(what: str, number: int) -> End:
+    return End("x/main.1", "not_made", number, what=what)
 
 
 SAID = Failure("no space left", "Disk", True, 5_000)
 
 
 @pytest.mark.parametrize(
-    ("state", "failure", "ended"),
+    ("end", "failure", "ended"),
     [
-        (KeeperState(1, status=0), Failure(), Outcome("succeeded", 0)),
-        (KeeperState(1, status=1), Failure(), Outcome("failed", 1, error="exit code 1")),
-        (KeeperState(1, status=255), Failure(), Outcome("failed", 255, error="exit code 255")),
-        (KeeperState(1, status=137), Failure(), Outcome("failed", 137, error="exit code 137")),
-        (KeeperState(1, status=137, by_signal=True), Failure(), Outcome("failed", None, 9, "killed by SIGKILL")),
-        (KeeperState(1, status=162, by_signal=True), Failure(), Outcome("failed", None, 34, "killed by SIGRTMIN")),
-        (KeeperState(1, status=163, by_signal=True), Failure(), Outcome("failed", None, 35, "killed by signal 35")),
-        (KeeperState(1, status=127), Failure(), Outcome("failed", 127, error="exit code 127 (command not found)")),
+        (_exit(0), Failure(), Outcome("succeeded", 0)),
+        (_exit(1), Failure(), Outcome("failed", 1, error="exit code 1")),
+        (_exit(255), Failure(), Outcome("failed", 255, error="exit code 255")),
+        (_exit(137), Failure(), Outcome("failed", 137, error="exit code 137")),
+        (_signal(9), Failure(), Outcome("failed", None, 9, "killed by SIGKILL")),
+        (_signal(11, core=True), Failure(), Outcome("failed", None, 11, "killed by SIGSEGV")),
+        (_signal(2), Failure(), Outcome("failed", None, 2, "killed by SIGINT")),
+        (_signal(34), Failure(), Outcome("failed", None, 34, "killed by SIGRTMIN")),
+        (_signal(35), Failure(), Outcome("failed", None, 35, "killed by signal 35")),
+        (_exit(127), Failure(), Outcome("failed", 127, error="exit code 127 (command not found)")),
+        (_exit(126), Failure(), Outcome("failed", 126, error="exit code 126 (command cannot be executed)")),
+        (_exit(3), SAID, Outcome("failed", 3, None, "no space left", "Disk", True, 5_000)),
+        (_signal(15), SAID, Outcome("failed", None, 15, "no space left", "Disk", True, 5_000)),
+        (_exit(0), SAID, Outcome("succeeded", 0)),
         (
-            KeeperState(1, status=126),
-            Failure(),
-            Outcome("failed", 126, error="exit code 126 (command cannot be executed)"),
-        ),
-        (KeeperState(1, status=3), SAID, Outcome("failed", 3, None, "no space left", "Disk", True, 5_000)),
-        (
-            KeeperState(1, status=143, by_signal=True),
-            SAID,
-            Outcome("failed", None, 15, "no space left", "Disk", True, 5_000),
-        ),
-        (KeeperState(1, status=0), SAID, Outcome("succeeded", 0)),
-        (
-            KeeperState(1, status=0),
+            _exit(0),
             Failure("another order", non_retryable=True, unfinished=True),
             Outcome("failed", 0, error="another order", non_retryable=True),
         ),
-        (KeeperState(1, status=1, skipped=True), Failure(), Outcome("skipped", 1)),
+        (_asked(1 << 8), Failure(), Outcome("skipped", 1)),
         (
-            KeeperState(1, status=2, condition_failed=True),
+            _asked(2 << 8),
             Failure(),
             Outcome("failed", 2, error="its condition (only_if) ended with exit code 2, not 0 or 1"),
         ),
+        (_asked(9), Failure(), Outcome("failed", None, 9, "its condition (only_if) was killed by SIGKILL")),
         (
-            KeeperState(1, status=126, no_folder=True),
+            _not_made("folder", errno.ENOENT),
             Failure(),
             Outcome("failed", 126, error="its working folder (cwd) cannot be entered"),
         ),
+        (
+            _not_made("program", errno.ENOENT),
+            Failure(),
+            Outcome("failed", 127, error="exit code 127 (command not found)"),
+        ),
+        (
+            _not_made("program", errno.EACCES),
+            Failure(),
+            Outcome("failed", 126, error="exit code 126 (command cannot be executed)"),
+        ),
+        (
+            _not_made("interpreter", errno.ENOENT),
+            Failure(),
+            Outcome(
+                "failed",
+                127,
+                error="exit code 127 (the interpreter that its first line names: No such file or directory)",
+            ),
+        ),
+        (
+            _not_made("arguments", errno.E2BIG),
+            Failure(),
+            Outcome("failed", error="its command and environment are too long for the system (E2BIG)"),
+        ),
     ],
 )
-def test_how_an_attempt_ended(state: KeeperState, failure: Failure, ended: Outcome) -> None:
-    assert outcome(state, failure) == ended
+def test_how_an_attempt_ended(end: End, failure: Failure, ended: Outcome) -> None:
+    assert outcome(end, failure) == ended
 
 
 # -- the command's ---------------------------------------------------------------------------------------------------
@@ -279,7 +283,8 @@ def test_a_link_to_nothing_is_nothing(tmp_path: Path) -> None:
 def test_the_names_of_an_attempts_files() -> None:
     files = AttemptFiles("/s/runs/x-1", "dump!undo", 3)
     assert files.state == "/s/runs/x-1/dump!undo.3.state"
-    assert {os.path.splitext(getattr(files, name))[1] for name in AttemptFiles.__slots__} == {
+    assert files.base == "/s/runs/x-1/dump!undo.3"
+    assert {os.path.splitext(getattr(files, name))[1] for name in AttemptFiles.__slots__ if name != "base"} == {
         ".state",
         ".log",
         ".heartbeat",

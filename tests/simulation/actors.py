@@ -342,10 +342,11 @@ def _timers(engine: LocalEngine, mono: int) -> list[int]:
     """Milliseconds until each of an engine's timers, without those that only look: at logs, and for places."""
     if engine._facts:
         return [0]
-    looks = (engine._check_logs, engine._look_at_queues)
+    supervisor = engine.supervisor
+    looks = (engine._look_at_queues, supervisor._ping, supervisor._locked, supervisor._adopt_orphans)
     children = engine._children
     errands = [] if children is None else [at - mono for at, act in children._errands if act != children._look]
-    return errands + [at - mono for at, _, act, _ in engine._timers if act not in looks]
+    return errands + [at - mono for at, act, _ in engine._timers if act not in looks]
 
 
 def submitted(store: Store, job: Job) -> tuple[NewRun, dict[str, Any]]:

@@ -19,7 +19,9 @@ from .world import DAY, HOUR, MINUTE, SECOND
 
 Table = dict[str, Any]
 
-VERSION = 5  # 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times
+# 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times; 6: faults of
+# keepers
+VERSION = 6
 
 
 class Deed(NamedTuple):
@@ -356,19 +358,20 @@ DEEDS = (
     ("outage", 2, "begin"),
 )
 _SINCE_5 = (("absence", 4, ""),)
+_SINCE_6 = (("kill_keeper", 8, "keeping"), ("stop_keeper", 3, ""))
 
 
 def _deeds(draw: Drawing, horizon: int) -> list[Deed]:
     rng = draw.random
     deeds = []
     burst = rng.randrange(horizon)
-    possible = DEEDS if draw.version < 5 else DEEDS + _SINCE_5
+    possible = DEEDS + (_SINCE_5 if draw.version >= 5 else ()) + (_SINCE_6 if draw.version >= 6 else ())
     quiet = rng.random() < 0.15  # a world without faults, in which time can be judged
     for _ in range(rng.choice((5, 10, 20, 40, 60))):
         what, _, seam = rng.choices(possible, [weight for _, weight, _ in possible])[0]
         at = rng.randrange(horizon) if rng.random() < 0.6 else burst + rng.randrange(5 * MINUTE)
         chance, amount, skip = rng.random(), rng.randrange(1 << 30), rng.choice((0, 0, 1, 2, 3, 5, 9))
-        meanwhile = seam if seam and (what in ("crash", "turn") or rng.random() < 0.3) else ""
+        meanwhile = seam if seam and (what in ("crash", "turn", "kill_keeper") or rng.random() < 0.3) else ""
         if quiet and what in FAULTS:
             continue
         if draw.stays(f"{what} at {at}{' ' + meanwhile + '+' + str(skip) if meanwhile else ''}"):
@@ -376,4 +379,14 @@ def _deeds(draw: Drawing, horizon: int) -> list[Deed]:
     return deeds
 
 
-FAULTS = {"crash", "reboot", "kill_command", "step_clock", "outage", "stop_daemon", "absence"}
+FAULTS = {
+    "kill_keeper",
+    "stop_keeper",
+    "crash",
+    "reboot",
+    "kill_command",
+    "step_clock",
+    "outage",
+    "stop_daemon",
+    "absence",
+}

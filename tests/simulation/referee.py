@@ -32,7 +32,7 @@ from jobctl.core.schedule import fires
 from jobctl.store.codec import from_row
 
 from .behaviour import NON_RETRYABLE_CODE, NON_RETRYABLE_TYPE
-from .world import Keeper, Violation, World
+from .world import Command, Violation, World
 
 _E = EventType
 _WELL = ("succeeded", "skipped")
@@ -116,7 +116,7 @@ class Referee:
         self.triggered: dict[tuple[str, int], int] = {}  # by hand, as if a schedule had fired
         self.loose: set[str] = set()  # jobs of which fire times may have been passed over: a pause, other definitions
         self._started: dict[tuple[str, str, int], int] = {}
-        self._latest: dict[tuple[str, str], Keeper] = {}
+        self._latest: dict[tuple[str, str], Command] = {}
         self.first_progress: dict[int, int] = {}
         self.commits = self.events = self.commands = 0
         # What the present commit says of child runs: which ended; whose parents were told what; which a step has waited
@@ -146,7 +146,7 @@ class Referee:
         if row is None or row[0] != "running":
             raise Violation("record, then start", f"{run} {key}.{number} is {what}, and is recorded as {row}")
 
-    def command_starts(self, keeper: Keeper) -> None:
+    def command_starts(self, keeper: Command) -> None:
         self.commands += 1
         name = (keeper.run, keeper.key, keeper.number)
         self._must_run(*name, "begun")
@@ -166,13 +166,13 @@ class Referee:
     def _case(self, run: str) -> Case:
         return next(case for case in self.cases.values() if case.name == run)
 
-    def script_begins(self, keeper: Keeper) -> None:
+    def script_begins(self, keeper: Command) -> None:
         assert keeper.script is not None
         case, journal = self._case(keeper.run), keeper.script.journal
         if case.journals.setdefault(keeper.key, journal) != journal:
             raise Violation("a script keeps its record", f"{keeper.run} {keeper.key}.{keeper.number}: {journal}")
 
-    def told(self, keeper: Keeper, call: int, what: dict[str, Any]) -> None:
+    def told(self, keeper: Command, call: int, what: dict[str, Any]) -> None:
         assert keeper.script is not None
         before = self._case(keeper.run).told.setdefault((keeper.script.journal, call), what)
         if before != what:
@@ -830,7 +830,7 @@ class Referee:
             if replay(events).status != case.state.status:
                 raise Violation("histories can be replayed", case.name)
         for process in self._world.processes.values():
-            if isinstance(process, Keeper) and process.alive:
+            if isinstance(process, Command) and process.alive:
                 raise Violation("nothing is left", f"{process.run} {process.key}.{process.number} runs still")
         self._fire_times()
 

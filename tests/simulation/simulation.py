@@ -23,10 +23,11 @@ from jobctl.store import firings
 from jobctl.store.store import RunRow, Store
 
 from .actors import Body, DaemonProcess, Foreground, Person, in_turn, submitted
+from .keeping import KeeperProcess
 from .plan import SIGNALS, Deed, Plan, make
 from .referee import Referee
 from .standins import installed
-from .world import DAY, HOUR, MINUTE, SECOND, Fault, Keeper, Violation, World
+from .world import DAY, HOUR, MINUTE, SECOND, Command, Fault, Violation, World
 
 _AT_MOST_TURNS = 300_000
 _AT_MOST_QUIET = 4_000 * DAY
@@ -278,7 +279,7 @@ class _Simulation:
         if deed.what == "outage":
             act(deed)
         elif deed.meanwhile:
-            seams = _ANY if deed.meanwhile == "any" else (deed.meanwhile,)
+            seams = {"any": _ANY, "keeping": _KEEPERS}.get(deed.meanwhile, (deed.meanwhile,))
             world.armed.append(Fault(seams, deed.skip, lambda: act(deed)))
         else:
             act(deed)
@@ -512,11 +513,35 @@ class _Simulation:
         self._again()
 
     def kill_command(self, deed: Deed) -> None:
-        """The system kills a keeper, its command goes on without it; or both."""
-        found = [p for p in self.world.processes.values() if isinstance(p, Keeper) and p.alive]
-        keeper: Keeper | None = self._pick(deed, found)
+        """The system kills a command."""
+        found = [p for p in self.world.processes.values() if isinstance(p, Command) and p.alive]
+        command: Command | None = self._pick(deed, found)
+        if command is not None:
+            self.world.signal(command, 9)
+
+    def _keepers(self) -> list[KeeperProcess]:
+        return [p for p in self.world.processes.values() if isinstance(p, KeeperProcess) and p.alive]
+
+    def kill_keeper(self, deed: Deed) -> None:
+        """The system kills a keeper, its commands go on without it; in its own turn, or in anybody's."""
+        actor = self.world.actor
+        keeper = actor if isinstance(actor, KeeperProcess) else self._pick(deed, self._keepers())
         if keeper is not None:
-            self.world.signal(keeper, 9)
+            self.deaths += 1
+            keeper.die()
+
+    def stop_keeper(self, deed: Deed) -> None:
+        """It is stopped, and goes on after a while: slow is not dead."""
+        keeper: KeeperProcess | None = self._pick(deed, self._keepers())
+        if keeper is not None:
+            keeper.stopped_until = self.world.mono + (2 * SECOND, 20 * SECOND, 10 * MINUTE)[deed.amount % 3]
+            self.world.disturbed += 1
+
+            def goes_on() -> None:
+                self.world.disturbed += 1
+                keeper.wake(0)
+
+            self.world.at(keeper.stopped_until, goes_on)
 
     def step_clock(self, deed: Deed) -> None:
         steps = (-2 * HOUR, 2 * HOUR, -3 * SECOND, 40 * SECOND, 3 * DAY, -3 * DAY, -DAY // 2)
@@ -538,3 +563,4 @@ class _Simulation:
 
 
 _ANY = ("begin", "commit", "committed", "launch", "launched", "signal", "unlink")
+_KEEPERS = ("claim", "journal", "spawn", "spawned", "keeper", "reap")

@@ -5,24 +5,25 @@ Everything else - core, store, engine, duties, files, locks - is the product's o
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from jobctl import clock, executor
 from jobctl.daemon import loop
 from jobctl.engines import local
-from jobctl.process import launch
-from jobctl.process.attempt import AttemptFiles, read_state
+from jobctl.process import descent, keepers, kernel, supervisor
+from jobctl.process.descent import Proc
 from jobctl.store import store
 
-from .world import Actor, Child, World
+from .keeping import KeeperProcess, SimLink
+from .world import Child, World
 
 
 class Instead:
@@ -41,42 +42,54 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._pids: set[int] = set()
-        self._poll = select.poll()
-        world.after_end.append(self._told)
+        self._pids: dict[int, Callable[[], object]] = {}
+        self._acts: dict[int, Callable[[], object]] = {}  # real descriptors, and links, which are below 0
         assert world.actor is not None
+        self._actor = world.actor
         world.actor.watch = self  # type: ignore[attr-defined]
-        self.ended = False
+        self.links: dict[int, SimLink] = {}
 
-    def _told(self, pid: int) -> None:
-        self.ended = self.ended or pid in self._pids
+    @property
+    def ended(self) -> bool:
+        """Whether something is to be heard: of a keeper, or the end of a process."""
+        return any(link.has_news for link in self.links.values()) or any(not self._lives(pid) for pid in self._pids)
 
-    def add(self, pid: int) -> None:
-        self._pids.add(pid)
-        process = self._world.processes.get(pid)
-        self.ended = self.ended or process is None or not process.alive
+    def add(self, fd: int, act: Callable[[], object]) -> None:
+        self._acts[fd] = act
+        if fd < 0:
+            self.links[fd] = self._world.link(fd)  # type: ignore[assignment]
 
-    def add_descriptor(self, fd: int) -> None:
-        self._poll.register(fd, select.POLLIN)
+    def drop(self, fd: int) -> None:
+        self._acts.pop(fd, None)
+        self.links.pop(fd, None)
+
+    def process(self, pid: int, act: Callable[[], object]) -> None:
+        self._pids[pid] = act
 
     @property
     def poked(self) -> bool:
-        return bool(self._poll.poll(0))
+        poll = select.poll()
+        for fd in self._acts:
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
+        return bool(poll.poll(0))
 
-    def wait(self, _: int | None) -> tuple[list[int], bool]:
+    def wait(self, _: int | None) -> list[Callable[[], object]]:
+        found = [act for fd, act in self._acts.items() if (fd >= 0 and self.poked) or self._has_news(fd)]
         gone = [pid for pid in self._pids if not self._lives(pid)]
         gone.sort(key=lambda pid: self._world.processes[pid].ended if pid in self._world.processes else 0)
-        self._pids.difference_update(gone)
-        self.ended = False
-        return gone, self.poked
+        return found + [self._pids.pop(pid) for pid in gone]
+
+    def _has_news(self, fd: int) -> bool:
+        return fd in self.links and self.links[fd].has_news
 
     def _lives(self, pid: int) -> bool:
         process = self._world.processes.get(pid)
         return process is not None and process.alive
 
     def close(self) -> None:
-        if self._told in self._world.after_end:
-            self._world.after_end.remove(self._told)
+        for link in list(self.links.values()):
+            link.close()
 
 
 def connection_class(world: World) -> type[sqlite3.Connection]:
@@ -106,50 +119,69 @@ def connection_class(world: World) -> type[sqlite3.Connection]:
 def installed(world: World) -> Iterator[None]:
     """The product lives in this world."""
 
-    def do_launch(
-        files: AttemptFiles, argv: Sequence[str], environment: Mapping[str, str], *, cwd: str, only_if: str = "",
-        shell: str = "/bin/sh",
-    ) -> int:  # fmt: skip
-        del argv, cwd, shell
-        return world.launch(files, dict(environment), only_if)
+    def make(*, fork: bool = False) -> SimLink:
+        del fork
+        world.seam("make")
+        actor = world.actor
+        link = SimLink(world, KeeperProcess(world, actor), maker=True)  # type: ignore[arg-type]
+        world.add_link(link)
+        return link
 
-    def find(files: AttemptFiles, token: str) -> int | None:
-        state = read_state(files.state)
-        if state is None or state.pid is None or state.status is not None:
+    def connect(folder: str, name: str) -> SimLink | None:
+        keeper = world.keepers.get(os.path.join(folder, name))
+        if keeper is None or not keeper.alive or keeper.makers is not None or world.mono < keeper.stopped_until:
             return None
-        process = world.processes.get(state.pid)
-        return state.pid if process is not None and process.alive and process.token == token else None
+        link = SimLink(world, keeper, maker=False)
+        link.name = name
+        world.add_link(link)
+        return link
+
+    def lives(folder: str, name: str) -> bool:
+        keeper = world.keepers.get(os.path.join(folder, name))
+        return keeper is not None and keeper.alive
+
+    def look(pid: int) -> Proc | None:
+        process = world.processes.get(pid)
+        if process is None or not (process.alive or process.parent):
+            return None
+        return Proc(pid, "S" if process.alive else "Z", process.parent, pid, pid, pid)
+
+    def carries(pid: int, token: str) -> bool:
+        process = world.processes.get(pid)
+        return process is not None and process.alive and process.token == token
+
+    def is_locked(path: str) -> bool:
+        return any(process.alive for process in world.log_holders.get(path, ()))
 
     def signal_group(pid: int, number: int) -> None:
         world.seam("signal")
         if pid in world.processes:
             world.signal(world.processes[pid], number)
 
-    def members(token: str) -> list[int]:
+    def members(token: str, _: int = 0) -> list[int]:
         return [process.pid for process in world.living(token)]
 
-    def signal_members(token: str, number: int, *, outside: int = 0) -> list[int]:
+    def signal_members(token: str, number: int, *, outside: int = 0, mark: int = 0) -> list[int]:
+        del mark
         sent = [process for process in world.living(token) if not outside or isinstance(process, Child)]
         for process in sent:
             world.signal(process, number)
         return [process.pid for process in sent]
 
-    def sweep(token: str) -> int:
+    def sweep(token: str, _: int = 0) -> int:
         return len(signal_members(token, signal.SIGKILL))
 
-    def waitid(_: int, pid: int, __: int) -> SimpleNamespace | None:
-        process = _child(world, pid)
-        if process.alive:
-            return None
-        code = os.CLD_EXITED if process.status >= 0 else os.CLD_KILLED
-        return SimpleNamespace(si_code=code, si_status=abs(process.status))
-
     def waitpid(pid: int, _: int) -> tuple[int, int]:
-        process = _child(world, pid)
+        process = world.processes.get(pid)
+        if process is None or world.actor is None or process.parent != world.actor.pid:
+            raise ChildProcessError(pid)
         if process.alive:
-            raise AssertionError(f"waits for a process that lives: {pid}")
+            return 0, 0
         process.parent = 0
-        return pid, 0
+        return pid, process.status << 8 if process.status >= 0 else -process.status
+
+    def pidfd_open(_: int) -> int:
+        raise OSError(errno.ENOSYS, "not here")
 
     def unlink(path: str) -> None:
         world.seam("unlink")
@@ -180,28 +212,31 @@ def installed(world: World) -> Iterator[None]:
 
     connection = connection_class(world)
 
-    def connect(path: str, **how: Any) -> sqlite3.Connection:
+    def open_store(path: str, **how: Any) -> sqlite3.Connection:
         return sqlite3.connect(path, factory=connection, **how)
 
     world.executor_class = Executor
     replaced = [
         (clock, {"now": world.now, "monotonic": lambda: world.mono, "boot": boot}),
+        (keepers, {"make": make, "connect": connect, "lives": lives, "reap": lambda: None, "reap_one": lambda _: True}),
         (
-            launch,
+            descent,
             {
-                "launch": do_launch,
-                "find": find,
+                "look": look,
+                "carries": carries,
+                "mark_of": lambda _: 0,
                 "signal_group": signal_group,
                 "members": members,
                 "signal_members": signal_members,
                 "sweep": sweep,
-                "private_files": lambda: None,
             },
         ),
-        (local, {"Watch": lambda: Watch(world), "os": Instead(os, waitid=waitid, waitpid=waitpid, unlink=unlink)}),
+        (kernel, {"become_subreaper": lambda: True, "namespace": lambda: "sim", "is_locked": is_locked}),
+        (supervisor, {"os": Instead(os, waitpid=waitpid, unlink=unlink, pidfd_open=pidfd_open)}),
+        (local, {"Watch": lambda: Watch(world), "private_files": lambda: None}),
         (loop, {"alone": alone, "Executor": Executor}),
         (executor, {"os": Instead(os, urandom=world.random_bytes, getpid=getpid)}),
-        (store, {"os": Instead(os, urandom=world.random_bytes), "sqlite3": Instead(sqlite3, connect=connect)}),
+        (store, {"os": Instead(os, urandom=world.random_bytes), "sqlite3": Instead(sqlite3, connect=open_store)}),
     ]
     patches = [patch.multiple(module, create=True, **names) for module, names in replaced]
     for one in patches:
@@ -211,12 +246,3 @@ def installed(world: World) -> Iterator[None]:
     finally:
         for one in reversed(patches):
             one.stop()
-
-
-def _child(world: World, pid: int) -> Any:
-    """The process, when the one that acts has started it and not reaped it."""
-    actor: Actor | None = world.actor
-    process = world.processes.get(pid)
-    if process is None or actor is None or process.parent != actor.pid:
-        raise ChildProcessError(pid)
-    return process

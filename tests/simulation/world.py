@@ -13,13 +13,15 @@ import random
 import signal
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobctl.core.keys import is_undo
-from jobctl.process import launch
 from jobctl.process.attempt import AttemptFiles
 
-from .behaviour import Behaviour, behave, waits_of
+from .behaviour import behave, waits_of
+
+if TYPE_CHECKING:
+    from .keeping import KeeperProcess, SimLink
 
 START = 1_803_000_000_000  # the wall clock at the beginning: 2027-02-18
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -50,11 +52,11 @@ class Judge(Protocol):
 
     def launched(self, run: str, key: str, number: int) -> None: ...
 
-    def command_starts(self, keeper: Keeper) -> None: ...
+    def command_starts(self, keeper: Command) -> None: ...
 
-    def script_begins(self, keeper: Keeper) -> None: ...
+    def script_begins(self, keeper: Command) -> None: ...
 
-    def told(self, keeper: Keeper, call: int, what: dict[str, Any]) -> None: ...
+    def told(self, keeper: Command, call: int, what: dict[str, Any]) -> None: ...
 
 
 class Fault:
@@ -79,6 +81,15 @@ class Process:
 
     def asked(self, number: int) -> None:
         """A signal that is not SIGKILL."""
+
+    def killed(self) -> None:
+        """SIGKILL."""
+
+    def settle(self) -> None:
+        """No faults any more."""
+
+    def has_ended(self) -> None:
+        """Whoever waits for it is told."""
 
 
 class World:
@@ -118,6 +129,11 @@ class World:
         self._count = 0
         self._pids = 1000
         self._ends = 0
+        self.strays: list[Child] = []  # alive
+        self.links = 0
+        self._links: dict[int, SimLink] = {}
+        self.keepers: dict[str, KeeperProcess] = {}  # by the path that their files begin with
+        self.log_holders: dict[str, list[Process]] = {}  # log -> processes that have it open, and locked
         self._bytes = random.Random(f"{chance}/bytes")
         self._delays = random.Random(f"{chance}/delays")
 
@@ -168,6 +184,12 @@ class World:
 
     # -- processes -------------------------------------------------------------------------------------------------
 
+    def add_link(self, link: SimLink) -> None:
+        self._links[link.read] = link
+
+    def link(self, fd: int) -> SimLink:
+        return self._links[fd]
+
     def new_pid(self) -> int:
         self._pids += 1
         return self._pids
@@ -186,37 +208,19 @@ class World:
         process.ended = self._ends
         if process.token:
             self.by_token[process.token].remove(process)
+        process.has_ended()
         for told in self.after_end:
             told(process.pid)
 
     def living(self, token: str) -> list[Process]:
         return list(self.by_token.get(token, ()))
 
-    def launch(self, files: AttemptFiles, environment: dict[str, str], only_if: str) -> int:
-        """What `process/launch.py` does with a real keeper."""
-        self.seam("launch")
-        token = environment[launch.TOKEN]
-        _, run, rest = token.split("/")
-        key, _, number = rest.rpartition(".")
-        if self.judge is not None:
-            self.judge.launched(run, key, int(number))
-        assert self.actor is not None
-        keeper = Keeper(self, files, token, run, key, int(number), only_if, self.actor.pid)
-        if key.startswith("d") and not is_undo(key):
-            keeper.script = DurableScript(keeper, environment["JOBCTL_JOURNAL"], environment["JOBCTL_WAITS"])
-        self.add(keeper)
-        self.note(f"launch {run} {key}.{number} as {keeper.pid}")
-        self.seam("launched")
-        return keeper.pid
-
     def signal(self, process: Process, number: int) -> None:
         if not process.alive:
             return
         if number == signal.SIGKILL:
             self.note(f"kill {process.pid}")
-            if isinstance(process, Keeper):
-                process.killed()
-            self.end(process, -signal.SIGKILL)
+            process.killed()
         elif number == signal.SIGTERM:
             process.asked(number)
 
@@ -230,8 +234,8 @@ class World:
         """From here on commands end, and well."""
         self.settling = True
         for process in list(self.processes.values()):
-            if isinstance(process, Keeper) and process.alive:
-                process.come_to_an_end()
+            if process.alive:
+                process.settle()
 
     def write(self, path: str, text: str, *, exclusive: bool = False) -> bool:
         """Append to an attempt's file; its time is that of this world. False when it may not be made."""
@@ -253,14 +257,21 @@ class World:
 class Child(Process):
     """What a command has left behind in a session of its own."""
 
-    def __init__(self, world: World, token: str, stubborn: bool) -> None:
-        super().__init__(world.new_pid(), token)
+    def __init__(self, world: World, token: str, stubborn: bool, parent: int) -> None:
+        super().__init__(world.new_pid(), token, parent)
         self._world = world
         self._stubborn = stubborn
+        self.keeper: KeeperProcess | None = None
 
     def asked(self, number: int) -> None:
         if not self._stubborn:
             self._world.end(self, -number)
+
+    def killed(self) -> None:
+        self._world.end(self, -signal.SIGKILL)
+
+    def has_ended(self) -> None:
+        self._world.strays.remove(self)
 
 
 _KEEPER_TOO = 30  # of `dies_after`: any of its values would do
@@ -270,7 +281,7 @@ class DurableScript:
     """What a script does that calls `jobctl sleep` and `jobctl wait-signal` one after another: durable.py and
     suspension.py. Its record is the product's to keep, and a list of waits here: a JSON value a line."""
 
-    def __init__(self, keeper: Keeper, journal: str, waits: str) -> None:
+    def __init__(self, keeper: Command, journal: str, waits: str) -> None:
         self.journal = journal
         self._keeper = keeper
         self._waits = waits
@@ -311,33 +322,32 @@ class DurableScript:
             return found
 
 
-class Keeper(Process):
-    """A keeper and its command: what the script in launch.py does, line by line, each at its own moment."""
+class Command(Process):
+    """The process of an attempt - its condition's (only_if), or its command's - each thing at its own moment."""
 
     def __init__(
-        self,
-        world: World,
-        files: AttemptFiles,
-        token: str,
-        run: str,
-        key: str,
-        number: int,
-        only_if: str,
-        parent: int,
+        self, world: World, log: str, variables: dict[str, str], condition: bool, mark: int, keeper: KeeperProcess
     ) -> None:
-        super().__init__(world.new_pid(), token, parent)
+        token = variables["JOBCTL_TOKEN"]
+        super().__init__(world.new_pid(), token, keeper.pid)
         self.world = world
-        self.files = files
-        self.run = run
-        self.key = key
-        self.number = number
-        self.does: Behaviour | None = None
+        self.keeper: KeeperProcess | None = keeper
+        _, self.run, rest = token.split("/")
+        self.key, _, number = rest.rpartition(".")
+        self.number = int(number)
+        self.mark = mark
+        self.files = AttemptFiles(os.path.dirname(log), self.key, self.number)
         self.script: DurableScript | None = None
-        self.command = False  # whether the command runs
-        self._only_if = only_if
+        self.command = not condition  # whether the command runs
         self._asked = False
-        self._condition = False
-        self._next(self._make_state)
+        self._condition = condition
+        self.does = behave(world, self.run, self.key, self.number, world.probes.get(token, 0))
+        if condition:
+            self._next(self._condition_ends, self.does.condition_ms)
+            return
+        if self.key.startswith("d") and not is_undo(self.key):
+            self.script = DurableScript(self, variables["JOBCTL_JOURNAL"], variables["JOBCTL_WAITS"])
+        self._begin()
 
     def _next(self, act: Callable[[], None], delay: int | None = None) -> None:
         def when_alive() -> None:
@@ -346,39 +356,16 @@ class Keeper(Process):
 
         self.world.at(self.world.mono + (self.world.keeper_delay() if delay is None else delay), when_alive)
 
-    def _make_state(self) -> None:
-        if not self.world.write(self.files.state, "", exclusive=True):
-            self.world.note(f"keeper {self.pid} goes away")
-            self.world.end(self, launch.WENT_AWAY)
-            return
-        self._next(self._write_pid)
-
-    def _write_pid(self) -> None:
-        self.world.write(self.files.state, f"{self.pid}\n")
-        probe = self.world.probes.get(self.token, 0)
-        self.does = behave(self.world, self.run, self.key, self.number, probe)
-        if self._only_if:
-            self._condition = True
-            self._next(self._condition_ends, self.does.condition_ms)
-        else:
-            self._next(self._start)
+    def has_ended(self) -> None:
+        self.command = False
+        if self.keeper is not None and self.keeper.alive:
+            self.keeper.child_ended(self)
 
     def _condition_ends(self) -> None:
-        assert self.does is not None
-        self._condition = False
-        if self.does.condition:
-            self._exit(f"skip {self.does.condition}\n")
-        else:
-            self.world.write(self.files.state, "run\n")
-            self._next(self._start)
+        self.world.end(self, self.does.condition)
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
         does = self.does
-        assert does is not None
-        if self._asked:
-            self._exit("exit 143\n")
-            return
-        self.command = True
         self.world.note(f"command {self.run} {self.key}.{self.number} begins: {does}")
         if self.world.judge is not None:
             self.world.judge.command_starts(self)
@@ -390,25 +377,20 @@ class Keeper(Process):
         self._next(self._command_ends, does.duration)
 
     def _beat(self, i: int) -> Callable[[], None]:
-        def beat() -> None:
-            if self.command:
-                self.world.write(self.files.heartbeat, f"{self.number}.{i}\n")
-
-        return beat
+        return lambda: self.world.write(self.files.heartbeat, f"{self.number}.{i}\n") and None
 
     def _command_ends(self) -> None:
         does = self.does
-        assert does is not None
-        if not self.command:
-            return
+        keeper = self.keeper
         if does.leaves_child:
-            child = Child(self.world, self.token, does.stubborn)
+            parent = keeper.pid if keeper is not None and keeper.alive else self.parent
+            child = Child(self.world, self.token, does.stubborn, parent)
             self.world.add(child)
+            self.world.strays.append(child)
             self.world.at(self.world.mono + does.leaves_child, lambda: self.world.end(child, 0))
-        if does.silent:  # the keeper, too: nobody learns how
+        if does.silent:  # the keeper, too
             self.world.note(f"command {self.run} {self.key}.{self.number} dies without a word")
-            self.command = False
-            self.world.end(self, -signal.SIGKILL)
+            self._takes_keeper(-signal.SIGKILL)
             return
         if does.output:
             self.world.write(self.files.output, does.output)
@@ -421,43 +403,40 @@ class Keeper(Process):
         if self.script is not None and not does.exit_code and self.script.suspends():
             self._next(self._suspended)
             return
-        self.command = False
-        self._exit(("Killed\n" if does.by_signal else "") + f"exit {does.exit_code}\n")
+        self._exit(-signal.SIGKILL if does.by_signal else does.exit_code)
 
     def _suspended(self) -> None:
         """It has left word, and ends itself; now and then it takes its keeper with it."""
-        if self.command:
-            self.command = False
-            if self.does is not None and self.does.dies_after == _KEEPER_TOO:
-                self.world.end(self, -signal.SIGKILL)
-            else:
-                self._exit("Terminated\nexit 143\n")
+        if self.does.dies_after == _KEEPER_TOO:
+            self._takes_keeper(-signal.SIGTERM)
+        else:
+            self._exit(-signal.SIGTERM)
 
-    def _exit(self, last_words: str) -> None:
-        self.world.write(self.files.state, last_words)
-        self.world.note(f"{self.run} {self.key}.{self.number} says {last_words!r}")
-        self._next(lambda: self.world.end(self, 0))
+    def _takes_keeper(self, status: int) -> None:
+        keeper = self.keeper
+        self.world.end(self, status)
+        if keeper is not None and not self.world.settling:
+            keeper.die()
+
+    def _exit(self, status: int) -> None:
+        self.world.note(f"{self.run} {self.key}.{self.number} ends: {status}")
+        self.world.end(self, status)
 
     def asked(self, _: int) -> None:
-        self._asked = True
         if self._condition:
-            self._condition = False
-            self.does = self.does._replace(condition=143) if self.does is not None else None
-            self._next(self._condition_ends)
-        elif self.command and self.does is not None and not self.does.stubborn:
+            self._next(self._ended_by_signal, 0)
+        elif self.command and not self.does.stubborn:
             self._next(self._ended_by_signal, self.does.dies_after)
 
     def _ended_by_signal(self) -> None:
-        if self.command:
-            self.command = False
-            self._exit("Terminated\nexit 143\n")
+        self._exit(-signal.SIGTERM)
 
     def killed(self) -> None:
-        self.command = False
+        self.world.end(self, -signal.SIGKILL)
 
-    def come_to_an_end(self) -> None:
-        if self.command and self.does is not None:
+    def settle(self) -> None:
+        if self.command:
             self.does = self.does._replace(exit_code=0, by_signal=False, silent=False, failure="")
             self._next(self._command_ends, MINUTE)
-        elif self.does is not None:
+        else:
             self.does = self.does._replace(condition=0, duration=min(self.does.duration, MINUTE), exit_code=0)

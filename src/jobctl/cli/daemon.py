@@ -9,6 +9,7 @@ from jobctl.core import durations
 from jobctl.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from jobctl.process.keepers import Link
     from jobctl.settings import Settings
 
 
@@ -23,7 +24,7 @@ def main(
     user: bool,
 ) -> int:
     """0 when it was told to stop (143 by SIGTERM, 130 by Ctrl-C), or with `once` when all that was due is done."""
-    from jobctl.daemon.systemd import Notifier, unit
+    from jobctl.daemon.systemd import unit
 
     if print_unit:
         import os
@@ -34,10 +35,20 @@ def main(
     drain_ms = _duration("--drain", drain) if drain is not None else 0
     if max_concurrent_runs is not None and max_concurrent_runs < 1:
         raise UsageError("--max-concurrent-runs is below 1", hint="leave it out for a default that fits the machine")
+    from jobctl.process import keepers
+
+    with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
+        return _daemon(settings, keeper, once, drain_ms, max_concurrent_runs, log_format)
+
+
+def _daemon(
+    settings: Settings, keeper: Link, once: bool, drain_ms: int, max_concurrent_runs: int | None, log_format: str | None
+) -> int:
     import sys
 
     from jobctl.daemon.journal import Journal
     from jobctl.daemon.loop import Daemon, default_concurrency
+    from jobctl.daemon.systemd import Notifier
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import Store
 
@@ -52,6 +63,7 @@ def main(
             max_concurrent_runs=max_concurrent_runs or default_concurrency(),
             journal=Journal(style, sys.stderr, quiet=settings.quiet),
             notifier=Notifier(),
+            keeper=keeper,
         )
         daemon.start()
         number = daemon.run_once() if once else daemon.run(drain_ms=drain_ms)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jobctl.core.model import Queue
+    from jobctl.process.keepers import Link
     from jobctl.settings import Settings
 
 TICK_MS = 100
@@ -54,8 +55,10 @@ def drive(
     begin: Callable[[LocalEngine], LiveRun],
     *,
     queues: Mapping[str, Queue] | None = None,
+    keeper: Link | None = None,
 ) -> int:
-    """Advance one run until it ends; its exit code. `begin` submits or takes it with the engine it is given.
+    """Advance one run until it ends; its exit code. `begin` submits or takes it with the engine it is given. `keeper`
+    was forked before the store was opened.
 
     `queues` limit how many attempts of theirs run at once, here and elsewhere. The first SIGINT, SIGTERM or SIGHUP
     cancels the run gracefully, a second one kills.
@@ -63,7 +66,7 @@ def drive(
     executor = Executor(store.state_dir, "foreground")
     view = _view(settings, store)
     audience = _Audience(view, settings)
-    engine = LocalEngine(store, executor, observer=audience)
+    engine = LocalEngine(store, executor, observer=audience, keeper=keeper)
     engine.queues = queues or {}
     asked = _Signals(executor.wake_fd)
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.core.model import Job, Queue
     from jobctl.engines.like import Like
     from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.process.keepers import Link
     from jobctl.settings import Settings
     from jobctl.store.store import NewRun, Store
 
@@ -39,6 +40,7 @@ def drive_in_turn(
     env_file: dict[str, str],
     queues: Mapping[str, Queue],
     like: Like | None = None,
+    keeper: Link | None = None,
 ) -> int:
     """Queue the run, wait for a place, advance it here - or watch it, when a daemon has taken it. Its exit code."""
     record(store, new, [created(new, params, clock.now(), like)])
@@ -67,6 +69,6 @@ def drive_in_turn(
         return live
 
     try:
-        return drive(settings, store, begin, queues=queues)
+        return drive(settings, store, begin, queues=queues, keeper=keeper)
     except _TakenError:
         return until(settings, store, [store.run(row.id)], None)

@@ -14,6 +14,7 @@ from jobctl.engines import requests
 from jobctl.engines.daemons import need_daemon, poke_daemons
 from jobctl.engines.kept import job_of
 from jobctl.masking import redact
+from jobctl.process import keepers
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from jobctl.core.model import Job, Queue
     from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.process.keepers import Link
     from jobctl.settings import Settings
     from jobctl.store.store import RunRow
 
@@ -48,6 +50,15 @@ def _updated(jobs: Mapping[str, Job], store: Store, row: RunRow) -> Job:
 
 def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool) -> int:
     """Exit code: the run's, when it goes on here; 0 when the process that has it was told to go on."""
+    if detach:
+        return _resume(settings, None, run, from_step, updated)
+    with keepers.make(fork=True) as keeper:  # before there is a store that it would have, too
+        return _resume(settings, keeper, run, from_step, updated)
+
+
+def _resume(settings: Settings, keeper: Link | None, run: str, from_step: str | None, updated: bool) -> int:
+    """Here under this keeper; without one by a daemon."""
+    detach = keeper is None
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
         row = store.find(run)
         if detach:
@@ -87,4 +98,4 @@ def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, 
                 )
             return live
 
-        return drive(settings, store, begin, queues=_queues(job))
+        return drive(settings, store, begin, queues=_queues(job), keeper=keeper)

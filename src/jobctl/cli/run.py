@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jobctl.core.model import Job
     from jobctl.engines.like import Like
     from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.process.keepers import Link
     from jobctl.settings import Settings
 
 
@@ -26,6 +27,24 @@ def main(
     like: str | None,
 ) -> int:
     """Exit code: the run's. UsageError for parameters that do not fit."""
+    if wait is not None or detach:
+        return _main(settings, None, job, params, wait if not detach else None, from_step, like)
+    from jobctl.process import keepers
+
+    with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
+        return _main(settings, keeper, job, params, None, from_step, like)
+
+
+def _main(
+    settings: Settings,
+    keeper: Link | None,
+    job: str,
+    params: list[str],
+    wait: str | None,
+    from_step: str | None,
+    like: str | None,
+) -> int:
+    """Here under this keeper; without one by a daemon, whose end is waited for with `wait`."""
     from jobctl import masking
     from jobctl.core import parameters
     from jobctl.core.model import encode
@@ -39,8 +58,8 @@ def main(
     if from_step is not None or like is not None:
         old = _old_run(settings, definition, from_step, like)
         given = {**old.params, **given}
-    if wait is not None or detach:
-        return _hand_over(settings, definition, given, wait if not detach else None, old)
+    if keeper is None:
+        return _hand_over(settings, definition, given, wait, old)
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import NewRun, Store
 
@@ -61,12 +80,12 @@ def main(
         if queue is not None and queue.concurrency is not None:
             from jobctl.cli.queued import drive_in_turn
 
-            return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old)
+            return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old, keeper)
 
         def begin(engine: LocalEngine) -> LiveRun:
             return engine.submit(new, definition, values, env_file=env_file, like=old)
 
-        return drive(settings, store, begin, queues=catalog.queues)
+        return drive(settings, store, begin, queues=catalog.queues, keeper=keeper)
 
 
 def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Like:

@@ -24,6 +24,7 @@ from jobctl.daemon.take import Failed
 from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
+from jobctl.process.keepers import Link
 from jobctl.store import firings
 from jobctl.store.store import Store
 
@@ -43,15 +44,22 @@ class Daemon:
     """Schedules, queued runs, retries and recovery on one store, until told to stop."""
 
     def __init__(
-        self, store: Store, files: Sequence[str], *, max_concurrent_runs: int, journal: Journal, notifier: Notifier
+        self,
+        store: Store,
+        files: Sequence[str],
+        *,
+        max_concurrent_runs: int,
+        journal: Journal,
+        notifier: Notifier,
+        keeper: Link | None = None,
     ) -> None:
-        """DefinitionError when the files cannot be used."""
+        """`keeper`: one that was forked before the store was opened. DefinitionError when the files cannot be used."""
         self._store = store
         self._journal = journal
         self._notifier = notifier
         self._reloader = Reloader(files)
         self._executor = Executor(store.state_dir, "daemon")
-        self._engine = LocalEngine(store, self._executor, observer=self)
+        self._engine = LocalEngine(store, self._executor, observer=self, keeper=keeper)
         self._capacity = Capacity(store, self._executor.id, max_concurrent_runs)
         self._starter = Starter(store, self._engine, self._capacity, self._never_began)
         self._scheduler = Scheduler(store, self._starter, clock.boot())

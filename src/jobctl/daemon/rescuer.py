@@ -3,12 +3,15 @@ again and again is ended."""
 
 from __future__ import annotations
 
+import os
+
 from jobctl import executor
 from jobctl.core.errors import JobctlError
 from jobctl.core.history import EventType
 from jobctl.daemon.take import OnFailed, fail, ignore, take
+from jobctl.engines.commands import token
 from jobctl.engines.local import LocalEngine
-from jobctl.process import launch
+from jobctl.process import descent, journal, keepers
 from jobctl.store.store import RunRow, Store
 from jobctl.views import attempt_files
 
@@ -68,6 +71,21 @@ def forget_dead(store: Store) -> None:
         if name not in holders and not executor.alive(store.state_dir, name):
             store.unregister(name)
             executor.forget(store.state_dir, name)
+    _forget_keepers(store)
+
+
+def _forget_keepers(store: Store) -> None:
+    """Remove the journals of dead keepers that no attempt waits to be found in."""
+    folder = os.path.join(store.state_dir, "executors")
+    under_way: set[str] | None = None
+    for name in keepers.left_behind(folder):
+        if executor.alive(store.state_dir, name.partition(".")[0]) or keepers.lives(folder, name):
+            continue
+        if under_way is None:
+            under_way = store.attempts_under_way()
+        known = journal.read(journal.files(folder, name)).entries
+        if not any(id.partition("~")[0] in under_way for id in known):
+            keepers.forget(folder, name)
 
 
 def _is_fresh(store: Store, row: RunRow, now: int) -> bool:
@@ -87,5 +105,5 @@ def _end(store: Store, row: RunRow) -> None:
     identity = store.identity()
     for key, number, attempt, _ in attempt_files(store, row, store.state(row)):
         if attempt.status == "running":
-            launch.sweep(launch.token(identity, row.name, key, number))
+            descent.sweep(token(identity, row.name, key, number))
     fail(store, row, f"it was recovered {POISON} times without progress")

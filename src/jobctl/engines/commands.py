@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core import items, references
 from jobctl.core.history import RunState, StepState
@@ -13,23 +13,21 @@ from jobctl.core.model import Job, Step
 from jobctl.core.parameters import as_text
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles, journal_path, waits_path
-from jobctl.process.launch import TOKEN, token
+from jobctl.process.descent import TOKEN
+from jobctl.process.supervisor import Command
 from jobctl.text import rfc3339
 
 if TYPE_CHECKING:
     from jobctl.masking import Masker
 
 
-class Command(NamedTuple):
-    argv: list[str]
-    environment: dict[str, str]
-    cwd: str
-    only_if: str
-    shell: str
-
-
 class UnresolvedError(Exception):
     """A reference to something that the run does not have: an output nobody wrote, a step that was skipped."""
+
+
+def token(store: str, run: str, key: str, number: int) -> str:
+    """What every process of an attempt carries in its environment: unique among all stores of the machine."""
+    return f"{store}/{run}/{key}.{number}"
 
 
 class RunContext:
@@ -105,6 +103,7 @@ class RunContext:
         return self._masker.text(text)
 
     def token(self, key: str, number: int) -> str:
+        """What every process of an attempt carries in its environment: unique among all stores of the machine."""
         return token(self.store_id, self.name, key, number)
 
     def step_command(self, step: Step, state: StepState, number: int, files: AttemptFiles) -> Command:

@@ -6,18 +6,14 @@ order: record that an attempt starts, start it, learn of its end, record that. O
 
 from __future__ import annotations
 
-import heapq
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobctl import clock
 from jobctl.core import attempts as rules
-from jobctl.core.attempts import Outcome
 from jobctl.core.children import RUN_STOPPED as _RUN_STOPPED
 from jobctl.core.decide import (
     Compensate,
@@ -34,12 +30,14 @@ from jobctl.core.decide import (
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, StepState
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
-from jobctl.core.model import Job, Poll, Queue, RunStatus, Step, StepKind, StepStatus, Timeouts
-from jobctl.engines.commands import Command, RunContext, UnresolvedError
+from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus
+from jobctl.engines.commands import RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
 from jobctl.process import attempt as files_of
-from jobctl.process import launch
-from jobctl.process.attempt import AttemptFiles, FileError, KeeperState
+from jobctl.process.attempt import AttemptFiles
+from jobctl.process.keepers import private_files
+from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
+from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
 from jobctl.store.store import Batch, NewRun, Store
 
@@ -47,16 +45,13 @@ if TYPE_CHECKING:
     from jobctl.engines.children import Begun, Children, Family
     from jobctl.engines.like import Like
     from jobctl.engines.notices import Notice
+    from jobctl.process.keepers import Link
 
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
-LOG_CHECK_MS = 1_000  # log_limit holds within about this time
 RETRY_STORE_MS = 1_000  # between two tries to write what could not be written
 QUEUE_CHECK_MS = 200  # while attempts wait for a place that another process may give back
 ASLEEP_FROM_MS = 60_000  # a run that waits for longer than this is let go by a daemon
 FAR = 1 << 62  # later than any time
-YOUNG_MS = 1_000  # an attempt that is stopped younger than this is asked twice
-ASK_AGAIN_MS = 200
-LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
 
 
 class Observer(Protocol):
@@ -73,59 +68,6 @@ class Start(NamedTuple):
 
 Fact = Event | Start | StopStep
 Work = tuple["LiveRun", list[Fact], list[Event]]  # a run, new facts, and events that others have already recorded
-
-
-class LiveAttempt:
-    """An attempt that runs under its keeper, and what has been asked of it."""
-
-    __slots__ = (
-        "between_probes",
-        "checked",
-        "deadline_at",
-        "files",
-        "is_undo",
-        "key",
-        "kill_at",
-        "kind_of_stop",
-        "number",
-        "own",
-        "pid",
-        "poll",
-        "probes",
-        "retry",
-        "run",
-        "started_at",
-        "step",
-        "timeouts",
-        "token",
-    )
-
-    def __init__(self, run: LiveRun, key: str, number: int, started_at: int) -> None:
-        self.run = run
-        self.key = key
-        self.number = number
-        self.started_at = started_at
-        self.is_undo = is_undo(key)
-        self.step = run.step(key)
-        undo = self.step.compensate if self.is_undo else None
-        of = self.step if undo is None else undo
-        self.retry, self.timeouts = of.retry, of.timeouts
-        self.poll = None if self.is_undo else self.step.poll
-        self.files = AttemptFiles(run.context.folder, key, number)
-        self.token = run.context.token(key, number)
-        self.pid = 0
-        self.own = True  # our child: until it is reaped, its pid and group are nobody else's
-        # drain (a poll's) | cancel | kill | run | start_to_close | schedule_to_close | heartbeat | deadline (a poll's)
-        self.kind_of_stop: str | None = None
-        self.kill_at: int | None = None  # monotonic
-        self.deadline_at: int | None = None  # the instant that a timer is set for
-        self.probes = 0  # of a poll, by this executor
-        self.between_probes = False
-        self.checked = False  # its condition (only_if) has let an earlier probe run
-
-    @property
-    def may_suspend(self) -> bool:
-        return not self.is_undo and self.step.kind is StepKind.COMMAND and self.poll is None
 
 
 class LiveRun:
@@ -148,6 +90,8 @@ class LiveRun:
         "seq",
         "state",
         "steps",
+        "take",
+        "takers",
         "trail",
     )
 
@@ -159,7 +103,9 @@ class LiveRun:
         self.state = state
         self.decider = decider
         self.steps = {step.name: step for step in job.steps}
-        self.attempts: dict[str, LiveAttempt] = {}  # by key
+        self.attempts: dict[str, Attempt[LiveRun]] = {}  # by key
+        self.take = 0  # the number of the event by which it was taken: the claim under which keepers hold its attempts
+        self.takers: list[str] = []  # executors that have had it and may have begun attempts of it, the first one first
         self.new: NewRun | None = None  # until its first commit
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
         self.has_folder = False
@@ -214,31 +160,41 @@ class Effects:
 class LocalEngine:
     """Advances runs in this process, under one executor's lock."""
 
-    def __init__(self, store: Store, executor: Executor, *, observer: Observer | None = None) -> None:
+    def __init__(
+        self, store: Store, executor: Executor, *, observer: Observer | None = None, keeper: Link | None = None
+    ) -> None:
+        """`keeper`: one that was forked before the store was opened; else one is made when it is needed."""
         self.store = store
         self.executor = executor
         self.observer = observer
         self.runs: dict[int, LiveRun] = {}
         self._watch = Watch()
-        self._watch.add_descriptor(executor.wake_fd)
-        self._by_pid: dict[int, LiveAttempt] = {}
-        self._others: dict[int, Callable[[], None]] = {}
-        self._timers: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
-        self._timer_count = 0
+        self._watch.add(executor.wake_fd, self._poked)
+        self._woken = False
+        self._timers = Timers()
+        self._at, self._at_wall, self._do = self._timers.at, self._timers.at_wall, self._timers.do
         self._over = 0  # runs that have ended here and may have timers left
         self._facts: dict[int, tuple[LiveRun, list[Fact]]] = {}
         self._unwritten: dict[int, tuple[LiveRun, list[Fact]]] = {}  # kept while the store cannot be written
         self._looked_at = clock.monotonic()
-        self._log_checks = False
         self._store_id = ""
         self.queues: Mapping[str, Queue] = {}  # their limits; a queue that is not here has none
         # queue -> steps that wait for a place of it, the longest waiting first. Each once: a second entry would start
         # the next attempt before its time.
         self._waiting: dict[str, dict[tuple[LiveRun, str], None]] = {}
         self._children: Children | None = None  # made for the first run that has a child or is one
-        self.draining = False  # no attempt starts any more: what runs ends, and somebody else goes on
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
-        launch.private_files()
+        private_files()
+        self.supervisor: Supervisor[LiveRun] = Supervisor(
+            os.path.join(store.state_dir, "executors"),
+            executor.id,
+            executor.boot,
+            self._watch,
+            self._timers,
+            self._attempt_told,
+            stays=executor.kind == "daemon",
+            forked=keeper,
+        )
         store.register(executor.id, executor.pid, executor.kind, clock.now())
 
     # -- work comes in ---------------------------------------------------------------------------------------------
@@ -280,6 +236,7 @@ class LocalEngine:
             state, decider = restore(job, events[:-1])
             run = LiveRun(run_id, row.name, job, row.seq - 1, state, decider)
             run.context = self.context_of(run, env_file)
+            run.takers = _takers(events)
             self.runs[run_id] = run
             if job.children:
                 self.children.link(run)
@@ -292,6 +249,7 @@ class LocalEngine:
         for run in runs:
             if run.id in self.runs:
                 self._reconcile(run)
+        self.supervisor.flush()
         return runs
 
     def unborn(self) -> list[LiveRun]:
@@ -308,19 +266,12 @@ class LocalEngine:
 
     def turn(self, timeout_ms: int | None = None) -> bool:
         """Wait for something to happen, at most so long, and do all that follows from it. Whether we were poked."""
-        ended, woken = self._watch.wait(self._wait_ms(timeout_ms))
-        for pid in ended:
-            attempt = self._by_pid.pop(pid, None)
-            if attempt is not None:
-                self._do(self._keeper_ended, attempt)
-            elif pid in self._others:
-                self._others.pop(pid)()
+        self.supervisor.flush()
+        for act in self._watch.wait(self._wait_ms(timeout_ms)):
+            self._do(act)
         mono = clock.monotonic()
-        while self._timers and self._timers[0][0] <= mono:
-            _, _, act, values = heapq.heappop(self._timers)
-            self._do(act, *values)
-        if woken:
-            self.executor.drain()
+        self._timers.due(mono)
+        woken, self._woken = self._woken, False
         if woken or mono - self._looked_at >= LOOK_EVERY_MS:
             self._look(mono)
         self.flush()
@@ -334,15 +285,28 @@ class LocalEngine:
             work: list[Work] = [(run, facts, []) for run, facts in self._facts.values()]
             self._facts.clear()
             self._advance(work)
+        self.supervisor.flush()
+
+    def _poked(self) -> None:
+        self._woken = True
+        self.executor.drain()
 
     def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
-        """Call `ended` when a process that is none of our keepers ends."""
-        self._others[pid] = ended
-        self._watch.add(pid)
+        """Call `ended` when a process that is none of ours ends."""
+        self._watch.process(pid, ended)
+
+    @property
+    def draining(self) -> bool:
+        """Whether no attempt starts any more: what runs ends, and somebody else goes on."""
+        return self.supervisor.draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self.supervisor.draining = value
 
     @property
     def attempts_running(self) -> int:
-        return len(self._by_pid)
+        return self.supervisor.running
 
     @property
     def busy(self) -> bool:
@@ -363,6 +327,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Stop advancing. Attempts that run go on under their keepers, for whoever takes the runs next."""
+        self.supervisor.close()
         self._watch.close()
         try:
             self.store.unregister(self.executor.id)
@@ -378,30 +343,13 @@ class LocalEngine:
         if errand is not None:
             left = max(0, errand - clock.monotonic())
             wait = left if wait is None else min(wait, left)
-        if self._timers:
-            until = max(0, self._timers[0][0] - clock.monotonic())
+        first = self._timers.first
+        if first is not None:
+            until = max(0, first - clock.monotonic())
             wait = until if wait is None else min(wait, until)
         if timeout_ms is not None:
             wait = timeout_ms if wait is None else min(wait, timeout_ms)
         return wait
-
-    def _at(self, mono: int, act: Callable[..., Any], *values: Any) -> None:
-        self._timer_count += 1
-        heapq.heappush(self._timers, (mono, self._timer_count, act, values))
-
-    def _at_wall(self, wall: int, act: Callable[..., Any], *values: Any) -> None:
-        """A recorded instant, as a moment of the clock that does not step."""
-        # Both clocks are read in whole milliseconds: one more, and nothing happens before its time.
-        self._at(clock.monotonic() + wall - clock.now() + 1, act, *values)
-
-    def _do(self, act: Callable[..., Any], *values: Any) -> None:
-        """Act; again in a second when the system has no descriptor or memory for it just now."""
-        try:
-            act(*values)
-        except OSError as error:
-            if error.errno not in launch.PASSING:
-                raise
-            self._at(clock.monotonic() + RETRY_STORE_MS, act, *values)
 
     def add_fact(self, run: LiveRun, fact: Fact) -> None:
         """Something that is to be recorded of a run, and followed, at the next turn."""
@@ -501,6 +449,10 @@ class LocalEngine:
                     run.seq = batch.seq + len(batch.events)
                     if foreign:
                         self._watch_run_deadline(run)
+                    for event in batch.events:
+                        if event.type in _ENDS and event.number:
+                            key = event.step + UNDO if event.type is EventType.UNDO_ENDED else event.step
+                            self.supervisor.recorded(f"{run.name}/{key}.{event.number}")
                     told = [*foreign, *batch.events]
                     if told and self.observer is not None:
                         self.observer.recorded(run, told)
@@ -521,6 +473,7 @@ class LocalEngine:
             for parent in again.values():
                 if id(parent) not in known and id(parent) not in self._unwritten:
                     work.append((parent, [], self._added(parent)))
+            self.supervisor.flush()  # what was begun need not wait for what is recorded next
 
     def _began(self, notice: Notice) -> Work:
         """A run's end is recorded, and with it what tells of it: that goes on here."""
@@ -534,18 +487,20 @@ class LocalEngine:
     def _let_go(self, run: LiveRun) -> None:
         """The run is asleep now: a row with a time, not an object in memory."""
         self.runs.pop(run.id, None)
+        for attempt in run.attempts.values():
+            self.supervisor.drop(attempt)
         self._forget_timers()
 
     def _forget_timers(self) -> None:
         """Those of runs that are not here any more: a timeout of a day would keep a run that took a second."""
         self._over = 0
-        self._timers = [timer for timer in self._timers if self._concerns_us(timer[3])]
-        heapq.heapify(self._timers)
+        self._timers.keep(self._concerns_us)
 
     def _concerns_us(self, values: tuple[Any, ...]) -> bool:
         about = values[0] if values else None
-        run = about.run if isinstance(about, LiveAttempt) else about
-        return not isinstance(run, LiveRun) or self.runs.get(run.id) is run
+        if isinstance(about, Attempt):
+            return not about.over
+        return not isinstance(about, LiveRun) or self.runs.get(about.id) is about
 
     def _wake_at(self, run: LiveRun, effects: Effects) -> int | None:
         """When a run that from now on only waits, and for long, is to be looked at again. None: it stays here.
@@ -580,6 +535,7 @@ class LocalEngine:
         effects = Effects()
         state = run.state
         recorded, given = deque(foreign), deque(facts)
+        place = run.seq
         follows: deque[Fact] = deque()  # what recorded events and given facts lead to, in order
         while recorded or follows or given:
             if recorded:
@@ -592,6 +548,9 @@ class LocalEngine:
                 event = found
                 events.append(event)
             state.apply(event)
+            place += 1
+            if event.type is EventType.RUN_TAKEN and event.data.get("executor") == self.executor.id:
+                run.take = place
             if event.type is EventType.RUN_REOPENED:
                 run.decider = reopened(run.job, state)
                 continue
@@ -692,10 +651,13 @@ class LocalEngine:
             effects.launches.append((key, number, self._command(run, key, number)))
         except UnresolvedError as error:
             return ended_outside(key, "failed", str(error))
+        data = {"keeper": self.supervisor.current()}
         if is_undo(key):
-            return Event(EventType.UNDO_STARTED, now, undone_key(key), number)
+            return Event(EventType.UNDO_STARTED, now, undone_key(key), number, data)
         queue = run.step(key).queue
-        return Event(EventType.ATTEMPT_STARTED, now, key, number, {"queue": queue} if queue is not None else {})
+        if queue is not None:
+            data["queue"] = queue
+        return Event(EventType.ATTEMPT_STARTED, now, key, number, data)
 
     def _has_place(self, queue: str, effects: Effects) -> bool:
         """Whether an attempt may start in a queue now. The store has the last word, when it is recorded."""
@@ -747,6 +709,15 @@ class LocalEngine:
         files = AttemptFiles(run.context.folder, key, number)
         command = run.context.undo_command if is_undo(key) else run.context.step_command
         return command(run.step(key), run.state.step(undone_key(key)), number, files)
+
+    def _make_place(self, run: LiveRun, key: str, command: Command) -> None:
+        """What must be there before an attempt begins: the run's folder, and what its waits have come to. OSError."""
+        if not run.has_folder:
+            os.makedirs(run.context.folder, mode=0o700, exist_ok=True)
+            run.has_folder = True
+        delivered = run.step_state(key).delivered
+        if delivered:
+            files_of.write_waits(command.environment["JOBCTL_WAITS"], delivered)
 
     def _stop_event(self, run: LiveRun, stop: StopStep, effects: Effects) -> Event | None:
         # Only a kill is meant for an undo: a second cancel was decided for the step, whose undo may be due by now.
@@ -818,7 +789,7 @@ class LocalEngine:
         for key, kind in effects.stops:
             attempt = run.attempts.get(key)
             if attempt is not None:
-                self._do(self._stop, attempt, kind)
+                self._do(self.supervisor.stop, attempt, kind)
         for queue, key in effects.queued:
             if not self._waiting:
                 self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
@@ -866,288 +837,78 @@ class LocalEngine:
             self.add_fact(run, Start(key))
 
     def _launch(self, run: LiveRun, key: str, number: int, command: Command) -> None:
-        attempt = LiveAttempt(run, key, number, run.step_state(key).attempts[-1].started_at)
+        attempt = self._attempt(run, key, number, run.step_state(key).attempts[-1].started_at, command)
         run.attempts[key] = attempt
-        self._spawn(attempt, command)
+        self.supervisor.start(attempt)
 
-    def _spawn(self, attempt: LiveAttempt, command: Command) -> None:
-        run = attempt.run
-        if run.attempts.get(attempt.key) is not attempt or attempt.pid:
-            return
-        if attempt.kind_of_stop is not None:  # canceled before it could start
-            self._ended(attempt, None)
-            return
-        try:
-            if not run.has_folder:
-                os.makedirs(run.context.folder, mode=0o700, exist_ok=True)
-                run.has_folder = True
-            delivered = run.step_state(attempt.key).delivered
-            if delivered:
-                files_of.write_waits(command.environment["JOBCTL_WAITS"], delivered)
-            attempt.pid = launch.launch(
-                attempt.files,
-                command.argv,
-                command.environment,
-                cwd=command.cwd,
-                only_if=command.only_if,
-                shell=command.shell,
-            )
-        except (launch.LaunchError, OSError) as error:
-            if error.passing if isinstance(error, launch.LaunchError) else error.errno in launch.PASSING:
-                # It is recorded as started and was not: it is still the same attempt when there is room again.
-                self._at(clock.monotonic() + RETRY_STORE_MS, self._spawn, attempt, command)
-            else:
-                what = str(error) if isinstance(error, launch.LaunchError) else f"it could not be started: {error}"
-                self._record_end(attempt, Outcome(rules.FAILED, error=what), {})
-            return
-        self._watch_attempt(attempt)
-
-    def _watch_attempt(self, attempt: LiveAttempt) -> None:
-        self._by_pid[attempt.pid] = attempt
-        self._watch.add(attempt.pid)
-        self._set_deadline(attempt)
-        if not self._log_checks:
-            self._log_checks = True
-            self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
-
-    def _first_deadline(self, attempt: LiveAttempt) -> rules.Deadline | None:
-        timeouts = attempt.timeouts
-        limit = attempt.poll.deadline if attempt.poll is not None else None
-        if timeouts == _NO_TIMEOUTS and limit is None:
-            return None
-        mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
-        return rules.first_deadline(
-            timeouts,
-            attempt_started_at=attempt.started_at,
-            step_started_at=attempt.run.step_state(attempt.key).started_at or attempt.started_at,
-            last_heartbeat_at=max(attempt.started_at, mark[0] if mark else 0),
-            poll_deadline=limit,
+    def _attempt(
+        self, run: LiveRun, key: str, number: int, started_at: int, command: Command | None = None
+    ) -> Attempt[LiveRun]:
+        """An attempt that is recorded as started, as the supervisor wants it told."""
+        step, undo = run.step(key), is_undo(key)
+        of = step.compensate if undo and step.compensate is not None else step
+        poll = None if undo else step.poll
+        limit, began = run.job.timeout, run.state.try_started_at
+        return Attempt(
+            run,
+            key,
+            number,
+            run=run.name,
+            take=run.take,
+            files=AttemptFiles(run.context.folder, key, number),
+            token=run.context.token(key, number),
+            timeouts=of.timeouts,
+            started_at=started_at,
+            step_started_at=run.step_state(key).started_at or started_at,
+            command=lambda checked: self._prepared(run, key, number, checked, None if checked else command),
+            poll=poll,
+            goes_on=lambda: run.decider.mode is not Mode.STOPPING,
+            may_suspend=not undo and step.kind is StepKind.COMMAND and poll is None,
+            has_condition=bool(step.only_if) and not undo and not run.state.step(key).checked,
+            wants_stdout=not undo and step.name in run.context.stdout_of,
+            grace=run.job.kill_grace,
+            log_limit=run.job.log_limit,
+            run_limit=began + limit if limit is not None and began is not None and not undo else None,
         )
 
-    def _set_deadline(self, attempt: LiveAttempt) -> None:
-        first = self._first_deadline(attempt)
-        # One timer for all heartbeats and probes: when it is due, it is set for what is the first deadline then.
-        if first is not None and (attempt.deadline_at is None or first.at < attempt.deadline_at):
-            attempt.deadline_at = first.at
-            self._at_wall(first.at, self._deadline, attempt, first.at)
-
-    def _deadline(self, attempt: LiveAttempt, at: int) -> None:
-        if attempt.deadline_at != at:
-            return  # an earlier one was set since
-        attempt.deadline_at = None
-        if attempt.run.attempts.get(attempt.key) is not attempt or attempt.kind_of_stop is not None:
-            return
-        first = self._first_deadline(attempt)
-        if first is None or attempt.between_probes:  # the next probe has its own
-            return
-        if first.at <= at:
-            self._stop(attempt, first.kind)
-        else:
-            self._set_deadline(attempt)
-
-    def _check_logs(self) -> None:
-        """Keep the logs of running attempts within their limit."""
-        for attempt in self._by_pid.values():
-            _cap_log(attempt)
-        self._log_checks = bool(self._by_pid)
-        if self._log_checks:
-            self._at(clock.monotonic() + LOG_CHECK_MS, self._check_logs)
-
-    # -- stop ------------------------------------------------------------------------------------------------------
-
-    def _stop(self, attempt: LiveAttempt, kind: str) -> None:
-        """Ask the attempt's processes to end, or kill them. A second, harder request replaces the first."""
-        if attempt.between_probes:
-            attempt.between_probes = False
-            attempt.kind_of_stop = kind
-            self._ended(attempt, None)
-            return
-        if kind == "kill":
-            attempt.kind_of_stop = "kill"
-            self._kill(attempt)
-            return
-        if attempt.kind_of_stop is not None:
-            return
-        state = files_of.read_state(attempt.files.state)
-        if state is not None and state.status is not None:
-            return  # its command has ended by itself, and its keeper is about to
-        for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process cannot end
-            _signal(attempt, number)
-            launch.signal_members(attempt.token, number, outside=attempt.pid)
-        attempt.kind_of_stop = kind
-        if clock.now() - attempt.started_at < YOUNG_MS:
-            # Between the keeper's last look and the command's first instruction nobody heard it.
-            self._at(clock.monotonic() + ASK_AGAIN_MS, self._ask_again, attempt)
-        attempt.kill_at = clock.monotonic() + attempt.run.job.kill_grace
-        self._at(attempt.kill_at, self._grace_over, attempt)
-
-    def _ask_again(self, attempt: LiveAttempt) -> None:
-        if attempt.run.attempts.get(attempt.key) is attempt:
-            _signal(attempt, signal.SIGTERM)
-
-    def _grace_over(self, attempt: LiveAttempt) -> None:
-        if attempt.run.attempts.get(attempt.key) is attempt:
-            self._kill(attempt)
-
-    def _kill(self, attempt: LiveAttempt) -> None:
-        attempt.kill_at = clock.monotonic()
-        _signal(attempt, signal.SIGKILL)
-        launch.sweep(attempt.token)
+    def _prepared(self, run: LiveRun, key: str, number: int, checked: bool, first: Command | None) -> Command:
+        """What an attempt is to run; made again for another probe of a poll, and for one that never began. OSError."""
+        try:
+            command = first if first is not None else self._command(run, key, number)
+        except UnresolvedError as error:
+            raise NotStartableError(rules.Outcome(rules.FAILED, error=str(error), non_retryable=True)) from None
+        self._make_place(run, key, command)
+        return command._replace(only_if="") if checked else command
 
     # -- an attempt ends -------------------------------------------------------------------------------------------
 
-    def _keeper_ended(self, attempt: LiveAttempt) -> None:
-        state = files_of.read_state(attempt.files.state)
-        if (state is None or state.status is None) and attempt.kind_of_stop is None and _went_away(attempt):
-            # It started nothing: a keeper that was on its way before ours has the attempt, or the disk is full.
-            _reap(attempt.pid)
-            attempt.pid, attempt.own = 0, False
-            self._at(clock.monotonic() + (RETRY_STORE_MS if state is None else 0), self._find_keeper, attempt, 0)
+    def _attempt_told(self, attempt: Attempt[LiveRun], report: Report) -> None:
+        """An attempt is over: what is to be recorded of it."""
+        run = attempt.owner
+        if run.attempts.get(attempt.key) is not attempt:
             return
-        self._ended(attempt, state)
-
-    def _ended(self, attempt: LiveAttempt, state: KeeperState | None) -> None:
-        """The keeper is gone: see that nothing of a failed or stopped attempt lives on, then record the end."""
-        done = state is not None and state.status == 0
-        wait: dict[str, Any] | None = None
-        damage: str | None = None
-        if attempt.kind_of_stop is None and attempt.may_suspend:
-            try:
-                wait = files_of.read_suspension(attempt.files.suspend)
-            except FileError as error:
-                damage = str(error)
-        if attempt.kind_of_stop is not None:
-            rest = launch.members(attempt.token)
-            if rest and attempt.kill_at is not None and clock.monotonic() < attempt.kill_at:
-                self._at(clock.monotonic() + LEFTOVER_CHECK_MS, self._ended, attempt, state)
-                return  # they were asked to end, and have their grace
-        if not done or wait is not None or attempt.kind_of_stop is not None:
-            _signal(attempt, signal.SIGKILL)
-            launch.sweep(attempt.token)
-        if wait is not None:
-            _reap(attempt.pid)
-            self._record_suspension(attempt, wait, state)
+        run.attempts.pop(attempt.key)
+        if isinstance(report, Ended):
+            self._record_end(attempt, report.outcome, report.extra)
             return
-        poll = attempt.poll if attempt.kind_of_stop is None else None
-        if poll is not None and state is not None and state.status == 1 and not state.skipped:
-            _reap(attempt.pid)
-            self._not_yet(attempt, poll)
-            return
-        _cap_log(attempt)  # what was written since the last look, or all of it: nobody looks again
-        outcome, extra = self._result(attempt, state)
-        if damage is not None:
-            outcome = Outcome(rules.FAILED, error=damage)
-        if done and outcome.status != rules.SUCCEEDED:  # what it handed on cannot be read: it has failed after all
-            _signal(attempt, signal.SIGKILL)
-            launch.sweep(attempt.token)
-        _reap(attempt.pid)
-        self._record_end(attempt, outcome, extra)
-
-    def _not_yet(self, attempt: LiveAttempt, poll: Poll) -> None:
-        """A poll's condition does not hold: ask again later, in the same attempt - a thousand times leave no trace."""
-        attempt.pid = 0
-        attempt.probes += 1
-        attempt.checked = True
-        if attempt.run.decider.mode is Mode.STOPPING:
-            self._record_end(attempt, Outcome(rules.CANCELED, 1, error=_RUN_STOPPED), {})
-            return
-        now = clock.now()
-        timeouts = attempt.timeouts
-        began = attempt.run.step_state(attempt.key).started_at or attempt.started_at
-        next_probe = rules.next_probe(poll, timeouts, probe=attempt.probes, ended_at=now, step_started_at=began)
-        if next_probe.retry_at is None:
-            assert next_probe.why is not None
-            error = _did_not_hold(poll, timeouts, next_probe.why)
-            self._record_end(attempt, Outcome(rules.TIMED_OUT, 1, error=error, timeout=next_probe.why), {})
-            return
-        _cap_log(attempt)
-        try:
-            # What was said with a "not yet" is not what the step says. After a crash, no state file means: ask now.
-            for path in (attempt.files.output, attempt.files.failure, attempt.files.calls, attempt.files.state):
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
-        except OSError as error:
-            self._record_end(attempt, Outcome(rules.FAILED, error=f"it could not be asked again: {error}"), {})
-            return
-        files_of.write_poll(attempt.files.poll, attempt.probes, next_probe.retry_at)
-        attempt.between_probes = True
-        self._at_wall(next_probe.retry_at, self._probe, attempt)
-
-    def _probe(self, attempt: LiveAttempt) -> None:
-        if attempt.run.attempts.get(attempt.key) is not attempt or not attempt.between_probes or self.draining:
-            return
-        attempt.between_probes = False
-        attempt.own = True
-        attempt.started_at = clock.now()  # start_to_close is for one probe
-        try:
-            command = self._command(attempt.run, attempt.key, attempt.number)
-            self._spawn(attempt, command._replace(only_if="") if attempt.checked else command)
-        except UnresolvedError as error:
-            self._record_end(attempt, Outcome(rules.FAILED, error=str(error), non_retryable=True), {})
-
-    def _result(self, attempt: LiveAttempt, state: KeeperState | None) -> tuple[Outcome, dict[str, Any]]:
-        files, run = attempt.files, attempt.run
-        step = attempt.step
-        extra: dict[str, Any] = {}
-        cursor = files_of.read_cursor(files.heartbeat)
-        if cursor:
-            extra["cursor"] = cursor
-        if step.only_if and state is not None and not (state.checked or state.skipped or attempt.checked):
-            extra["unchecked"] = True
-        try:
-            outcome = self._outcome(attempt, state)
-            if outcome.status == rules.SUCCEEDED:
-                extra["outputs"] = files_of.read_outputs(files.output)
-                if not attempt.is_undo and step.name in run.context.stdout_of:
-                    from jobctl.process.logs import last_line
-
-                    extra["stdout"] = last_line(files.log)
-            else:
-                extra["outputs"] = _outputs_so_far(files.output)
-        except FileError as error:
-            outcome = Outcome(rules.FAILED, error=str(error))
-        return outcome, extra
-
-    def _outcome(self, attempt: LiveAttempt, state: KeeperState | None) -> Outcome:
-        if attempt.kind_of_stop is not None:
-            known = files_of.outcome(state, files_of.Failure()) if state is not None and state.status else Outcome("")
-            return _stopped(attempt, known)
-        if state is None or state.status is None:
-            return Outcome(rules.FAILED, error="lost: its process ended and nobody saw how")
-        try:
-            return files_of.outcome(state, files_of.read_failure(attempt.files.failure))
-        except FileError as error:
-            known = files_of.outcome(state, _NO_FAILURE)
-            return known if known.error is None else known._replace(error=f"{known.error}; {error}")
-
-    def _record_suspension(self, attempt: LiveAttempt, wait: dict[str, Any], state: KeeperState | None) -> None:
-        """The attempt has ended itself, to go on later: whatever its exit code was, it has neither failed nor ended."""
-        run = attempt.run
-        run.attempts.pop(attempt.key, None)
-        began = run.step_state(attempt.key).started_at or attempt.started_at
-        data: dict[str, Any] = {
+        state = run.step_state(attempt.key)
+        began = state.started_at or attempt.started_at
+        wait = rules.suspension(report.wait, attempt.timeouts, step_started_at=began)
+        data = {
             "status": rules.SUSPENDED,
-            "wait": rules.suspension(wait, attempt.timeouts, step_started_at=began),
+            "wait": wait,
+            **{name: value for name, value in report.extra.items() if value},
         }
-        cursor = files_of.read_cursor(attempt.files.heartbeat)
-        if cursor:
-            data["cursor"] = cursor
-        outputs = _outputs_so_far(attempt.files.output)
-        if outputs:  # the undo of a step that never goes on has them
-            data["outputs"] = outputs
-        if attempt.step.only_if and not (state is not None and state.checked):
-            data["unchecked"] = True
         self.add_fact(run, Event(EventType.ATTEMPT_ENDED, clock.now(), attempt.key, attempt.number, data))
 
-    def _record_end(self, attempt: LiveAttempt, outcome: Outcome, extra: dict[str, Any]) -> None:
-        run = attempt.run
-        run.attempts.pop(attempt.key, None)
+    def _record_end(self, attempt: Attempt[LiveRun], outcome: rules.Outcome, extra: dict[str, Any]) -> None:
+        run, undo = attempt.owner, is_undo(attempt.key)
         now = clock.now()
-        state = run.step_state(attempt.key)
+        state, step = run.step_state(attempt.key), run.step(attempt.key)
         if outcome.error is not None:
             outcome = outcome._replace(error=run.context.mask(outcome.error))
         verdict = rules.verdict(
-            attempt.retry,
+            step.compensate.retry if undo and step.compensate is not None else step.retry,
             attempt.timeouts,
             outcome,
             attempt=state.attempts_in_try,
@@ -1156,10 +917,9 @@ class LocalEngine:
         )
         if outcome.error_type is not None:  # not before the verdict, which knows it by its real name
             outcome = outcome._replace(error_type=run.context.mask(outcome.error_type))
-        if outcome.status == rules.SUCCEEDED and attempt.step.kind is not StepKind.COMMAND:
-            if not attempt.is_undo:
-                extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
-        kind = EventType.UNDO_ENDED if attempt.is_undo else EventType.ATTEMPT_ENDED
+        if outcome.status == rules.SUCCEEDED and step.kind is not StepKind.COMMAND and not undo:
+            extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
+        kind = EventType.UNDO_ENDED if undo else EventType.ATTEMPT_ENDED
         data = rules.event_data(outcome, verdict, **extra)
         self.add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
 
@@ -1194,58 +954,17 @@ class LocalEngine:
     def _find(self, run: LiveRun, key: str) -> None:
         """An attempt that is recorded as started: adopt it, record its end, start it, or count it as lost."""
         last = run.step_state(key).attempts[-1]
-        attempt = LiveAttempt(run, key, last.number, last.started_at)
-        attempt.own = False
+        attempt = self._attempt(run, key, last.number, last.started_at)
         run.attempts[key] = attempt
-        self._do(self._find_keeper, attempt, 0)
-
-    def _may_start(self, attempt: LiveAttempt) -> bool:
-        """Whether an attempt that has no state file has certainly not run. It may have run when the machine has been
-        started anew since: a file that was just made is gone after a power cut. A poll may be asked once more."""
-        boot = attempt.run.step_state(attempt.key).attempts[-1].boot
-        return not boot or not self.executor.boot or boot == self.executor.boot or attempt.poll is not None
-
-    def _find_keeper(self, attempt: LiveAttempt, looks: int) -> None:
-        run = attempt.run
-        if run.attempts.get(attempt.key) is not attempt or attempt.pid:
-            return
-        found = files_of.read_state(attempt.files.state)
-        stop = attempt.kind_of_stop or _stop_of(run.decider)
-        if found is None and (stop is not None or run.decider.mode is Mode.STOPPING):
-            attempt.kind_of_stop = stop
-            self._ended(attempt, None)  # it never started, and nothing starts any more
-            return
-        if found is None and not self._may_start(attempt):
-            self._ended(attempt, None)
-            return
-        if attempt.poll is not None:  # start_to_close is for one probe, and this is another than the first
-            attempt.started_at = clock.now() if found is None else _made_at(attempt.files.state, attempt.started_at)
-            attempt.probes = (files_of.read_poll(attempt.files.poll) or (0, 0))[0]  # its waits go on growing from there
-        if found is None:
-            attempt.own = True
-            try:
-                self._spawn(attempt, self._command(run, attempt.key, attempt.number))
-            except UnresolvedError as error:
-                self._record_end(attempt, Outcome(rules.FAILED, error=str(error), non_retryable=True), {})
-            return
-        if found.pid is None and looks < 20:  # a keeper that has just made its file
-            self._at(clock.monotonic() + LEFTOVER_CHECK_MS, self._find_keeper, attempt, looks + 1)
-            return
-        pid = launch.find(attempt.files, attempt.token)
-        if pid is None:
-            # It may have ended between the two looks.
-            self._ended(attempt, files_of.read_state(attempt.files.state))
-            return
-        attempt.pid = pid
-        self._watch_attempt(attempt)
-        if stop is not None:
-            attempt.kind_of_stop = None
-            self._do(self._stop, attempt, stop)
+        # One that no journal knows may have run when the machine has been started anew since: a file that was just made
+        # is gone after a power cut. A poll may be asked once more.
+        boot = last.boot
+        same = not boot or not self.executor.boot or boot == self.executor.boot or attempt.poll is not None
+        self.supervisor.attach(attempt, run.takers, stop=_stop_of(run.decider), may_start=same)
 
 
 _OVER_AT_MOST = 100
-_NO_TIMEOUTS = Timeouts()
-_NO_FAILURE = files_of.Failure()
+_ENDS = (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED)
 _OTHER_FAILED = "another item has failed"
 
 
@@ -1317,82 +1036,9 @@ def ended_outside(key: str, status: str, error: str) -> Event:
     return Event(kind, clock.now(), undone_key(key), data={"status": status, "error": error})
 
 
-def _signal(attempt: LiveAttempt, number: int) -> None:
-    """To the attempt's process group. An adopted keeper is looked at again first: a pid alone proves nothing."""
-    if attempt.pid and (attempt.own or launch.find(attempt.files, attempt.token) == attempt.pid):
-        launch.signal_group(attempt.pid, number)
-
-
-def _stopped(attempt: LiveAttempt, known: Outcome) -> Outcome:
-    """The outcome of an attempt that was stopped, whatever its command made of the signal."""
-    kind = attempt.kind_of_stop
-    assert kind is not None
-    error = {"cancel": "canceled", "kill": "terminated", "drain": _RUN_STOPPED}.get(kind)
-    if error is not None:
-        return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
-    from jobctl.core.durations import format
-
-    if kind == "run":
-        error = "stopped: the run's timeout passed"
-    elif kind == "deadline":
-        assert attempt.poll is not None
-        error = _did_not_hold(attempt.poll, attempt.timeouts, kind)
-    else:
-        after = format(getattr(attempt.timeouts, kind))
-        error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
-    return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
-
-
-def _did_not_hold(poll: Poll, timeouts: Timeouts, which: str) -> str:
-    from jobctl.core.durations import format
-
-    limit = poll.deadline if which == "deadline" else timeouts.schedule_to_close
-    assert limit is not None
-    return f"the condition did not hold within {format(limit)}"
-
-
-def _made_at(path: str, otherwise: int) -> int:
-    """When a probe's keeper made its state file."""
-    try:
-        return os.stat(path).st_mtime_ns // 1_000_000
-    except OSError:
-        return otherwise
-
-
-def _cap_log(attempt: LiveAttempt) -> None:
-    limit = attempt.run.job.log_limit
-    try:
-        if os.stat(attempt.files.log).st_size > limit:
-            from jobctl.process import logs
-
-            logs.cap(attempt.files.log, limit)
-    except OSError:
-        pass  # gone, or no room to make room: looked at again in a second
-
-
-def _outputs_so_far(path: str) -> dict[str, str]:
-    """What a failed command handed on: its compensation may need it. That it cannot be read is no second failure."""
-    try:
-        return files_of.read_outputs(path)
-    except FileError:
-        return {}
-
-
-def _went_away(attempt: LiveAttempt) -> bool:
-    """Whether a keeper of ours has ended without starting anything. Its pid stays taken until it is reaped."""
-    if not attempt.own:
-        return False
-    try:
-        end = os.waitid(os.P_PID, attempt.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return end is not None and end.si_code == os.CLD_EXITED and end.si_status == launch.WENT_AWAY
-
-
-def _reap(pid: int) -> None:
-    """Take the exit status of a child, so that no zombie stays. An adopted keeper is nobody's child here."""
-    if pid:
-        try:
-            os.waitpid(pid, 0)
-        except ChildProcessError:
-            pass
+def _takers(events: Iterable[Event]) -> list[str]:
+    """Executors that have taken a run, in order, each once where it came last."""
+    found = [
+        event.data["executor"] for event in events if event.type is EventType.RUN_TAKEN and "executor" in event.data
+    ]
+    return list(dict.fromkeys(found))

@@ -1,7 +1,6 @@
-"""One attempt's files: what its keeper and its command wrote. Read here; started and stopped in launch.py.
+"""One attempt's files: what its command wrote, and how it ended. Started and stopped in supervisor.py.
 
-<step>.<n>.state      by the keeper: its pid; `run` or `skip N` where the step has a condition; `exit N` at the end
-<step>.<n>.log        the command's stdout and stderr
+<step>.<n>.log        the command's stdout and stderr; made by the keeper
 <step>.<n>.heartbeat  by the command: a line is a sign of life, the last complete one the cursor
 <step>.<n>.output     by the command: key=value, or key<<END … END
 <step>.<n>.failure    by the command: message=, type=, non_retryable=, next_retry_delay=
@@ -10,6 +9,7 @@
 <step>.<n>.calls      by a durable script: where it is in its journal. durable.py's alone
 <step>.<m>.journal    by a durable script: what it has done, since attempt m. durable.py's alone
 <step>.<m>.waits      by the engine: what its waits have come to, since attempt m
+<step>.<n>.state      of an attempt under a keeper of jobctl 0.1, see shell_keeper.py
 """
 
 from __future__ import annotations
@@ -20,22 +20,20 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobctl.core.attempts import FAILED, SKIPPED, SUCCEEDED, Outcome
+from jobctl.core.attempts import CANCELED, FAILED, SKIPPED, SUCCEEDED, Outcome
+from jobctl.process.end import End
 
 MAX_OUTPUT = 1024 * 1024  # bytes of an output file; a payload on a Temporal cluster may have 2 MB
 MAX_CURSOR = 64 * 1024  # bytes; the next attempt gets it in an environment variable, where 128 KiB is the end
-
-_MAX_PID = 2**22  # what Linux goes up to
-_SHELL_MESSAGE_SIGNALS = range(1, 65)
 
 
 class AttemptFiles:
     """Paths of one attempt's files. `folder` is the run's; `key` the step, or `STEP!undo`."""
 
-    __slots__ = ("calls", "failure", "heartbeat", "log", "output", "poll", "state", "suspend")
+    __slots__ = ("base", "calls", "failure", "heartbeat", "log", "output", "poll", "state", "suspend")
 
     def __init__(self, folder: str, key: str, number: int) -> None:
-        base = f"{folder}/{key}.{number}"
+        self.base = base = f"{folder}/{key}.{number}"
         self.state = base + ".state"
         self.log = base + ".log"
         self.heartbeat = base + ".heartbeat"
@@ -44,18 +42,6 @@ class AttemptFiles:
         self.poll = base + ".poll"
         self.suspend = base + ".suspend"
         self.calls = base + ".calls"
-
-
-class KeeperState(NamedTuple):
-    """What a state file says. `pid` is None while the keeper has not got that far."""
-
-    pid: int | None = None
-    checked: bool = False  # the step's condition said "run", or it has none to ask
-    status: int | None = None  # as a shell says it: 128 + n for a signal, or what the command exited with
-    by_signal: bool = False  # the shell reported that a signal ended the command
-    skipped: bool = False
-    condition_failed: bool = False
-    no_folder: bool = False
 
 
 class Failure(NamedTuple):
@@ -72,66 +58,54 @@ class FileError(ValueError):
     """A file of an attempt that does not say what it must. The message names the line."""
 
 
-def read_state(path: str) -> KeeperState | None:
-    """What the keeper has written so far; None when there is no file: it has not started."""
-    text = _read(path, 4096)
-    if text is None:
-        return None
-    pid: int | None = None
-    status: int | None = None
-    checked = skipped = condition_failed = no_folder = by_signal = False
-    for number, line in enumerate(text.split(b"\n")[:-1]):  # what comes after the last newline is not complete
-        word, _, rest = line.partition(b" ")
-        if number == 0:
-            pid = _number(line, _MAX_PID) or None  # 0 would be a process group: our own
-        elif word == b"exit" and _number(rest, 255) is not None:
-            status = _number(rest, 255)
-        elif word == b"run":
-            checked = True
-        elif word == b"skip" and _number(rest, 255) is not None:
-            status = _number(rest, 255)
-            skipped = status == 1
-            condition_failed = not skipped
-        elif line == b"nofolder":
-            no_folder = True
-            status = 126
-        elif line:
-            by_signal = True  # the shell's own words: Killed, Terminated (core dumped) …
-    return KeeperState(pid, checked, status, by_signal, skipped, condition_failed, no_folder)
-
-
-def _number(text: bytes, most: int) -> int | None:
-    """A number that a keeper can have written. None for others: a command can reach the file, too."""
-    return int(text) if text.isdigit() and len(text) <= len(str(most)) and int(text) <= most else None
-
-
-def outcome(state: KeeperState, failure: Failure) -> Outcome:
-    """How an attempt ended whose keeper has written its end."""
-    status = state.status
-    assert status is not None
-    if state.no_folder:
-        return Outcome(FAILED, 126, error="its working folder (cwd) cannot be entered")
-    if state.skipped:
-        return Outcome(SKIPPED, 1)
-    if state.condition_failed:
-        return Outcome(FAILED, status, error=f"its condition (only_if) ended with exit code {status}, not 0 or 1")
-    if status == 0 and not failure.unfinished:
+def outcome(end: End, failure: Failure) -> Outcome:
+    """How an attempt ended by itself, out of how its process did and what it says of that."""
+    if end.how == "not_made":
+        return _not_made(end)
+    if end.how == "unbegun":
+        return Outcome(CANCELED, error="it was asked to end before it began")
+    killed = os.WIFSIGNALED(end.status)
+    code = None if killed else os.WEXITSTATUS(end.status)
+    number = os.WTERMSIG(end.status) if killed else None
+    how = f"killed by {signal_name(number)}" if number is not None else f"exit code {code}"
+    if end.how == "condition":
+        if code == 1:
+            return Outcome(SKIPPED, 1)
+        ended = f"was {how}" if killed else f"ended with {how}, not 0 or 1"
+        return Outcome(FAILED, code, number, error=f"its condition (only_if) {ended}")
+    if code == 0 and not failure.unfinished:
         return Outcome(SUCCEEDED, 0)
-    number = status - 128 if state.by_signal and status - 128 in _SHELL_MESSAGE_SIGNALS else None
     message = failure.message
     if message is None:
-        message = f"killed by {signal_name(number)}" if number is not None else f"exit code {status}"
-        if status in (126, 127) and number is None:
-            message += " (command not found)" if status == 127 else " (command cannot be executed)"
+        message = how
+        if code in (126, 127):
+            message += " (command not found)" if code == 127 else " (command cannot be executed)"
     return Outcome(
         FAILED,
-        exit_code=None if number is not None else status,
+        exit_code=code,
         signal=number,
         error=message,
         error_type=failure.type,
         non_retryable=failure.non_retryable,
         next_retry_delay=failure.next_retry_delay,
     )
+
+
+def _not_made(end: End) -> Outcome:
+    """There was no process: with the exit codes that a shell has for it."""
+    if end.what == "folder":
+        return Outcome(FAILED, 126, error="its working folder (cwd) cannot be entered")
+    if end.what == "arguments" and end.status == errno.E2BIG:
+        return Outcome(FAILED, error="its command and environment are too long for the system (E2BIG)")
+    if end.what == "interpreter":
+        code = 127 if end.status == errno.ENOENT else 126
+        error = f"exit code {code} (the interpreter that its first line names: {os.strerror(end.status)})"
+        return Outcome(FAILED, code, error=error)
+    if end.what == "program":
+        missing = end.status in (errno.ENOENT, errno.ENOTDIR)
+        code, why = (127, "command not found") if missing else (126, "command cannot be executed")
+        return Outcome(FAILED, code, error=f"exit code {code} ({why})")
+    return Outcome(FAILED, error=f"it could not be started: {end.what}: {os.strerror(end.status)}")
 
 
 def signal_name(number: int) -> str:
@@ -145,7 +119,7 @@ def signal_name(number: int) -> str:
 
 def read_failure(path: str) -> Failure:
     """What the command says of its failure; empty when it says nothing. FileError for what cannot be read."""
-    text = _read(path, 64 * 1024)
+    text = read(path, 64 * 1024)
     if text is None:
         return Failure()
     values = _key_values(text, "failure file")
@@ -166,7 +140,7 @@ def read_failure(path: str) -> Failure:
 
 def read_outputs(path: str) -> dict[str, str]:
     """What the command hands on, the last value of each key; empty when it made no file. FileError as above."""
-    text = _read(path, MAX_OUTPUT + 1)
+    text = read(path, MAX_OUTPUT + 1)
     if text is not None and len(text) > MAX_OUTPUT:
         raise FileError(f"the output file has more than {MAX_OUTPUT} bytes, the limit: hand on a path instead")
     return _key_values(text or b"", "output file")
@@ -219,7 +193,7 @@ def read_suspension(path: str) -> dict[str, Any] | None:
 
     FileError for a file that does not say it.
     """
-    text = _read(path, 64 * 1024)
+    text = read(path, 64 * 1024)
     if text is None:
         return None
     import json
@@ -263,7 +237,7 @@ def write_poll(path: str, asked: int, next_at: int) -> None:
 def read_poll(path: str) -> tuple[int, int] | None:
     """(how often it has said "not yet", when it is asked again); None before the first time."""
     try:
-        words = (_read(path, 64) or b"").split()
+        words = (read(path, 64) or b"").split()
     except FileError:
         return None
     if len(words) != 2 or not all(word.isdigit() for word in words):
@@ -319,7 +293,8 @@ def _open(path: str) -> int:
     return fd
 
 
-def _read(path: str, limit: int) -> bytes | None:
+def read(path: str, limit: int) -> bytes | None:
+    """At most `limit` bytes of a regular file, None when it is not there. FileError for anything else."""
     try:
         fd = _open(path)
     except FileNotFoundError:

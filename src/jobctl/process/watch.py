@@ -1,63 +1,70 @@
-"""Waiting for keepers to end, for a wake-up, or for a moment - whichever comes first. What it means is not known here.
+"""Waiting for descriptors, for processes to end, for a moment - whichever comes first. What it means is not known here.
 
-By pidfd, which also works for processes that are not our children (adopted ones). Without pidfd - Unix other than
-Linux - by looking every 50 ms.
+Processes by pidfd, which also works for those that are not our children. Without pidfd - Unix other than Linux - by
+looking every 50 ms.
 """
 
 from __future__ import annotations
 
 import os
 import select
+from collections.abc import Callable
+
+from jobctl.process.descent import checked, is_there, look
 
 _LOOK_EVERY_MS = 50
 
 
 class Watch:
-    """A set of keepers' pids and of descriptors."""
+    """What is waited for, each with what is to be called then."""
 
     def __init__(self) -> None:
         self._poll = select.epoll() if hasattr(select, "epoll") else select.poll()
         self._scale = 0.001 if hasattr(select, "epoll") else 1  # epoll takes seconds, poll milliseconds
-        self._pids: dict[int, int] = {}  # descriptor -> pid
-        self._looked_at: set[int] = set()
-        self._descriptors: set[int] = set()
+        self._acts: dict[int, Callable[[], object]] = {}  # descriptor -> what to call
+        self._pidfds: set[int] = set()
+        self._looked_at: dict[int, Callable[[], object]] = {}
 
-    def add(self, pid: int) -> None:
-        """Watch a process. One that has already ended is reported at the next wait."""
+    def add(self, fd: int, act: Callable[[], object]) -> None:
+        """Call whenever there is something to read, until it is dropped."""
+        self._poll.register(fd, select.POLLIN)
+        self._acts[fd] = act
+
+    def drop(self, fd: int) -> None:
+        """Before it is closed."""
+        if self._acts.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def process(self, pid: int, act: Callable[[], object]) -> None:
+        """Call once when a process has ended; at the next wait when it already has."""
+        checked(pid)
         try:
             fd = os.pidfd_open(pid)
         except (AttributeError, OSError):
-            self._looked_at.add(pid)
+            self._looked_at[pid] = act
             return
-        self._poll.register(fd, select.POLLIN)
-        self._pids[fd] = pid
+        self._pidfds.add(fd)
+        self.add(fd, act)
 
-    def add_descriptor(self, fd: int) -> None:
-        self._poll.register(fd, select.POLLIN)
-        self._descriptors.add(fd)
-
-    def wait(self, timeout_ms: int | None) -> tuple[list[int], bool]:
-        """(pids that have ended and are no longer watched, whether a descriptor has something to read)."""
+    def wait(self, timeout_ms: int | None) -> list[Callable[[], object]]:
+        """What is to be called now."""
         if self._looked_at:
             timeout_ms = _LOOK_EVERY_MS if timeout_ms is None else min(timeout_ms, _LOOK_EVERY_MS)
         # A day at most: longer waits overflow what the system call takes.
         wait = -1 if timeout_ms is None else min(max(timeout_ms, 0), 86_400_000) * self._scale
-        ended = []
-        woken = False
+        found = []
         for fd, _ in self._poll.poll(wait):
-            if fd in self._descriptors:
-                woken = True
-                continue
-            ended.append(self._pids.pop(fd))
-            self._poll.unregister(fd)
-            os.close(fd)
+            found.append(self._acts[fd])
+            if fd in self._pidfds:
+                self._pidfds.discard(fd)
+                self.drop(fd)
+                os.close(fd)
         for pid in [pid for pid in self._looked_at if _is_gone(pid)]:
-            self._looked_at.discard(pid)
-            ended.append(pid)
-        return ended, woken
+            found.append(self._looked_at.pop(pid))
+        return found
 
     def close(self) -> None:
-        for fd in self._pids:
+        for fd in self._pidfds:
             os.close(fd)
         if isinstance(self._poll, select.epoll):
             self._poll.close()
@@ -69,10 +76,7 @@ def _is_gone(pid: int) -> bool:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
+    if os.path.exists("/proc/self/stat"):
+        found = look(pid)
+        return found is None or not found.alive  # one that nobody reaps has ended, too
+    return not is_there(pid)

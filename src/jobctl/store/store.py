@@ -572,6 +572,14 @@ class Store:
         with _explained(self.path):
             return self._in_queue(self._db, queue)
 
+    def attempts_under_way(self) -> set[str]:
+        """RUN/KEY.NUMBER of every attempt that is recorded as started and not as ended."""
+        rows = self.rows(
+            "SELECT name, step, number FROM runs INDEXED BY runs_alive JOIN attempts ON run = runs.id"
+            " WHERE runs.finished_at IS NULL AND attempts.status = 'running'"
+        )
+        return {f"{name}/{step}.{number}" for name, step, number in rows}
+
     def runs_in_queue(self, queue: str) -> int:
         """How many runs occupy places of a queue. One that is asleep gives its place to others."""
         awake = "finished_at IS NULL AND wake_at IS NULL"

@@ -1,0 +1,1187 @@
+"""Attempts on this machine: start one, find one again, stop one, tell how it ended. No idea of stores or runs.
+
+What is wanted of an attempt stands in it; what became of it is told to whoever asked, once. Its process is a keeper's:
+deadlines that must hold while nobody looks, and the log's limit, are kept there; heartbeats, the waits of a poll and
+what a command says in its files here. An attempt whose keeper has died is held by its pid.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from jobctl import clock
+from jobctl.core import attempts as rules
+from jobctl.core.attempts import Outcome
+from jobctl.core.children import RUN_STOPPED
+from jobctl.core.model import Poll, Timeouts
+from jobctl.process import attempt as files_of
+from jobctl.process import descent, frames, keepers
+from jobctl.process.attempt import AttemptFiles, FileError
+from jobctl.process.end import End
+from jobctl.process.frames import Message
+from jobctl.process.keepers import Link
+from jobctl.process.timers import RETRY_MS, Timers
+from jobctl.process.watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.process.journal import Entry, Found
+
+Owner = TypeVar("Owner")
+
+LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
+LOOK_AGAIN_MS = 20  # for a keeper that does not listen yet
+LOCKED_CHECK_MS = 1_000  # for the lock of an attempt that lives out of our sight
+FLUSH_AGAIN_MS = 5  # when a keeper's pipe is full
+PING_MS = 2_000  # while attempts run: is their keeper there?
+SLOW_MS = 3_000  # a keeper that has not answered for so long gets a second one beside it
+SUBREAPER_AFTER_MS = 100  # what a short run is spared
+_REFUSALS = 5
+BACKSTOP_MS = 1_000  # later than we would stop it ourselves
+
+_NO_TIMEOUTS = Timeouts()
+_NO_FAILURE = files_of.Failure()
+_LOST = "lost: its process ended and nobody saw how"
+
+
+class Command(NamedTuple):
+    """What an attempt runs."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    cwd: str
+    only_if: str = ""
+    shell: str = "/bin/sh"
+
+
+class NotStartableError(Exception):
+    """There is nothing that could be run. `outcome` is what the attempt has come to."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.error)
+        self.outcome = outcome
+
+
+class Ended(NamedTuple):
+    """An attempt is over. `extra`: cursor, outputs, stdout, unchecked, strays - what there is of them."""
+
+    outcome: Outcome
+    extra: dict[str, Any]
+
+
+class Suspended(NamedTuple):
+    """An attempt has ended itself, to go on as another one when what it waits for has come."""
+
+    wait: dict[str, Any]
+    extra: dict[str, Any]
+
+
+Report = Ended | Suspended
+
+
+class Attempt(Generic[Owner]):
+    """What is wanted of an attempt, and how it stands here."""
+
+    __slots__ = (
+        "between_probes",
+        "checked",
+        "command",
+        "deadline_at",
+        "end",
+        "executors",
+        "files",
+        "goes_on",
+        "grace",
+        "has_condition",
+        "held_by",
+        "id",
+        "key",
+        "kill_at",
+        "kind_of_stop",
+        "left",
+        "link",
+        "log_limit",
+        "looks",
+        "mark",
+        "may_start",
+        "may_suspend",
+        "number",
+        "over",
+        "own",
+        "owner",
+        "pending_stop",
+        "pid",
+        "pidfd",
+        "poll",
+        "probe_id",
+        "probes",
+        "refusals",
+        "report",
+        "run",
+        "run_limit",
+        "started_at",
+        "step_started_at",
+        "strays",
+        "take",
+        "timeouts",
+        "token",
+        "wants_stdout",
+        "what",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        owner: Owner,
+        key: str,
+        number: int,
+        *,
+        run: str,
+        take: int,
+        files: AttemptFiles,
+        token: str,
+        timeouts: Timeouts,
+        started_at: int,
+        step_started_at: int,
+        command: Callable[[bool], Command],
+        poll: Poll | None = None,
+        goes_on: Callable[[], bool] = lambda: True,
+        may_suspend: bool = False,
+        has_condition: bool = False,
+        wants_stdout: bool = False,
+        grace: int = 10_000,
+        log_limit: int = 0,
+        run_limit: int | None = None,
+    ) -> None:
+        """`run`, `take`: under which name, and by which claim of it, keepers hold the attempt. `command(checked)` makes
+        what is to be run, without the condition when that has said yes. `run_limit`: the instant at which the owner
+        will stop it, for when the owner is not there. Instants of the wall clock, in ms.
+        """
+        self.owner, self.key, self.number = owner, key, number
+        self.run, self.take = run, take
+        self.id = f"{run}/{key}.{number}"
+        self.files, self.token = files, token
+        self.timeouts, self.poll = timeouts, poll
+        self.started_at, self.step_started_at = started_at, step_started_at
+        self.command = command
+        self.goes_on = goes_on
+        self.may_suspend, self.has_condition, self.wants_stdout = may_suspend, has_condition, wants_stdout
+        self.grace, self.log_limit, self.run_limit = grace, log_limit, run_limit
+        self.over = False
+        # Who has its process: keeper | pid | shell | lock; "" while there is none.
+        self.held_by = ""
+        self.link: Link | None = None
+        self.pid: int | None = None  # of its first process, or of its shell keeper
+        self.pidfd = -1
+        self.own = False  # a child of ours: until it is reaped, its pid is nobody else's
+        self.mark = 0
+        self.probe_id = self.id
+        # drain (a poll's) | cancel | kill | run | start_to_close | schedule_to_close | heartbeat | deadline (a poll's)
+        self.kind_of_stop: str | None = None
+        self.pending_stop: str | None = None  # wanted while nobody knew where it is
+        self.kill_at: int | None = None  # monotonic
+        self.deadline_at: int | None = None  # the instant that a timer is set for
+        self.probes = 0  # of a poll
+        self.between_probes = False
+        self.checked = False  # its condition (only_if) has said yes
+        self.end: End | None = None
+        self.what: str | None = None  # the letters of the files that there are; None: not known
+        self.left: list[str] = []  # keepers that are still to be asked for it
+        self.looks = 0
+        self.may_start = True
+        self.executors: list[str] = []  # that may have begun it
+        self.refusals = 0
+        self.strays = 0
+        self.report: Report | None = None  # waits until what it left is killed
+
+    @property
+    def running(self) -> bool:
+        """Whether there is, or may be, a process of it."""
+        return bool(self.held_by)
+
+
+class Supervisor(Generic[Owner]):
+    """Starts, finds, stops attempts, and tells what became of them."""
+
+    def __init__(
+        self,
+        folder: str,
+        executor: str,
+        boot: str,
+        watch: Watch,
+        timers: Timers,
+        told: Callable[[Attempt[Owner], Report], None],
+        *,
+        stays: bool = False,
+        forked: Link | None = None,
+    ) -> None:
+        """`folder`: where executors and keepers have their files. `stays`: a daemon, whose start may take longer.
+        `forked`: its first keeper, when that was made already."""
+        self.folder, self.executor, self.boot = folder, executor, boot
+        self.timers = timers
+        self.draining = False  # no probe begins any more: what runs ends, and somebody else goes on
+        self.trouble = ""  # what keeps attempts waiting, in a sentence; "" for nothing
+        self._watch = watch
+        self._told = told
+        self._stays = stays
+        self._forked = forked
+        self._attempts: dict[str, Attempt[Owner]] = {}  # by probe_id
+        self._links: dict[str, Link] = {}  # by name
+        self._heard: dict[str, int] = {}  # name -> monotonic
+        self._own: Link | None = None
+        self._generation = 0
+        self._flushing: set[Link] = set()
+        self._fenced: set[str] = set()  # dead executors whose keepers can begin nothing any more
+        self._claims: dict[tuple[str, str], list[Attempt[Owner]]] = {}  # (keeper, run): who waits for the answer
+        self._journals: dict[str, Found] = {}  # of keepers that are dead
+        self._acks: dict[Link, list[str]] = {}
+        self._ended_under: dict[str, tuple[Link, str]] = {}  # attempt -> keeper that waits to hear it is recorded, id
+        self._pinging = False
+        self._adopts = False
+        self._troubles: dict[str, str] = {}
+        if stays:
+            self._adopt_orphans()
+
+    # -- for whoever turns the loop --------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> int:
+        """How many attempts have a process, or may have."""
+        return sum(attempt.running for attempt in self._attempts.values())
+
+    def flush(self) -> None:
+        """Send what was decided."""
+        for link, ids in self._acks.items():
+            if not link.closed:
+                link.send([b"ack", *(b"id=" + os.fsencode(id) for id in ids)])
+                self._flushing.add(link)
+        self._acks.clear()
+        full = {link for link in self._flushing if not link.closed and not link.flush()}
+        self._flushing = full
+        if full:
+            self.timers.at(clock.monotonic() + FLUSH_AGAIN_MS, self.flush)
+
+    def drop(self, attempt: Attempt[Owner]) -> None:
+        """It is somebody else's from here on: nothing more is told of it."""
+        attempt.over = True
+        self._attempts.pop(attempt.probe_id, None)
+
+    def close(self) -> None:
+        """What runs, runs on under its keeper, for whoever takes it up."""
+        self.flush()
+        nothing_left = not self._attempts and not self._ended_under
+        for link in self._links.values():
+            self._watch.drop(link.read)
+            link.close()
+        if nothing_left and not self._flushing:
+            for number in range(1, self._generation + 1):  # it would do so itself, a moment later
+                keepers.forget(self.folder, f"{self.executor}.{number}")
+        if self._forked is not None:
+            self._forked.close()
+        for attempt in self._attempts.values():
+            if attempt.pidfd >= 0:
+                os.close(attempt.pidfd)
+                attempt.pidfd = -1
+        keepers.reap()
+
+    # -- keepers ---------------------------------------------------------------------------------------------------
+
+    def current(self) -> str:
+        """The name of the keeper that the next attempt will be started by."""
+        if self._own is None or self._own.closed or self._own.name in self._slow():
+            return f"{self.executor}.{self._generation + 1}"
+        return self._own.name
+
+    def _slow(self) -> set[str]:
+        now = clock.monotonic()
+        return {name for name, asked in self._heard.items() if asked < 0 and now + asked > SLOW_MS}
+
+    def _keeper(self) -> Link:
+        """Our own, made when there is none. OSError when no process can be made just now."""
+        if self._own is not None and not self._own.closed and self._own.name not in self._slow():
+            return self._own
+        link, self._forked = self._forked, None
+        if link is None:
+            link = self._make()
+        self._generation += 1
+        link.greet(self.folder, f"{self.executor}.{self._generation}", self.boot, keepers.commands_umask())
+        self._own = link
+        self._connect(link)
+        if not self._stays:
+            self.timers.at(clock.monotonic() + SUBREAPER_AFTER_MS, self._adopt_orphans)
+        return link
+
+    def _make(self) -> Link:
+        return keepers.make()
+
+    def _connect(self, link: Link) -> None:
+        self._links[link.name] = link
+        self._watch.add(link.read, lambda: self._read(link))
+        self._flushing.add(link)
+
+    def _adopt_orphans(self) -> None:
+        """When a keeper of ours dies, its commands become our children, and how they end is known."""
+        if not self._adopts:
+            from jobctl.process import kernel
+
+            self._adopts = kernel.become_subreaper()
+
+    def _read(self, link: Link) -> None:
+        found, gone = link.receive()
+        if found:
+            self._heard[link.name] = clock.monotonic()
+            self._say(link.name, "")
+        for message in found:
+            self._fact(link, message)
+        if gone:
+            self._gone(link)
+
+    def _fact(self, link: Link, message: Message) -> None:
+        told = frames.fields(message)
+        verb = message[0]
+        attempt = self._attempts.get(told.get("id", ""))
+        if verb == b"ended":
+            end = _end(told)
+            if attempt is None:
+                self._latest(link, told["id"], end, told)
+            elif attempt.link is link or attempt.link is None:
+                self._ended_by_keeper(attempt, link, end, told)
+        elif verb == b"live":
+            self._live(link, told)
+        elif verb == b"claimed":
+            self._claimed(link, told["run"])
+        elif verb == b"refused":
+            if attempt is not None:
+                attempt.held_by, attempt.link = "", None
+                self.timers.do(self._refused, attempt, int(told["errno"]))
+        elif verb == b"stale":
+            for one in self._claims.pop((link.name, told["run"]), []):
+                self._say(one.id, "")  # somebody else has the run, which the store will tell
+        elif verb == b"swept":
+            attempt = next((one for one in self._attempts.values() if one.id == told["id"]), None)
+            if attempt is not None and attempt.report is not None:
+                self._tell(attempt, attempt.report)
+        elif verb == b"trouble":
+            self._say(link.name + " ", told.get("text", "") and f"a keeper's journal cannot be written: {told['text']}")
+        elif verb == b"failed":
+            self._say(link.name + " ", f"a keeper cannot begin: {told.get('text')}")
+
+    def _say(self, about: str, text: str) -> None:
+        """Something keeps attempts waiting, or does not any more."""
+        if text:
+            self._troubles[about] = text
+        elif self._troubles:
+            self._troubles.pop(about, None)
+        self.trouble = next(iter(self._troubles.values()), "")
+
+    def _ping(self) -> None:
+        """Ask the keepers of attempts whether they are there: stopped is slow, and not dead."""
+        links = {attempt.link for attempt in self._attempts.values() if attempt.link is not None}
+        now = clock.monotonic()
+        for link in links:
+            heard = self._heard.get(link.name, 0)
+            if heard >= 0:  # below 0: minus the moment since when an answer is waited for
+                link.send(frames.message("ping", n=now))
+                self._flushing.add(link)
+                self._heard[link.name] = -now
+            elif now + heard > SLOW_MS:
+                self._say(
+                    link.name,
+                    f"keeper {link.name} does not answer (stopped, or a file system hangs); its commands go on",
+                )
+        self._pinging = bool(links)
+        if links:
+            self.timers.at(now + PING_MS, self._ping)
+            self.flush()
+
+    def _gone(self, link: Link) -> None:
+        """A keeper has died."""
+        self._watch.drop(link.read)
+        link.close()
+        self._links.pop(link.name, None)
+        self._heard.pop(link.name, None)
+        self._flushing.discard(link)
+        self._say(link.name, "")
+        if link.pid is not None:
+            self.timers.do(self._reap_keeper, link.pid, 0)
+        for id, (of, _) in list(self._ended_under.items()):
+            if of is link:
+                del self._ended_under[id]
+        waiting = [
+            one for key, waits in list(self._claims.items()) if key[0] == link.name for one in self._claims.pop(key)
+        ]
+        for attempt in list(self._attempts.values()):
+            if attempt.link is link:
+                attempt.link, attempt.held_by = None, ""
+                if attempt.report is not None:
+                    self.timers.do(self._sweep_and_tell, attempt, attempt.report)
+                elif attempt.end is None:
+                    waiting.append(attempt)
+        for attempt in waiting:
+            attempt.left = [link.name, *attempt.left]
+            self.timers.do(self._seek, attempt)
+
+    def _reap_keeper(self, pid: int, tries: int) -> None:
+        if not keepers.reap_one(pid) and tries < 50:
+            self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._reap_keeper, pid, tries + 1)
+
+    # -- start -----------------------------------------------------------------------------------------------------
+
+    def start(self, attempt: Attempt[Owner]) -> None:
+        """Begin an attempt that is recorded as started and has never run."""
+        self._attempts[attempt.probe_id] = attempt
+        self.timers.do(self._begin, attempt)
+
+    def _begin(self, attempt: Attempt[Owner]) -> None:
+        if attempt.over or attempt.running or attempt.between_probes:
+            return
+        if attempt.pending_stop is not None:  # asked to end before it could start
+            attempt.kind_of_stop = attempt.pending_stop
+            self._over(attempt, None)
+            return
+        try:
+            command = attempt.command(attempt.checked)
+            order = self._order(attempt, command)
+        except NotStartableError as error:
+            self._tell(attempt, Ended(error.outcome, {}))
+            return
+        except OSError as error:
+            if error.errno in descent.PASSING:
+                raise
+            self._tell(attempt, Ended(Outcome(rules.FAILED, error=f"it could not be started: {error}"), {}))
+            return
+        link = self._keeper()
+        link.send(order)
+        self._flushing.add(link)
+        attempt.link, attempt.held_by = link, "keeper"
+        self._watch_attempt(attempt)
+
+    def _order(self, attempt: Attempt[Owner], command: Command) -> Message:
+        """NotStartableError for what no process can be given."""
+        again = bool(attempt.probes) or attempt.checked
+        order = frames.message(
+            "start", id=attempt.probe_id, run=attempt.run, take=attempt.take, token=attempt.token,
+            base_path=attempt.files.base, cwd=command.cwd, grace=attempt.grace, cap=attempt.log_limit or None,
+            again=1 if again or attempt.poll is not None else None,
+            cond=command.only_if or None, shell=command.shell if command.only_if else None,
+        )  # fmt: skip
+        now = clock.now()
+        timeouts = attempt.timeouts
+        if timeouts.start_to_close is not None:
+            left = timeouts.start_to_close
+            if not attempt.poll and not attempt.probes:
+                left = max(0, attempt.started_at + left - now)
+            order.append(b"limit=start_to_close:%d" % left)
+        if timeouts.schedule_to_close is not None:
+            left = attempt.step_started_at + timeouts.schedule_to_close - now
+            order.append(b"limit=schedule_to_close:%d" % (max(0, left) + BACKSTOP_MS))
+        if attempt.run_limit is not None:
+            order.append(b"limit=run:%d" % (max(0, attempt.run_limit - now) + BACKSTOP_MS))
+        try:
+            order += [b"a=" + os.fsencode(part) for part in command.argv]
+            order += [os.fsencode(f"e={name}={value}") for name, value in command.environment.items()]
+        except UnicodeEncodeError:
+            raise NotStartableError(Outcome(rules.FAILED, error="it could not be started: half a character")) from None
+        if any(b"\0" in part for part in order):
+            raise NotStartableError(Outcome(rules.FAILED, error="it could not be started: embedded null byte"))
+        return order
+
+    def _refused(self, attempt: Attempt[Owner], number: int) -> None:
+        """Not begun: it is still the same attempt when there is room again."""
+        if attempt.over:
+            return
+        if number == errno.EEXIST:
+            # Somebody was faster: find out who.
+            attempt.refusals += 1
+            if attempt.refusals > _REFUSALS:
+                error = f"it could not be started: {attempt.files.log} is there already"
+                self._tell(attempt, Ended(Outcome(rules.FAILED, error=error), {}))
+            else:
+                attempt.left = self._names(attempt)
+                self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._seek, attempt)
+            return
+        self.timers.at(clock.monotonic() + RETRY_MS, self._begin, attempt)
+
+    def _watch_attempt(self, attempt: Attempt[Owner]) -> None:
+        self._set_deadline(attempt)
+        if attempt.link is not None and not self._pinging:
+            self._pinging = True
+            self.timers.at(clock.monotonic() + PING_MS, self._ping)
+
+    # -- find again ------------------------------------------------------------------------------------------------
+
+    def attach(self, attempt: Attempt[Owner], candidates: Iterable[str], *, stop: str | None, may_start: bool) -> None:
+        """An attempt that is recorded as started: take it up where it is, tell its end, or start it.
+
+        `candidates`: executors that may have begun it, the first one first. `stop`: what it is to be stopped for.
+        `may_start`: an attempt that no journal knows has certainly not run.
+        """
+        attempt.pending_stop = stop
+        attempt.may_start = may_start
+        if attempt.poll is not None:
+            attempt.probes = (files_of.read_poll(attempt.files.poll) or (0, 0))[0]  # its waits go on growing from there
+            attempt.probe_id = _probe_id(attempt)
+        self._attempts[attempt.probe_id] = attempt
+        attempt.executors = list(candidates)
+        attempt.left = self._names(attempt)
+        self.timers.do(self._find_shell, attempt)
+
+    def _names(self, attempt: Attempt[Owner]) -> list[str]:
+        """Keepers that may have an attempt. The newest first: what an earlier one has of it is older."""
+        names = []
+        for executor in attempt.executors:
+            there = keepers.of_executor(self.folder, executor)
+            names += [name for name in self._links if name.startswith(executor + ".") and name not in there] + there
+        return names[::-1]
+
+    def _find_shell(self, attempt: Attempt[Owner]) -> None:
+        from jobctl.process import shell_keeper
+
+        found = shell_keeper.state(attempt.files.state, attempt.id)
+        if found is None:
+            self._seek(attempt)
+            return
+        attempt.checked = found.ran
+        if found.pid is None and found.end is None and attempt.looks < 20:  # a keeper that has just made its file
+            attempt.looks += 1
+            self.timers.at(clock.monotonic() + LEFTOVER_CHECK_MS, self._find_shell, attempt)
+            return
+        if found.pid is not None and found.end is None:
+            attempt.pid = shell_keeper.find(attempt.files.state, attempt.id, attempt.token)
+        if attempt.pid is None:  # it may have ended between the two looks
+            now = shell_keeper.state(attempt.files.state, attempt.id)
+            self._over(attempt, now.end if now is not None else None)
+            return
+        self._held(attempt, "shell")
+        self._watch.process(attempt.pid, lambda: self.timers.do(self._shell_ended, attempt))
+
+    def _shell_ended(self, attempt: Attempt[Owner]) -> None:
+        from jobctl.process import shell_keeper
+
+        if not attempt.over:
+            found = shell_keeper.state(attempt.files.state, attempt.id)
+            attempt.held_by = ""
+            self._over(attempt, found.end if found is not None else None)
+
+    def _seek(self, attempt: Attempt[Owner]) -> None:
+        """Ask the keepers that may have it, one after the other."""
+        if attempt.over or attempt.running:
+            return
+        while attempt.left:
+            name = attempt.left[0]
+            link = self._links.get(name)
+            if link is None and keepers.lives(self.folder, name):
+                link = keepers.connect(self.folder, name)
+                if link is None:
+                    attempt.looks += 1
+                    if attempt.looks * LOOK_AGAIN_MS > SLOW_MS:
+                        self._say(
+                            attempt.id, f"keeper {name} does not answer; what {attempt.id} has come to is not known yet"
+                        )
+                    self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._seek, attempt)
+                    return
+                self._connect(link)
+            if link is not None:
+                waiting = self._claims.setdefault((name, attempt.run), [])
+                if not waiting:
+                    link.send(frames.message("claim", run=attempt.run, take=attempt.take))
+                    self._flushing.add(link)
+                waiting.append(attempt)
+                return
+            entry = self._entry(name, attempt)
+            if entry is not None:
+                self._from_journal(attempt, name, entry)
+                return
+            attempt.left.pop(0)
+        self._never_began(attempt)
+
+    def _entry(self, name: str, attempt: Attempt[Owner]) -> Entry | None:
+        """What a dead keeper has written of an attempt; of several probes of a poll the last."""
+        if name not in self._journals:
+            from jobctl.process import journal
+
+            self._journals[name] = journal.read(journal.files(self.folder, name))
+        entries = self._journals[name].entries
+        if attempt.poll is None:
+            found = entries.get(attempt.id)
+            return None if found is not None and found.unbegun else found
+        return next((entries[id] for id in reversed(entries) if _is_probe_of(id, attempt.id)), None)
+
+    def _claimed(self, link: Link, run: str) -> None:
+        """All that a keeper has of a run was told: what was not named it does not have."""
+        for attempt in self._claims.pop((link.name, run), []):
+            if not attempt.over and not attempt.running and attempt.end is None and not attempt.between_probes:
+                if attempt.left:
+                    attempt.left.pop(0)
+                self.timers.do(self._seek, attempt)
+
+    def _live(self, link: Link, told: dict[str, str]) -> None:
+        attempt = self._find(link, told["id"])
+        if attempt is None:
+            return
+        self._rename(attempt, told["id"])
+        attempt.link = link
+        attempt.pid = int(told["pid"]) or None
+        if attempt.poll is not None:
+            attempt.started_at = int(told["began"]) or attempt.started_at  # start_to_close is for one probe
+        if attempt.pid is not None and link.pid is None:
+            self._hold_pidfd(attempt, int(told["ticks"]))
+        by = told.get("by")
+        if by:
+            attempt.kind_of_stop = by
+        self._held(attempt, "keeper")
+
+    def _find(self, link: Link, id: str) -> Attempt[Owner] | None:
+        """Who asks for an attempt, or for another probe of it than it thought of."""
+        attempt = self._attempts.get(id)
+        if attempt is not None and attempt.left[:1] == [link.name]:
+            return attempt
+        return next((one for (name, _), waiting in self._claims.items() if name == link.name for one in waiting
+                     if id == one.id or (one.poll is not None and _is_probe_of(id, one.id))), None)  # fmt: skip
+
+    def _latest(self, link: Link, id: str, end: End, told: dict[str, str]) -> None:
+        attempt = self._find(link, id)
+        if attempt is not None and not attempt.running:
+            self._rename(attempt, id)
+            self._ended_by_keeper(attempt, link, end, told)
+        else:  # nobody asks for it any more
+            self._acks.setdefault(link, []).append(id)
+
+    def _rename(self, attempt: Attempt[Owner], id: str) -> None:
+        if attempt.probe_id != id:
+            self._attempts.pop(attempt.probe_id, None)
+            attempt.probe_id = id
+            self._attempts[id] = attempt
+            probe = id.rpartition("~")[2]
+            attempt.probes = int(probe) if probe.isdigit() and "~" in id else 0
+
+    def _hold_pidfd(self, attempt: Attempt[Owner], ticks: int) -> None:
+        """Should its keeper die, the process is still the one that is meant, and how it ends can be asked."""
+        if attempt.pid is None or not hasattr(os, "pidfd_open"):
+            return
+        try:
+            fd = os.pidfd_open(descent.checked(attempt.pid))
+        except OSError:
+            return
+        found = descent.look(attempt.pid)
+        if found is None or found.ticks != ticks:
+            os.close(fd)  # of another namespace, or somebody else's by now
+            return
+        attempt.pidfd = fd
+
+    def _held(self, attempt: Attempt[Owner], how: str) -> None:
+        """It is there, and lives."""
+        attempt.held_by = how
+        self._say(attempt.id, "")
+        self._watch_attempt(attempt)
+        stop, attempt.pending_stop = attempt.pending_stop, None
+        if stop is not None:
+            self.timers.do(self.stop, attempt, stop)
+
+    def _from_journal(self, attempt: Attempt[Owner], name: str, entry: Entry) -> None:
+        """A keeper that is dead has had it."""
+        header = self._journals[name].header
+        attempt.mark = entry.mark
+        attempt.checked = attempt.checked or entry.ran
+        self._rename(attempt, entry.id)
+        if entry.end is not None:
+            if entry.end.by:
+                attempt.kind_of_stop = attempt.kind_of_stop or entry.end.by
+            self._over(attempt, entry.end)
+            return
+        from jobctl.process import kernel
+
+        if header is None or header.boot != self.boot:
+            self._over(attempt, None)
+        elif header.namespace != kernel.namespace():
+            self._locked(attempt)
+        elif entry.pid is None:
+            # It was about to be made, and nobody has written down whether it was.
+            pid = _leader(attempt.token, entry.mark)
+            if pid is None:
+                self._over(attempt, None)
+            else:
+                self._bare(attempt, pid)
+        else:
+            found = descent.look(entry.pid)
+            if found is not None and found.ticks == entry.ticks:
+                self._bare(attempt, entry.pid)
+            elif attempt.pidfd >= 0:
+                self._bare_ended(attempt)
+            else:
+                self._over(attempt, None)
+
+    def _bare(self, attempt: Attempt[Owner], pid: int) -> None:
+        """Its keeper is dead and its process is there: a child of ours, or nobody's."""
+        attempt.pid = pid
+        if attempt.pidfd < 0 and hasattr(os, "pidfd_open"):
+            with suppress(OSError):
+                attempt.pidfd = os.pidfd_open(descent.checked(pid))
+        self._held(attempt, "pid")
+        self._watch.process(pid, lambda: self.timers.do(self._bare_ended, attempt))
+
+    def _bare_ended(self, attempt: Attempt[Owner]) -> None:
+        if attempt.over or attempt.pid is None:
+            return
+        from jobctl.process import kernel
+
+        status: int | None
+        try:
+            found, status = os.waitpid(descent.checked(attempt.pid), os.WNOHANG)
+            if found == 0:
+                return
+        except ChildProcessError:
+            status = kernel.exit_status_of(attempt.pidfd) if attempt.pidfd >= 0 else None
+            if status is None and attempt.pidfd >= 0 and attempt.looks < 20 and descent.look(attempt.pid) is not None:
+                attempt.looks += 1  # its parent has not reaped it yet
+                self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._bare_ended, attempt)
+                return
+        attempt.held_by = ""
+        in_condition = attempt.has_condition and not attempt.checked
+        if status == 0 and in_condition and attempt.kind_of_stop is None:
+            attempt.checked = True  # its condition has said yes; the command is begun by a keeper of ours
+            attempt.pid = None
+            self._begin(attempt)
+            return
+        how = "condition" if in_condition else "exit"
+        now = clock.now()
+        end = End(attempt.probe_id, how, status, ran=not in_condition, wall=now) if status is not None else None
+        self._over(attempt, end)
+
+    def _locked(self, attempt: Attempt[Owner]) -> None:
+        """It was begun in another PID namespace: only its log's lock tells whether it lives."""
+        from jobctl.process import kernel
+
+        if attempt.over:
+            return
+        if not kernel.is_locked(attempt.files.log):
+            attempt.held_by = ""
+            self._say(attempt.id, "")
+            self._over(attempt, None)
+            return
+        attempt.held_by = "lock"
+        self._say(
+            attempt.id,
+            f"{attempt.id} may still run in another container or PID namespace, where its keeper was killed; no other"
+            f" attempt begins before it is over: end it there (who has it open: fuser {attempt.files.log})",
+        )
+        self.timers.at(clock.monotonic() + LOCKED_CHECK_MS, self._locked, attempt)
+
+    def _never_began(self, attempt: Attempt[Owner]) -> None:
+        late = [name for one in attempt.executors for name in self._fence(one)]
+        if late:
+            attempt.left = late
+            self._seek(attempt)
+            return
+        if attempt.pending_stop is not None or not attempt.goes_on():
+            attempt.kind_of_stop = attempt.pending_stop
+            self._over(attempt, None)  # it never started, and nothing starts any more
+        elif not attempt.may_start:
+            self._over(attempt, None)
+        else:
+            if attempt.poll is not None:
+                attempt.started_at = clock.now()
+            self._begin(attempt)
+
+    def _fence(self, executor: str) -> list[str]:
+        """See that no keeper of a dead executor begins anything from here on: one may be so slow that it has not even
+        made its files. Those that have made them just now."""
+        if executor == self.executor or executor in self._fenced:
+            return []
+        late = keepers.fence(self.folder, executor)
+        if not late:
+            self._fenced.add(executor)
+        return late
+
+    # -- deadlines -------------------------------------------------------------------------------------------------
+
+    def _first_deadline(self, attempt: Attempt[Owner]) -> rules.Deadline | None:
+        timeouts = attempt.timeouts
+        limit = attempt.poll.deadline if attempt.poll is not None else None
+        if timeouts == _NO_TIMEOUTS and limit is None:
+            return None
+        if attempt.link is not None:
+            timeouts = replace(timeouts, start_to_close=None)  # its keeper's, whoever else lives
+        mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
+        return rules.first_deadline(
+            timeouts,
+            attempt_started_at=attempt.started_at,
+            step_started_at=attempt.step_started_at,
+            last_heartbeat_at=max(attempt.started_at, mark[0] if mark else 0),
+            poll_deadline=limit,
+        )
+
+    def _set_deadline(self, attempt: Attempt[Owner]) -> None:
+        first = self._first_deadline(attempt)
+        # One timer for all heartbeats and probes: when it is due, it is set for what is the first deadline then.
+        if first is not None and (attempt.deadline_at is None or first.at < attempt.deadline_at):
+            attempt.deadline_at = first.at
+            self.timers.at_wall(first.at, self._deadline, attempt, first.at)
+
+    def _deadline(self, attempt: Attempt[Owner], at: int) -> None:
+        if attempt.deadline_at != at:
+            return  # an earlier one was set since
+        attempt.deadline_at = None
+        if attempt.over or attempt.kind_of_stop is not None:
+            return
+        first = self._first_deadline(attempt)
+        if first is None or attempt.between_probes:  # the next probe has its own
+            return
+        if first.at <= at:
+            self.stop(attempt, first.kind)
+        else:
+            self._set_deadline(attempt)
+
+    # -- stop ------------------------------------------------------------------------------------------------------
+
+    def stop(self, attempt: Attempt[Owner], kind: str) -> None:
+        """Ask the attempt's processes to end, or kill them. A second, harder request replaces the first."""
+        if attempt.over:
+            return
+        if attempt.between_probes:
+            attempt.between_probes = False
+            attempt.kind_of_stop = kind
+            self._over(attempt, None)
+            return
+        if not attempt.running:
+            if attempt.pending_stop is None or kind == "kill":
+                attempt.pending_stop = kind
+            return
+        if attempt.kind_of_stop is not None and kind != "kill":
+            return
+        if attempt.held_by == "keeper":
+            assert attempt.link is not None
+            # It says by what it was stopped, if it has not ended by itself.
+            verb = "kill" if kind == "kill" else "stop"
+            attempt.link.send(frames.message(verb, id=attempt.probe_id, by=kind, grace=attempt.grace))
+            self._flushing.add(attempt.link)
+            attempt.pending_stop = kind
+            return
+        if attempt.held_by == "lock":
+            attempt.kind_of_stop = kind
+            return
+        self._stop_bare(attempt, kind)
+
+    def _stop_bare(self, attempt: Attempt[Owner], kind: str) -> None:
+        """What a keeper would do, where there is none any more."""
+        if kind == "kill":
+            attempt.kind_of_stop = kind
+            self._kill_bare(attempt)
+            return
+        assert attempt.pid is not None
+        for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process cannot end
+            self._signal_bare(attempt, number)
+            descent.signal_members(attempt.token, number, outside=attempt.pid, mark=attempt.mark)
+        attempt.kind_of_stop = kind
+        attempt.kill_at = clock.monotonic() + attempt.grace
+        self.timers.at(attempt.kill_at, self._grace_over, attempt)
+
+    def _grace_over(self, attempt: Attempt[Owner]) -> None:
+        if not attempt.over and attempt.held_by in ("pid", "shell"):
+            self._kill_bare(attempt)
+
+    def _kill_bare(self, attempt: Attempt[Owner]) -> None:
+        attempt.kill_at = clock.monotonic()
+        self._signal_bare(attempt, signal.SIGKILL)
+        descent.sweep(attempt.token, attempt.mark)
+
+    def _signal_bare(self, attempt: Attempt[Owner], number: int) -> None:
+        """To the attempt's process group, if its leader is still the one that is meant: a pid alone proves nothing."""
+        if attempt.pid is None:
+            return
+        found = descent.look(attempt.pid)
+        if found is None or found.session != attempt.pid:
+            return
+        if descent.carries(attempt.pid, attempt.token) or (
+            attempt.mark and descent.mark_of(attempt.pid) == attempt.mark
+        ):
+            descent.signal_group(attempt.pid, number)
+
+    # -- an attempt ends -------------------------------------------------------------------------------------------
+
+    def _ended_by_keeper(self, attempt: Attempt[Owner], link: Link, end: End, told: dict[str, str]) -> None:
+        """Its keeper has seen to it that nothing of a failed or stopped attempt lives on."""
+        attempt.link, attempt.held_by = link, "keeper"
+        attempt.what = told.get("files", "")
+        attempt.mark = int(told.get("mark", "0"))
+        attempt.strays = int(told.get("strays", "0"))
+        attempt.checked = attempt.checked or end.ran
+        if end.by:
+            attempt.kind_of_stop = end.by
+        elif attempt.kind_of_stop is not None and end.how != "unbegun":
+            attempt.kind_of_stop = None  # it had ended before it could be asked
+        self._ended_under[attempt.id] = (link, attempt.probe_id)
+        attempt.held_by = ""
+        attempt.end = end
+        self.timers.do(self._conclude, attempt, end)
+
+    def _over(self, attempt: Attempt[Owner], end: End | None) -> None:
+        """It has no keeper, and has ended: see that nothing of it lives on where it should not."""
+        if attempt.over:
+            return
+        attempt.held_by = ""
+        done = end is not None and end.how == "exit" and end.status == 0
+        if attempt.kind_of_stop is not None:
+            rest = descent.members(attempt.token, attempt.mark)
+            if rest and attempt.kill_at is not None and clock.monotonic() < attempt.kill_at:
+                attempt.held_by = "pid" if attempt.pid is not None else ""
+                self.timers.at(clock.monotonic() + LEFTOVER_CHECK_MS, self._over, attempt, end)
+                return  # they were asked to end, and have their grace
+        if not done or attempt.kind_of_stop is not None:
+            descent.sweep(attempt.token, attempt.mark)
+        if attempt.log_limit:
+            _cap(attempt.files.log, attempt.log_limit)
+        self._conclude(attempt, end)
+
+    def _conclude(self, attempt: Attempt[Owner], end: End | None) -> None:
+        """What it has come to, out of how its process ended and what it says in its files."""
+        if attempt.over:
+            return
+        attempt.end = end
+        done = end is not None and end.how == "exit" and end.status == 0
+        wait: dict[str, Any] | None = None
+        damage: str | None = None
+        if attempt.kind_of_stop is None and attempt.may_suspend and self._has(attempt, "s"):
+            try:
+                wait = files_of.read_suspension(attempt.files.suspend)
+            except FileError as error:
+                damage = str(error)
+        if wait is not None:
+            extra = self._files(attempt)
+            if attempt.has_condition and not (end is not None and end.ran):
+                extra["unchecked"] = True
+            self._finish(attempt, Suspended(wait, extra), sweep=done)
+            return
+        poll = attempt.poll if attempt.kind_of_stop is None else None
+        if poll is not None and end is not None and end.how == "exit" and end.status == 1 << 8:
+            self._not_yet(attempt, poll)
+            return
+        outcome, extra = self._result(attempt, end)
+        if damage is not None:
+            outcome = Outcome(rules.FAILED, error=damage)
+        # What it handed on cannot be read: it has failed after all.
+        self._finish(attempt, Ended(outcome, extra), sweep=done and outcome.status != rules.SUCCEEDED)
+
+    def _finish(self, attempt: Attempt[Owner], report: Report, *, sweep: bool) -> None:
+        if sweep and attempt.link is not None and not attempt.link.closed:
+            attempt.report = report
+            link = attempt.link
+            link.send(frames.message("sweep", id=attempt.id, token=attempt.token, mark=attempt.mark))
+            self._flushing.add(link)
+            self._attempts[attempt.probe_id] = attempt
+            return
+        if sweep:
+            self._sweep_and_tell(attempt, report)
+        else:
+            self._tell(attempt, report)
+
+    def _sweep_and_tell(self, attempt: Attempt[Owner], report: Report) -> None:
+        descent.sweep(attempt.token, attempt.mark)
+        self._tell(attempt, report)
+
+    def _tell(self, attempt: Attempt[Owner], report: Report) -> None:
+        attempt.over = True
+        attempt.held_by = ""
+        self._attempts.pop(attempt.probe_id, None)
+        self._say(attempt.id, "")
+        if attempt.pidfd >= 0:
+            os.close(attempt.pidfd)
+            attempt.pidfd = -1
+        self._told(attempt, report)
+
+    def recorded(self, id: str) -> None:
+        """The end of an attempt stands where nothing is lost: its keeper need not keep it."""
+        found = self._ended_under.pop(id, None)
+        if found is not None:
+            self._acks.setdefault(found[0], []).append(found[1])
+
+    def _has(self, attempt: Attempt[Owner], letter: str) -> bool:
+        return attempt.what is None or letter in attempt.what
+
+    def _files(self, attempt: Attempt[Owner]) -> dict[str, Any]:
+        """What a command that has not succeeded has left: its cursor, and outputs that its undo may need."""
+        extra: dict[str, Any] = {}
+        cursor = files_of.read_cursor(attempt.files.heartbeat) if self._has(attempt, "h") else None
+        if cursor:
+            extra["cursor"] = cursor
+        if self._has(attempt, "o"):
+            with suppress(FileError):  # that it cannot be read is no second failure
+                extra["outputs"] = files_of.read_outputs(attempt.files.output)
+        return extra
+
+    def _result(self, attempt: Attempt[Owner], end: End | None) -> tuple[Outcome, dict[str, Any]]:
+        files = attempt.files
+        unchecked = attempt.has_condition and not attempt.checked and not (end is not None and _skipped(end))
+        try:
+            outcome = self._outcome(attempt, end)
+            if outcome.status == rules.SUCCEEDED:
+                extra: dict[str, Any] = {}
+                cursor = files_of.read_cursor(files.heartbeat) if self._has(attempt, "h") else None
+                if cursor:
+                    extra["cursor"] = cursor
+                extra["outputs"] = files_of.read_outputs(files.output) if self._has(attempt, "o") else {}
+                if attempt.wants_stdout:
+                    from jobctl.process.logs import last_line
+
+                    extra["stdout"] = last_line(files.log)
+            else:
+                extra = self._files(attempt)
+        except FileError as error:
+            outcome, extra = Outcome(rules.FAILED, error=str(error)), self._files(attempt)
+        if unchecked:
+            extra["unchecked"] = True
+        if attempt.strays:
+            extra["strays"] = attempt.strays
+        return outcome, extra
+
+    def _outcome(self, attempt: Attempt[Owner], end: End | None) -> Outcome:
+        if attempt.kind_of_stop is not None:
+            known = files_of.outcome(end, _NO_FAILURE) if end is not None and end.status else Outcome("")
+            return _stopped(attempt, known)
+        try:
+            failure = files_of.read_failure(attempt.files.failure) if self._has(attempt, "f") else _NO_FAILURE
+        except FileError as error:
+            known = files_of.outcome(end, _NO_FAILURE) if end is not None else Outcome(rules.FAILED, error=_LOST)
+            return known if known.error is None else known._replace(error=f"{known.error}; {error}")
+        if end is not None:
+            return files_of.outcome(end, failure)
+        # What it has said of its failure stands, whoever saw it end.
+        return Outcome(
+            rules.FAILED,
+            error=_LOST,
+            error_type=failure.type,
+            non_retryable=failure.non_retryable,
+            next_retry_delay=failure.next_retry_delay,
+        )
+
+    # -- polls -----------------------------------------------------------------------------------------------------
+
+    def _not_yet(self, attempt: Attempt[Owner], poll: Poll) -> None:
+        """A poll's condition does not hold: ask again later, in the same attempt - a thousand times leave no trace."""
+        self._acknowledge_probe(attempt)
+        attempt.pid = None
+        attempt.link, attempt.end, attempt.what = None, None, None
+        attempt.probes += 1
+        attempt.checked = True
+        self._attempts.pop(attempt.probe_id, None)
+        attempt.probe_id = _probe_id(attempt)
+        self._attempts[attempt.probe_id] = attempt
+        if attempt.pidfd >= 0:
+            os.close(attempt.pidfd)
+            attempt.pidfd = -1
+        if not attempt.goes_on():
+            self._tell(attempt, Ended(Outcome(rules.CANCELED, 1, error=RUN_STOPPED), {}))
+            return
+        now = clock.now()
+        next_probe = rules.next_probe(
+            poll, attempt.timeouts, probe=attempt.probes, ended_at=now, step_started_at=attempt.step_started_at
+        )
+        if next_probe.retry_at is None:
+            assert next_probe.why is not None
+            error = _did_not_hold(poll, attempt.timeouts, next_probe.why)
+            self._tell(attempt, Ended(Outcome(rules.TIMED_OUT, 1, error=error, timeout=next_probe.why), {}))
+            return
+        try:
+            # What was said with a "not yet" is not what the step says.
+            for path in (attempt.files.output, attempt.files.failure, attempt.files.calls, attempt.files.state):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        except OSError as error:
+            self._tell(attempt, Ended(Outcome(rules.FAILED, error=f"it could not be asked again: {error}"), {}))
+            return
+        files_of.write_poll(attempt.files.poll, attempt.probes, next_probe.retry_at)
+        attempt.between_probes = True
+        self.timers.at_wall(next_probe.retry_at, self._probe, attempt)
+
+    def _acknowledge_probe(self, attempt: Attempt[Owner]) -> None:
+        found = self._ended_under.pop(attempt.id, None)
+        if found is not None:
+            self._acks.setdefault(found[0], []).append(found[1])
+
+    def _probe(self, attempt: Attempt[Owner]) -> None:
+        if attempt.over or not attempt.between_probes or self.draining:
+            return
+        attempt.between_probes = False
+        attempt.started_at = clock.now()  # start_to_close is for one probe
+        self.timers.do(self._begin, attempt)
+
+
+def _probe_id(attempt: Attempt[Any]) -> str:
+    return f"{attempt.id}~{attempt.probes}" if attempt.probes else attempt.id
+
+
+def _is_probe_of(id: str, attempt: str) -> bool:
+    return id == attempt or id.startswith(attempt + "~")
+
+
+def _skipped(end: End) -> bool:
+    return end.how == "condition" and end.status == 1 << 8
+
+
+def _end(told: dict[str, str]) -> End:
+    return End(
+        told["id"],
+        told["how"],
+        int(told["status"]),
+        told.get("by", ""),
+        told.get("what", ""),
+        told.get("ran") == "1",
+        int(told.get("began", "0")),
+        int(told.get("wall", "0")),
+        int(told.get("boot", "0")),
+    )
+
+
+def _leader(token: str, mark: int) -> int | None:
+    """The process of an attempt that leads a session of its own: the first one, if there is one."""
+    for pid in descent.members(token, mark):
+        found = descent.look(pid)
+        if found is not None and found.session == pid:
+            return pid
+    return None
+
+
+def _stopped(attempt: Attempt[Any], known: Outcome) -> Outcome:
+    """The outcome of an attempt that was stopped, whatever its command made of the signal."""
+    kind = attempt.kind_of_stop
+    assert kind is not None
+    error = {"cancel": "canceled", "kill": "terminated", "drain": RUN_STOPPED}.get(kind)
+    if error is not None:
+        return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
+    from jobctl.core.durations import format
+
+    if kind == "run":
+        error = "stopped: the run's timeout passed"
+    elif kind == "lease":
+        error = "stopped: its lease was not renewed"
+    elif kind == "deadline":
+        assert attempt.poll is not None
+        error = _did_not_hold(attempt.poll, attempt.timeouts, kind)
+    else:
+        limit = getattr(attempt.timeouts, kind, None)
+        after = format(limit) if limit is not None else "its limit"
+        error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
+    return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
+
+
+def _did_not_hold(poll: Poll, timeouts: Timeouts, which: str) -> str:
+    from jobctl.core.durations import format
+
+    limit = poll.deadline if which == "deadline" else timeouts.schedule_to_close
+    assert limit is not None
+    return f"the condition did not hold within {format(limit)}"
+
+
+def _cap(path: str, limit: int) -> None:
+    try:
+        if os.stat(path).st_size > limit:
+            from jobctl.process import logs
+
+            logs.cap(path, limit)
+    except OSError:
+        pass  # gone, or no room to make room
