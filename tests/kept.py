@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobctl.process import journal, keepers
+from jobctl.process import descent, journal, keepers
 from jobctl.process.end import End
 
 PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
@@ -40,3 +41,26 @@ def _waited(what: Callable[[], object]) -> object:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return found
+
+
+def end_all(state: str | Path, executor: str) -> None:
+    """Nothing of a state folder lives on: neither what its keepers have begun nor what they were about to begin."""
+    folder = os.path.join(state, "executors")
+    if not os.path.isdir(folder):
+        return
+    late = keepers.fence(folder, executor)  # one that has not made its files will begin nothing
+    for name in {*keepers.left_behind(folder), *late}:
+        if keepers.lives(folder, name):
+            header = journal.read(journal.files(folder, name)).header
+            if header is not None:
+                descent.signal_process(header.pid, signal.SIGKILL)
+    ours = f"JOBCTL_STATE_DIR={state}".encode()
+    for _ in range(3):
+        for pid in descent.pids():
+            try:
+                variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if ours in variables and any(one.startswith(b"JOBCTL_TOKEN=") for one in variables):
+                descent.signal_process(pid, signal.SIGKILL)
+    keepers.reap()

@@ -41,11 +41,11 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/faults/test_nth_call.py": ["test_run_is_killed_at_its_nth_and_a_daemon_goes_on"],
         "tests/process/test_keeper.py": ["test_a_keeper_goes_on_with_what_runs"],
     },
-    "`kill -9` of a keeper loses no work while its executor lives: its commands become the executor's children": {
+    "kill -9` of a keeper loses no work while its executor lives: its commands become the executor's children": {
         "tests/engines/test_keepers.py": ["test_a_keeper_that_dies_costs_nothing_while_its_executor_lives"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
-    "`start_to_close` and the limit of the log hold though no jobctl lives": {
+    "start_to_close` and the limit of the log hold though no jobctl lives": {
         "tests/process/test_keeper.py": [
             "test_a_limit_is_kept_whoever_else_lives",
             "test_a_log_is_capped_whoever_else_lives",

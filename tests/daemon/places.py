@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import kept
 from jobctl.core.history import Event
 from jobctl.core.model import Job
 from jobctl.daemon import dispatcher
@@ -17,7 +18,6 @@ from jobctl.daemon.take import Failed
 from jobctl.definitions import Catalog, read_files
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
-from jobctl.process import descent
 from jobctl.store.store import RunRow, Store
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
@@ -117,10 +117,8 @@ class Place:
         self.store.close()
 
     def close(self) -> None:
-        for run in self.engine.runs.values():
-            for attempt in run.attempts.values():
-                descent.sweep(attempt.token)
         self.die()
+        kept.end_all(self.state, self.engine.executor.id)
 
     def log(self, run: RunRow) -> str:
         return Path(self.state, "runs", run.name, "main.1.log").read_text()

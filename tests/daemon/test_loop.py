@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from places import HELD, PATIENCE, job
 
+import kept
 from jobctl import clock
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.daemon import dispatcher, rescuer
@@ -20,7 +21,6 @@ from jobctl.daemon.journal import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.submit import enqueue
-from jobctl.process import descent
 from jobctl.store import firings
 from jobctl.store.store import Store
 
@@ -62,11 +62,9 @@ class Loop:
         return [row.status for row in reversed(self.store.history(job=job))]
 
     def close(self) -> None:
-        for run in self.daemon._engine.runs.values():
-            for attempt in run.attempts.values():
-                descent.sweep(attempt.token)
         self.daemon.close()
         self.store.close()
+        kept.end_all(self.store.state_dir, self.daemon._executor.id)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from worlds import World
 
 from jobctl.core.history import EventType
-from jobctl.process import descent, supervisor
+from jobctl.process import descent, shell_keeper, supervisor
 
 HELD = "echo up; while [ ! -e go ]; do sleep 0.01; done; "
 
@@ -60,8 +60,8 @@ def test_deadlines_hold_without_a_keeper(world: World) -> None:
 
 
 def test_the_next_attempt_is_begun_by_another_keeper(world: World) -> None:
-    run = world.start("command = 'kill -9 $PPID; exit 3'\nretry = { maximum_attempts = 3, initial_interval = \"1ms\" }")
     world.engine.supervisor._adopt_orphans()
+    run = world.start("command = 'kill -9 $PPID; exit 3'\nretry = { maximum_attempts = 3, initial_interval = \"1ms\" }")
     world.finish(run)
     names = [event.data["keeper"].rpartition(".")[2] for event in world.events(run, EventType.ATTEMPT_STARTED)]
     assert len(set(names)) == 3
@@ -69,8 +69,9 @@ def test_the_next_attempt_is_begun_by_another_keeper(world: World) -> None:
 
 
 def test_killed_in_its_condition_the_command_is_begun_by_another_keeper(world: World) -> None:
-    run = world.start("command = 'echo ran >> order'\nonly_if = 'kill -9 $PPID; exit 0'")
     world.engine.supervisor._adopt_orphans()
+    step = '[[jobs.x.steps]]\nname = "main"\n'
+    run = world.start(f"{step}command = 'echo ran >> order'\nonly_if = 'kill -9 $PPID; exit 0'")
     world.finish(run)
     assert (run.state.status, world.read("order")) == ("succeeded", "ran\n")
 
@@ -134,6 +135,8 @@ def test_an_attempt_under_a_shell_of_an_earlier_version_is_adopted(
     variables = {"PATH": os.environ["PATH"], descent.TOKEN: attempt.token, "JOBCTL_RUN": run.name}
     with open(attempt.files.log, "wb") as log:
         shell = subprocess.Popen(argv, stdout=log, start_new_session=True, env=variables)
+    world.until(lambda: (found := shell_keeper.state(attempt.files.state, attempt.id)) and found.pid)
+    world.die()
     if when == "has ended":
         shell.wait(20)
     run = world.take(run)

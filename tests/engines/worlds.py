@@ -55,10 +55,9 @@ class World:
             self._engine = None
 
     def close(self) -> None:
-        for run in list(self._engine.runs.values()) if self._engine is not None else []:
-            for attempt in run.attempts.values():
-                descent.sweep(attempt.token)
+        executor = self._engine.executor.id if self._engine is not None else ""
         self.die()
+        kept.end_all(self.state, executor)
         self.store.close()
 
     def job(self, text: str, name: str = "x") -> Job:

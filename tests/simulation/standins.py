@@ -150,6 +150,11 @@ def installed(world: World) -> Iterator[None]:
         process = world.processes.get(pid)
         return process is not None and process.alive and process.token == token
 
+    def children(_: int) -> list[int]:
+        """Of whoever acts: those that have ended and are not reaped, too."""
+        assert world.actor is not None
+        return [pid for pid, process in world.processes.items() if process.parent == world.actor.pid]
+
     def is_locked(path: str) -> bool:
         return any(process.alive for process in world.log_holders.get(path, ()))
 
@@ -224,7 +229,8 @@ def installed(world: World) -> Iterator[None]:
             {
                 "look": look,
                 "carries": carries,
-                "mark_of": lambda _: 0,
+                "mark_of": lambda pid: getattr(world.processes.get(pid), "mark", 0),
+                "children": children,
                 "signal_group": signal_group,
                 "members": members,
                 "signal_members": signal_members,

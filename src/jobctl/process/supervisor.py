@@ -1138,8 +1138,15 @@ def _end(told: dict[str, str]) -> End:
 
 
 def _leader(token: str, mark: int) -> int | None:
-    """The process of an attempt that leads a session of its own: the first one, if there is one."""
-    for pid in descent.members(token, mark):
+    """The process of an attempt that leads a session of its own: the first one, if there is one - also when it has ended
+    and came to us to be reaped."""
+    try:
+        ours = [pid for pid in descent.children(os.getpid()) if descent.mark_of(pid) == mark]
+    except OSError as error:
+        if error.errno in descent.PASSING:
+            raise
+        ours = []  # the kernel does not list children
+    for pid in [*ours, *descent.members(token, mark)]:
         found = descent.look(pid)
         if found is not None and found.session == pid:
             return pid
