@@ -10,7 +10,7 @@ import pytest
 from places import HELD, NOW, SECOND, Place, job
 
 import kept
-from jobctl import clock
+from jobctl import clock, executor
 from jobctl.core.history import Event, EventType
 from jobctl.daemon import rescuer
 from jobctl.engines import requests
@@ -131,6 +131,8 @@ def test_what_a_dead_executor_left_is_removed_when_none_of_its_runs_is_left(new_
     lock = Path(first.state, "executors", name + ".lock")
     # Killed: the lock is free, and nothing was tidied up.
     os.close(first.engine.executor._lock)
+    # The keeper has just been spawned: it may still be closing what it was started with (close-on-exec).
+    second.until(lambda: not executor.alive(str(first.state), name))
     rescuer.forget_dead(second.store)
     assert lock.exists()
     assert rescue(second) == [(row.name, rescuer.TAKEN_OVER)]

@@ -463,7 +463,7 @@ def test_two_daemons_fire_each_time_once(new_place: Callable[..., Place], policy
 RACER = """
 import sys, time
 from pathlib import Path
-sys.path[:0] = [{tests!r}]
+sys.path[:0] = [{tests!r}, {tests!r} + '/..']
 from places import NOW, Place
 place = Place(Path({folder!r}))
 place.arm()
@@ -473,7 +473,7 @@ while not Path({folder!r}, "start").exists():
 for tick in range(1, {ticks} + 1):
     place.fire(NOW + tick * 1000)
 place.settle()
-place.close()
+place.die()
 """
 
 

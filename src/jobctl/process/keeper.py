@@ -565,20 +565,21 @@ class Keeper:
 
     def _sweep_ended(self, connection: Connection, id: str, token: str, mark: int) -> None:
         """An attempt that has ended well as far as its exit code says, and has failed all the same."""
-        killed = 0
-        claimant = Claimant(id, token, mark, 0, {}, None)
-        for _ in range(LOOKS):
-            try:
-                orphans = self._kernel.orphans(self._by_pid)
-            except OSError:
-                break
-            found = [one for one in orphans if self._kernel.whose(one, [claimant]) == id]
-            for one in found:
-                self._kernel.signal_process(one.pid, one.ticks, signal.SIGKILL)
-            killed += len(found)
-            if not found:
-                break
-        connection.send(frames.message("swept", id=id, killed=killed))
+        self._sweep_left(connection, Claimant(id, token, mark, 0, {}, None), 0, 0)
+
+    def _sweep_left(self, connection: Connection, claimant: Claimant, killed: int, looks: int) -> None:
+        try:
+            orphans = self._kernel.orphans(self._by_pid)
+        except OSError:
+            orphans = []  # the executor sweeps by the token, too, should it have to
+        found = [one for one in orphans if self._kernel.whose(one, [claimant]) == claimant.id]
+        for one in found:
+            self._kernel.signal_process(one.pid, one.ticks, signal.SIGKILL)
+        if found and looks < _MOST_LOOKS:  # until they are seen to be gone
+            again = self._kernel.boot() + AGAIN_MS
+            self._at(again, self._sweep_left, connection, claimant, killed + len(found), looks + 1)
+        else:
+            connection.send(frames.message("swept", id=claimant.id, killed=killed))
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -618,8 +619,11 @@ class Keeper:
             now = self._kernel.boot()
             self._at(now + max(LOOK_MS, 50 * (now - begun)), self._look)
         if len(self._timers) > 4 * len(self.children) + 100:
-            self._timers = [one for one in self._timers if not one[3] or one[3][0].id in self.children]
+            self._timers = [one for one in self._timers if not self._is_over(one[3])]
             heapq.heapify(self._timers)
+
+    def _is_over(self, values: tuple[Any, ...]) -> bool:
+        return bool(values) and isinstance(values[0], Child) and values[0].id not in self.children
 
     # -- tell ------------------------------------------------------------------------------------------------------
 

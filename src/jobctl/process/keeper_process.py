@@ -136,6 +136,7 @@ class Loop:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._poll.register(self._wake, select.POLLIN)
         self._system = kernel.System()
+        kernel.set_title("jobctl-keeper")
         gc.collect()
         gc.freeze()
 

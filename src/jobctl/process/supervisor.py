@@ -37,6 +37,7 @@ Owner = TypeVar("Owner")
 
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
 LOOK_AGAIN_MS = 20  # for a keeper that does not listen yet
+REAP_AGAIN_MS = 2
 LOCKED_CHECK_MS = 1_000  # for the lock of an attempt that lives out of our sight
 FLUSH_AGAIN_MS = 5  # when a keeper's pipe is full
 PING_MS = 2_000  # while attempts run: is their keeper there?
@@ -251,8 +252,8 @@ class Supervisor(Generic[Owner]):
 
     @property
     def running(self) -> int:
-        """How many attempts have a process, or may have."""
-        return sum(attempt.running for attempt in self._attempts.values())
+        """How many attempts have a process, or may have: those too that are still asked for."""
+        return sum(attempt.running or bool(attempt.left) for attempt in self._attempts.values())
 
     def flush(self) -> None:
         """Send what was decided."""
@@ -407,8 +408,6 @@ class Supervisor(Generic[Owner]):
         self._heard.pop(link.name, None)
         self._flushing.discard(link)
         self._say(link.name, "")
-        if link.pid is not None:
-            self.timers.do(self._reap_keeper, link.pid, 0)
         for id, (of, _) in list(self._ended_under.items()):
             if of is link:
                 del self._ended_under[id]
@@ -424,11 +423,15 @@ class Supervisor(Generic[Owner]):
                     waiting.append(attempt)
         for attempt in waiting:
             attempt.left = [link.name, *attempt.left]
-            self.timers.do(self._seek, attempt)
+        self._reap_keeper(link.pid, 0, waiting)
 
-    def _reap_keeper(self, pid: int, tries: int) -> None:
-        if not keepers.reap_one(pid) and tries < 50:
-            self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._reap_keeper, pid, tries + 1)
+    def _reap_keeper(self, pid: int | None, tries: int, waiting: list[Attempt[Owner]]) -> None:
+        """Not before it is gone for good do its children come to us: its descriptors are closed earlier."""
+        if pid is not None and not keepers.reap_one(pid) and tries < 50:
+            self.timers.at(clock.monotonic() + REAP_AGAIN_MS, self._reap_keeper, pid, tries + 1, waiting)
+            return
+        for attempt in waiting:
+            self.timers.do(self._seek, attempt)
 
     # -- start -----------------------------------------------------------------------------------------------------
 
@@ -1138,8 +1141,8 @@ def _end(told: dict[str, str]) -> End:
 
 
 def _leader(token: str, mark: int) -> int | None:
-    """The process of an attempt that leads a session of its own: the first one, if there is one - also when it has ended
-    and came to us to be reaped."""
+    """The process of an attempt that leads a session of its own: the first one, if there is one - also when it has
+    ended and came to us to be reaped."""
     try:
         ours = [pid for pid in descent.children(os.getpid()) if descent.mark_of(pid) == mark]
     except OSError as error:
