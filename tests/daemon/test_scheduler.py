@@ -465,7 +465,7 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {tests!r} + '/..']
 from places import NOW, Place
-place = Place(Path({folder!r}))
+place = Place(Path({folder!r}), maximum=200)
 place.arm()
 Path({folder!r}, "ready." + sys.argv[1]).touch()
 while not Path({folder!r}, "start").exists():

@@ -5,6 +5,7 @@ The grammar of a definitions file is the one that validation has, core/schema.py
 
 from __future__ import annotations
 
+import binascii
 import copy
 import json
 import re
@@ -403,6 +404,17 @@ def output_files() -> Strategy[bytes]:
     return torn(
         st.tuples(lines, st.sampled_from(["\n", "\r\n"])).map(lambda both: both[1].join([*both[0], ""]).encode())
     )
+
+
+def journals() -> Strategy[bytes]:
+    """Records whose sums are right, with anything in them."""
+    words = st.sampled_from(["I", "S", "U", "R", "E", "O", "H", "x/main.1", "-", "-1", "0", "1", "4711", "exit"])
+    lines = st.lists(words | st.integers().map(str), max_size=9).map(" ".join)
+
+    def whole(texts: list[str]) -> bytes:
+        return b"".join(b"%b %08x\n" % (text.encode(), binascii.crc32(text.encode())) for text in texts)
+
+    return st.lists(lines, max_size=12).map(whole)
 
 
 def state_files() -> Strategy[bytes]:

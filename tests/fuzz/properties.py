@@ -34,7 +34,7 @@ from jobctl.core.schedule import fires, next_fire
 from jobctl.core.schema import json_schema
 from jobctl.core.shapes import too_long
 from jobctl.crontab import Became, Dialect, convert, to_toml
-from jobctl.process import attempt
+from jobctl.process import attempt, journal, shell_keeper
 from jobctl.process.attempt import Failure, FileError
 from jobctl.store.store import RunRow, Store
 from jobctl.views import describe, event_document, run_document
@@ -286,18 +286,24 @@ def key(step: str, index: int) -> None:
 # --- files of an attempt ---------------------------------------------------------------------------------------------
 
 
+def journal_file(path: Path, data: bytes) -> None:
+    """Whatever stands in a journal, reading it ends, and no number in it that is no process becomes a pid."""
+    path.write_bytes(data)
+    found = journal.read([str(path)])
+    assert all(entry.pid is None or entry.pid > 1 for entry in found.entries.values())
+
+
 def state_file(path: Path, data: bytes) -> None:
     """Whatever stands in a state file, an attempt can end with it, and a line that is not whole says nothing."""
     path.write_bytes(data)
-    state = attempt.read_state(str(path))
+    state = shell_keeper.state(str(path), "x-1/main.1")
     assert state is not None
-    assert state.pid is None or 0 < state.pid < 2**31
-    assert state.status is None or 0 <= state.status <= 255
+    assert state.pid is None or 1 < state.pid < 2**31
     whole = data[: data.rfind(b"\n") + 1]
     path.write_bytes(whole)
-    assert attempt.read_state(str(path)) == state
-    if state.status is not None:
-        outcome = attempt.outcome(state, Failure())
+    assert shell_keeper.state(str(path), "x-1/main.1") == state
+    if state.end is not None:
+        outcome = attempt.outcome(state.end, Failure())
         assert outcome.error is None or _is_sentence(outcome.error)
 
 

@@ -17,6 +17,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @tries(200)
+@given(data=inputs.journals() | st.binary(max_size=200))
+def test_journals(path: Path, data: bytes) -> None:
+    properties.journal_file(path, data)
+
+
 @given(data=inputs.state_files() | st.binary(max_size=60))
 def test_state_files(path: Path, data: bytes) -> None:
     properties.state_file(path, data)
