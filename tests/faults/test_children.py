@@ -23,12 +23,12 @@ MB = 1_000_000
 JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] = {
     "ignores-sigterm": (
         f"{KILL_SOON}command = \"trap '' TERM INT HUP; while :; do sleep 0.1; done\"",
-        [("timed_out", None, None, "start_to_close")],
+        [("timed_out", None, "SIGKILL", "start_to_close")],
         1000,
     ),
     "leaves-its-session": (
         f"{KILL_SOON}command = \"trap '' TERM; (setsid sh -c 'sleep 600 & sleep 600' &); sleep 600\"",
-        [("timed_out", None, None, "start_to_close")],
+        [("timed_out", None, "SIGKILL", "start_to_close")],
         1000,
     ),
     "leaves-and-fails": ('command = "setsid sleep 600 & exit 3"', [("failed", 3, None, "exit code 3")], 0),

@@ -17,6 +17,7 @@ from homes import CLOCK, PATIENCE, Daemons, built, interfered, set_clock
 from records import BEGIN, END, HOLD, TICK, check_records, check_ticks, unfinished
 
 from jobctl.core.history import EventType
+from jobctl.process import descent
 
 pytestmark = pytest.mark.faults
 
@@ -138,8 +139,8 @@ def test_a_daemon_with_few_descriptors_does_all_there_is(home: Callable[..., Dae
     check_records(place, runs=60)
 
 
-def test_keepers_that_are_killed_as_they_start(home: Callable[..., Daemons]) -> None:
-    """At their execve: each of these attempts is lost, none has run, and the retries go on."""
+def test_commands_that_are_killed_as_they_start(home: Callable[..., Daemons]) -> None:
+    """At their execve: each of these attempts has been killed, none has run, and the retries go on."""
     place = home(
         f"""
 [jobs.x]
@@ -148,13 +149,14 @@ retry = {{ maximum_attempts = 1000, initial_interval = "50ms", backoff_coefficie
 """
     )
     daemon = place.daemon()
-    with interfered(daemon.pid, "execve", "signal=KILL"):
+    (keeper,) = descent.children(daemon.pid)
+    with interfered(keeper, "execve", "signal=KILL"):
         name = place.detach("x")
         place.until(lambda: len(place.run_document(name)["steps"][0]["attempts"]) > 3)
         assert place.lines("marks") == []
     place.until(lambda: place.run_document(name)["status"] == "succeeded")
     *lost, last = place.run_document(name)["steps"][0]["attempts"]
-    assert all("lost" in attempt["error"] for attempt in lost)
+    assert {attempt["signal"] for attempt in lost} == {"SIGKILL"}
     assert place.lines("marks") == [f"{sign} {name} main {last['number']}" for sign in "+-"]
     assert place.processes() == []
 
