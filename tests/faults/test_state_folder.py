@@ -159,7 +159,10 @@ def test_a_store_that_is_harmed_under_a_daemon(home: Callable[..., Daemons], har
     place.daemon()
     place.until(lambda: place.run_document(name)["status"] == "failed")
     (attempt,) = place.run_document(name)["steps"][0]["attempts"]
-    assert (attempt["exit_code"], Path(attempt["log"]).read_text()) == (7, "said\n")
+    # An end that was recorded in what is gone need not be kept by its keeper; what has run does not run again.
+    known = (7,) if harm in NOTICED else (7, None)
+    assert attempt["exit_code"] in known
+    assert Path(attempt["log"]).read_text() == "said\n"
     assert place.lines("marks") == ["begin", "end"]
 
 
