@@ -138,6 +138,7 @@ class Daemon:
             self._duties()
         trouble = self._engine.trouble
         self._journal.say_once("engine", f"{trouble.message}; trying again" if trouble else "")
+        self._journal.say_once("keepers", self._engine.supervisor.trouble)
 
     # -- what the engine tells -------------------------------------------------------------------------------------
 
