@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from worlds import World
 
+from jobctl.core.errors import StoreUnavailableError
 from jobctl.core.history import EventType
 from jobctl.process import descent, shell_keeper, supervisor
 
@@ -112,6 +113,27 @@ def test_a_stopped_keeper_is_waited_for_and_others_begin_beside_it(
     world.finish(run)
     assert world.step(run)["attempts"][0]["exit_code"] == 7
     assert world.engine.supervisor.trouble == ""
+
+
+def test_an_end_that_could_not_be_recorded_leaves_its_journal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keeper is dead, the disk is full, and then its executor ends in order: it is not begun a second time."""
+    world.engine.supervisor._adopt_orphans()
+    run = world.start(f"command = '{HELD}echo ran >> order'")
+    world.until(lambda: world.log(run) == "up\n")
+    os.kill(descent.checked(world.keeper()), signal.SIGKILL)
+    world.until(lambda: run.attempts["main"].held_by == "pid")
+
+    def full(_: object) -> None:
+        raise StoreUnavailableError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "append", full)
+        _go(world)
+        world.until(lambda: world.engine.trouble is not None)
+        world.die()
+    world.finish(world.take(run))
+    assert world.read("order") == "ran\n"
+    assert len(world.events(run, EventType.ATTEMPT_STARTED)) == 1
 
 
 OLD_KEEPER = """set -C; command exec 2>"$1" || exit 75; set +C; trap : TERM; echo $$ >&2; cd -- "$2"; shift 2

@@ -13,6 +13,9 @@ import pytest
 from hands import Hands, alive, locked, until
 
 from jobctl.process import descent, frames, keepers
+from jobctl.process.journal import Header, Journal
+from jobctl.process.keeper import Keeper
+from jobctl.process.kernel import System
 
 # -- how commands end --------------------------------------------------------------------------------------------------
 
@@ -362,6 +365,7 @@ def test_nothing_escapes(hands: Hands, escape: str, beside: int, how: str) -> No
     for number in range(2, 2 + beside):
         hands.sh("setsid sleep 60 & echo up; sleep 60", number=number)
         until(lambda number=number: hands.log(number))  # type: ignore[misc]
+    until(lambda: len(_below(hands)) == 3 * beside)  # each a shell and two that it has begun
     others = _below(hands)
     hands.sh(f"{ESCAPES[escape]} sleep 0.05; echo up; {'exit 3' if how == 'failed' else 'sleep 60'}", grace=200)
     if how != "failed":
@@ -578,3 +582,20 @@ def test_a_message_of_another_version_is_passed_over_where_it_is_not_known(hands
     hands.say(order)
     hands.sh("exit 6", number=2, colour="blue")
     assert os.WEXITSTATUS(hands.end("x-1/main.2").status) == 6
+
+
+def test_a_keeper_remembers_no_run_of_which_nothing_is_here(tmp_path: Path) -> None:
+    """That of a daemon sees a million of them."""
+
+    class Quiet:
+        def send(self, message: frames.Message) -> None: ...
+
+    core, quiet = Keeper(System(), Journal(str(tmp_path / "e.1"), Header("e.1", "b", "n", os.getpid()))), Quiet()
+    for number in range(20):
+        base = tmp_path / f"main.{number}"
+        named = {"id": f"x-{number}/main.1", "run": f"x-{number}", "take": 2, "token": base, "base_path": base}
+        order = frames.message("start", cwd="/gone", **named)
+        core.receive(quiet, [*order, b"a=true"])
+        core.begin()
+        core.receive(quiet, frames.message("ack", id=f"x-{number}/main.1"))
+    assert (core._owners, core.children, core.ends) == ({}, {}, {})

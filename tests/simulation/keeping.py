@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from jobctl.process import frames, keepers
@@ -31,7 +31,6 @@ class SimLink(keepers.Link):
         self.pid = keeper.pid if maker else None
         self.name = ""
         self.closed = False
-        self.ready = False
         self.keeper = keeper
         self.world = world
         self.gone = False  # the keeper has died
@@ -371,6 +370,3 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
-
-
-Ended = Callable[[int], None]

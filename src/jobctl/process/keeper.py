@@ -155,11 +155,12 @@ class Child:
 
 
 class _Owner:
-    __slots__ = ("connection", "take")
+    __slots__ = ("connection", "holds", "take")
 
-    def __init__(self, take: int, connection: Connection | None) -> None:
+    def __init__(self, take: int, connection: Connection | None, holds: int = 0) -> None:
         self.take = take
         self.connection = connection
+        self.holds = holds  # attempts of the run that are here: asked for, under way, or not acknowledged
 
 
 class Keeper:
@@ -246,7 +247,7 @@ class Keeper:
         if child.id in self.children or child.id in self.ends:
             connection.send(frames.message("refused", id=child.id, errno=errno.EEXIST))
             return
-        self._owners[child.run] = _Owner(take, connection)
+        self._owners[child.run] = _Owner(take, connection, 1 + (owner.holds if owner is not None else 0))
         self.children[child.id] = child
         self.queue.append(child)
 
@@ -264,7 +265,8 @@ class Keeper:
         if owner is not None and owner.connection not in (None, connection):
             assert owner.connection is not None
             owner.connection.send(frames.message("stale", run=run))
-        self._owners[run] = _Owner(take, connection)
+        owner = self._owners.get(run)  # what was begun just now counts
+        self._owners[run] = _Owner(take, connection, owner.holds if owner is not None else 0)
         for child in self.children.values():
             if child.run == run:
                 process = child.process
@@ -280,8 +282,19 @@ class Keeper:
         connection.send(frames.message("claimed", run=run))
 
     def _acknowledge(self, id: str) -> None:
-        self.ends.pop(id, None)
+        found = self.ends.pop(id, None)
         self._journal.acknowledged(id)
+        if found is not None:
+            self._let_go(found[0])
+
+    def _let_go(self, run: str) -> None:
+        """An attempt of the run is not here any more. A run of which nothing is here needs no owner: a daemon's keeper
+        sees very many."""
+        owner = self._owners.get(run)
+        if owner is not None:
+            owner.holds -= 1
+            if owner.holds <= 0:
+                del self._owners[run]
 
     # -- begin -----------------------------------------------------------------------------------------------------
 
@@ -321,7 +334,7 @@ class Keeper:
         try:
             pid = kernel.spawn(argv, child.environment, child.cwd, log, child.mark)
         except NotMadeError as error:
-            if (error.passing and not child.ran and child.only_if) or (error.passing and not child.only_if):
+            if error.passing and not (child.only_if and child.ran):
                 self._write("U", child.id)
                 if not child.again:
                     kernel.unlink(child.log)
@@ -366,6 +379,7 @@ class Keeper:
         del self.children[child.id]
         self._journal.acknowledged(child.id)
         self._tell(child.run, frames.message("refused", id=child.id, errno=number))
+        self._let_go(child.run)
 
     def _not_made(self, child: Child, error: NotMadeError, log: int | None) -> None:
         if log is not None:

@@ -30,7 +30,6 @@ class Link:
         self.read, self.write, self.pid = read, write, pid
         self.name = ""
         self.closed = False
-        self.ready = False  # it has greeted us
         self._frames = Frames()
         self._out: list[bytes] = []
         for fd in {read, write}:

@@ -114,7 +114,6 @@ class Attempt(Generic[Owner]):
         "may_suspend",
         "number",
         "over",
-        "own",
         "owner",
         "pending_stop",
         "pid",
@@ -134,7 +133,7 @@ class Attempt(Generic[Owner]):
         "token",
         "wants_stdout",
         "what",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,
@@ -179,7 +178,6 @@ class Attempt(Generic[Owner]):
         self.link: Link | None = None
         self.pid: int | None = None  # of its first process, or of its shell keeper
         self.pidfd = -1
-        self.own = False  # a child of ours: until it is reaped, its pid is nobody else's
         self.mark = 0
         self.probe_id = self.id
         # drain (a poll's) | cancel | kill | run | start_to_close | schedule_to_close | heartbeat | deadline (a poll's)
@@ -237,11 +235,13 @@ class Supervisor(Generic[Owner]):
         self._own: Link | None = None
         self._generation = 0
         self._flushing: set[Link] = set()
+        self._flush_is_due = False
         self._fenced: set[str] = set()  # dead executors whose keepers can begin nothing any more
         self._claims: dict[tuple[str, str], list[Attempt[Owner]]] = {}  # (keeper, run): who waits for the answer
         self._journals: dict[str, Found] = {}  # of keepers that are dead
         self._acks: dict[Link, list[str]] = {}
         self._ended_under: dict[str, tuple[Link, str]] = {}  # attempt -> keeper that waits to hear it is recorded, id
+        self._unrecorded: set[str] = set()  # attempts that were told and may be known from a journal alone
         self._pinging = False
         self._adopts = False
         self._troubles: dict[str, str] = {}
@@ -264,8 +264,13 @@ class Supervisor(Generic[Owner]):
         self._acks.clear()
         full = {link for link in self._flushing if not link.closed and not link.flush()}
         self._flushing = full
-        if full:
-            self.timers.at(clock.monotonic() + FLUSH_AGAIN_MS, self.flush)
+        if full and not self._flush_is_due:  # one timer, however often this is called meanwhile
+            self._flush_is_due = True
+            self.timers.at(clock.monotonic() + FLUSH_AGAIN_MS, self._flush_later)
+
+    def _flush_later(self) -> None:
+        self._flush_is_due = False
+        self.flush()
 
     def drop(self, attempt: Attempt[Owner]) -> None:
         """It is somebody else's from here on: nothing more is told of it."""
@@ -275,7 +280,7 @@ class Supervisor(Generic[Owner]):
     def close(self) -> None:
         """What runs, runs on under its keeper, for whoever takes it up."""
         self.flush()
-        nothing_left = not self._attempts and not self._ended_under
+        nothing_left = not self._attempts and not self._unrecorded
         for link in self._links.values():
             self._watch.drop(link.read)
             link.close()
@@ -308,7 +313,7 @@ class Supervisor(Generic[Owner]):
             return self._own
         link, self._forked = self._forked, None
         if link is None:
-            link = self._make()
+            link = keepers.make()
         self._generation += 1
         link.greet(self.folder, f"{self.executor}.{self._generation}", self.boot, keepers.commands_umask())
         self._own = link
@@ -316,9 +321,6 @@ class Supervisor(Generic[Owner]):
         if not self._stays:
             self.timers.at(clock.monotonic() + SUBREAPER_AFTER_MS, self._adopt_orphans)
         return link
-
-    def _make(self) -> Link:
-        return keepers.make()
 
     def _connect(self, link: Link) -> None:
         self._links[link.name] = link
@@ -991,6 +993,7 @@ class Supervisor(Generic[Owner]):
         attempt.over = True
         attempt.held_by = ""
         self._attempts.pop(attempt.probe_id, None)
+        self._unrecorded.add(attempt.id)
         self._say(attempt.id, "")
         if attempt.pidfd >= 0:
             os.close(attempt.pidfd)
@@ -999,6 +1002,7 @@ class Supervisor(Generic[Owner]):
 
     def recorded(self, id: str) -> None:
         """The end of an attempt stands where nothing is lost: its keeper need not keep it."""
+        self._unrecorded.discard(id)
         found = self._ended_under.pop(id, None)
         if found is not None:
             self._acks.setdefault(found[0], []).append(found[1])
