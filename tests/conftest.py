@@ -5,15 +5,32 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import namespace
+
 # Under nohup, or in the background of a script, these are ignored, and so they would be in all that tests start.
 for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is collected, or a worker made."""
+    if hasattr(config, "workerinput"):
+        return
+    command = namespace.command([sys.executable, "-m", "pytest", *map(str, config.invocation_params.args)])
+    if command is None:
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.suspend_global_capture(in_=True)
+    os.chdir(config.invocation_params.dir)
+    namespace.enter(command)
 
 
 @pytest.fixture

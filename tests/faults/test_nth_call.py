@@ -8,22 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from homes import PATIENCE, Daemons, strace
-from records import BEGIN, END, check_records, unfinished
+from records import BEGIN, END, backfill, check_records, unfinished
 
 pytestmark = pytest.mark.faults
 
 INSTANTS = range(1, 61)
+ENOUGH = 60  # runs that wait: none is in want of work before its instant
 COMMIT = "/^(fdatasync|fsync)$"
-START = "epoll_wait"  # once a turn: what was decided in it is with the keeper
+START = "write"  # to its keeper, once in each turn that begins something or has recorded an end
 SCHEDULE = 'schedule = { every = "1s" }\noverlap = "allow_all"\n'
 
-
-@pytest.mark.parametrize(("call", "queued"), [(COMMIT, 420), (START, 620)], ids=["commit", "start"])
-def test_the_daemon_is_killed_at_its_nth(home: Callable[..., Daemons], call: str, queued: int) -> None:
-    """Sixty daemons one after the other on one pile of runs, each killed later or sooner than the one before it: not
-    in order, or the first ten would die in taking over, and what they take would count as what kills them."""
-    place = home(
-        f"""
+JOB = f"""
 [jobs.x]
 {SCHEDULE}
 [[jobs.x.steps]]
@@ -38,11 +33,19 @@ name = "c"
 needs = ["a"]
 command = '{BEGIN}; {END}'
 """
-    )
-    _backfill(place, queued)
+
+
+@pytest.mark.parametrize("call", [COMMIT, START], ids=["commit", "start"])
+def test_the_daemon_is_killed_at_its_nth(home: Callable[..., Daemons], call: str) -> None:
+    """Sixty daemons one after the other on one pile of runs, each killed later or sooner than the one before it: not
+    in order, or the first ten would die in taking over, and what they take would count as what kills them."""
+    place = home(JOB)
+    queued = 0
     instants = list(INSTANTS)
     random.Random(1).shuffle(instants)
     for instant in instants:
+        if not queued or unfinished(place) < ENOUGH:
+            queued += backfill(place, ENOUGH, queued)
         daemon = place.daemon("--max-concurrent-runs", "4", before=strace(call, instant))
         assert daemon.wait(PATIENCE) in (-9, 137), (instant, place.said())
     assert unfinished(place)
@@ -53,7 +56,7 @@ command = '{BEGIN}; {END}'
 
 # Sleeps are commits without a process.
 COMMITS = "".join(f'[[jobs.x.steps]]\nname = "s{n}"\nsleep = "1ms"\n' for n in range(64))
-STARTS = "".join(f"[[jobs.x.steps]]\nname = 's{n}'\nneeds = []\ncommand = '{BEGIN}; {END}'\n" for n in range(62))
+STARTS = "".join(f"[[jobs.x.steps]]\nname = 's{n}'\ncommand = '{BEGIN}; {END}'\n" for n in range(62))
 
 
 @pytest.mark.parametrize(("call", "steps"), [(COMMIT, COMMITS), (START, STARTS)], ids=["commit", "start"])
@@ -70,11 +73,3 @@ def test_run_is_killed_at_its_nth_and_a_daemon_goes_on(home: Callable[..., Daemo
     place.until(lambda: not unfinished(place))
     check_records(place)
     assert len(place.rows()) >= len(INSTANTS) - 3  # the first die before anything is recorded
-
-
-def _backfill(place: Daemons, runs: int) -> None:
-    assert place.call("schedule", "pause", "x")[0] == 0
-    last = f"2026-01-01T00:{(runs - 1) // 60:02}:{(runs - 1) % 60:02}Z"
-    arguments = ("x", "--from", "2026-01-01T00:00:00Z", "--to", last, "--overlap", "allow_all", "-q")
-    code, output = place.call("schedule", "backfill", *arguments)
-    assert code == 0, output

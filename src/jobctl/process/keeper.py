@@ -15,6 +15,7 @@ Told:   start  id run take token log argv… env…  [base] [again] [cond shell]
 Says:   ended  id how status by what ran pid began wall boot strays files
         refused id errno                  not begun, for want of something that may pass: try again
         claimed run, after live id pid ticks began… and ended… for what there is of it
+        live    id pid ticks began        unasked: its condition has said yes, and this is the command
         stale  run                        somebody with a later claim has it
         swept  id killed | pong n | trouble text
 """
@@ -269,13 +270,7 @@ class Keeper:
         self._owners[run] = _Owner(take, connection, owner.holds if owner is not None else 0)
         for child in self.children.values():
             if child.run == run:
-                process = child.process
-                ticks = process.ticks if isinstance(process, Running) else 0
-                connection.send(
-                    frames.message(
-                        "live", id=child.id, pid=child.pid, ticks=ticks, began=child.began, by=child.by or None
-                    )
-                )
+                connection.send(_live(child))
         for id, (of, end, more) in list(self.ends.items()):
             if of == run:
                 connection.send(_ended(id, end, more))
@@ -351,6 +346,8 @@ class Keeper:
         child.process, child.pid = Running(pid, ticks), pid
         self._by_pid[pid] = child
         self._write("S", child.id, pid, ticks)
+        if child.only_if and child.ran:
+            self._tell(child.run, _live(child))  # whoever watches its process: this is another one
         self._crowd()
         if not self._looking:
             self._looking = True
@@ -666,6 +663,12 @@ def _ended(id: str, end: End, more: Mapping[str, Any]) -> Message:
         "ended", id=id, how=end.how, status=end.status, by=end.by or None, what=end.what or None,
         ran=1 if end.ran else None, began=end.began, wall=end.wall, boot=end.boot, **more,
     )  # fmt: skip
+
+
+def _live(child: Child) -> Message:
+    process = child.process
+    ticks = process.ticks if isinstance(process, Running) else 0
+    return frames.message("live", id=child.id, pid=child.pid, ticks=ticks, began=child.began, by=child.by or None)
 
 
 def _interpreter(what: str) -> str:

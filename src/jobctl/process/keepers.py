@@ -288,6 +288,16 @@ def forget(folder: str, name: str) -> None:
                 pass
 
 
+def still_lives(pid: int | None) -> bool:
+    """Whether a keeper that this process has made has not ended yet."""
+    if pid is None:
+        return False
+    try:
+        return os.waitid(os.P_PID, checked(pid), os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
 def reap() -> None:
     """Take the exit status of keepers of ours that have ended."""
     for pid in list(_children):

@@ -244,6 +244,7 @@ class Supervisor(Generic[Owner]):
         self._unrecorded: set[str] = set()  # attempts that were told and may be known from a journal alone
         self._pinging = False
         self._adopts = False
+        self._heir_of: set[str] = set()  # keepers of ours whose children come to us, whenever they die
         self._troubles: dict[str, str] = {}
         if stays:
             self._adopt_orphans()
@@ -290,9 +291,7 @@ class Supervisor(Generic[Owner]):
         if self._forked is not None:
             self._forked.close()
         for attempt in self._attempts.values():
-            if attempt.pidfd >= 0:
-                os.close(attempt.pidfd)
-                attempt.pidfd = -1
+            _let_go_of_pidfd(attempt)
         keepers.reap()
 
     # -- keepers ---------------------------------------------------------------------------------------------------
@@ -318,7 +317,9 @@ class Supervisor(Generic[Owner]):
         link.greet(self.folder, f"{self.executor}.{self._generation}", self.boot, keepers.commands_umask())
         self._own = link
         self._connect(link)
-        if not self._stays:
+        if self._adopts:
+            self._heir_of.add(link.name)
+        else:
             self.timers.at(clock.monotonic() + SUBREAPER_AFTER_MS, self._adopt_orphans)
         return link
 
@@ -329,10 +330,14 @@ class Supervisor(Generic[Owner]):
 
     def _adopt_orphans(self) -> None:
         """When a keeper of ours dies, its commands become our children, and how they end is known."""
-        if not self._adopts:
-            from jobctl.process import kernel
+        if self._adopts:
+            return
+        from jobctl.process import kernel
 
-            self._adopts = kernel.become_subreaper()
+        self._adopts = kernel.become_subreaper()
+        if self._adopts:
+            # One that has died before had its children go elsewhere.
+            self._heir_of |= {link.name for link in self._links.values() if keepers.still_lives(link.pid)}
 
     def _read(self, link: Link) -> None:
         found, gone = link.receive()
@@ -462,6 +467,9 @@ class Supervisor(Generic[Owner]):
             return
         link = self._keeper()
         link.send(order)
+        # What keepers before it had of the attempt is settled.
+        attempt.left, attempt.pid = [], None
+        _let_go_of_pidfd(attempt)
         self._flushing.add(link)
         attempt.link, attempt.held_by = link, "keeper"
         self._watch_attempt(attempt)
@@ -626,6 +634,12 @@ class Supervisor(Generic[Owner]):
                 self.timers.do(self._seek, attempt)
 
     def _live(self, link: Link, told: dict[str, str]) -> None:
+        attempt = self._attempts.get(told["id"])
+        if attempt is not None and attempt.link is link:  # after its condition, the command
+            attempt.checked = True
+            attempt.pid = int(told["pid"]) or None
+            self._hold_pidfd(attempt, link, int(told["ticks"]))
+            return
         attempt = self._find(link, told["id"])
         if attempt is None:
             return
@@ -634,8 +648,7 @@ class Supervisor(Generic[Owner]):
         attempt.pid = int(told["pid"]) or None
         if attempt.poll is not None:
             attempt.started_at = int(told["began"]) or attempt.started_at  # start_to_close is for one probe
-        if attempt.pid is not None and link.pid is None:
-            self._hold_pidfd(attempt, int(told["ticks"]))
+        self._hold_pidfd(attempt, link, int(told["ticks"]))
         by = told.get("by")
         if by:
             attempt.kind_of_stop = by
@@ -665,9 +678,11 @@ class Supervisor(Generic[Owner]):
             probe = id.rpartition("~")[2]
             attempt.probes = int(probe) if probe.isdigit() and "~" in id else 0
 
-    def _hold_pidfd(self, attempt: Attempt[Owner], ticks: int) -> None:
-        """Should its keeper die, the process is still the one that is meant, and how it ends can be asked."""
-        if attempt.pid is None or not hasattr(os, "pidfd_open"):
+    def _hold_pidfd(self, attempt: Attempt[Owner], link: Link, ticks: int) -> None:
+        """Should its keeper die, the process is still the one that is meant, and how it ends can be asked. One that we
+        have made hands its children on to us."""
+        _let_go_of_pidfd(attempt)
+        if attempt.pid is None or link.pid is not None or not hasattr(os, "pidfd_open"):
             return
         try:
             fd = os.pidfd_open(descent.checked(attempt.pid))
@@ -690,6 +705,8 @@ class Supervisor(Generic[Owner]):
 
     def _from_journal(self, attempt: Attempt[Owner], name: str, entry: Entry) -> None:
         """A keeper that is dead has had it."""
+        if attempt.over or attempt.running:
+            return
         header = self._journals[name].header
         attempt.mark = entry.mark
         attempt.checked = attempt.checked or entry.ran
@@ -707,16 +724,20 @@ class Supervisor(Generic[Owner]):
             self._locked(attempt)
         elif entry.pid is None:
             # It was about to be made, and nobody has written down whether it was.
-            pid = _leader(attempt.token, entry.mark)
-            if pid is None:
-                self._over(attempt, None)
-            else:
+            pid, is_coming = _leader(attempt.token, entry.mark)
+            if pid is not None:
                 self._bare(attempt, pid)
+            elif is_coming:
+                self.timers.at(clock.monotonic() + REAP_AGAIN_MS, self._from_journal, attempt, name, entry)
+            elif name in self._heir_of and attempt.goes_on():
+                self._never_began(attempt)  # or it would be a child of ours, dead or alive
+            else:
+                self._over(attempt, None)
         else:
             found = descent.look(entry.pid)
             if found is not None and found.ticks == entry.ticks:
                 self._bare(attempt, entry.pid)
-            elif attempt.pidfd >= 0:
+            elif attempt.pidfd >= 0 and attempt.pid == entry.pid:
                 self._bare_ended(attempt)
             else:
                 self._over(attempt, None)
@@ -750,7 +771,6 @@ class Supervisor(Generic[Owner]):
         in_condition = attempt.has_condition and not attempt.checked
         if status == 0 and in_condition and attempt.kind_of_stop is None:
             attempt.checked = True  # its condition has said yes; the command is begun by a keeper of ours
-            attempt.pid = None
             self._begin(attempt)
             return
         how = "condition" if in_condition else "exit"
@@ -995,9 +1015,7 @@ class Supervisor(Generic[Owner]):
         self._attempts.pop(attempt.probe_id, None)
         self._unrecorded.add(attempt.id)
         self._say(attempt.id, "")
-        if attempt.pidfd >= 0:
-            os.close(attempt.pidfd)
-            attempt.pidfd = -1
+        _let_go_of_pidfd(attempt)
         self._told(attempt, report)
 
     def recorded(self, id: str) -> None:
@@ -1078,9 +1096,6 @@ class Supervisor(Generic[Owner]):
         self._attempts.pop(attempt.probe_id, None)
         attempt.probe_id = _probe_id(attempt)
         self._attempts[attempt.probe_id] = attempt
-        if attempt.pidfd >= 0:
-            os.close(attempt.pidfd)
-            attempt.pidfd = -1
         if not attempt.goes_on():
             self._tell(attempt, Ended(Outcome(rules.CANCELED, 1, error=RUN_STOPPED), {}))
             return
@@ -1126,6 +1141,12 @@ def _is_probe_of(id: str, attempt: str) -> bool:
     return id == attempt or id.startswith(attempt + "~")
 
 
+def _let_go_of_pidfd(attempt: Attempt[Any]) -> None:
+    if attempt.pidfd >= 0:
+        os.close(attempt.pidfd)
+        attempt.pidfd = -1
+
+
 def _skipped(end: End) -> bool:
     return end.how == "condition" and end.status == 1 << 8
 
@@ -1144,9 +1165,9 @@ def _end(told: dict[str, str]) -> End:
     )
 
 
-def _leader(token: str, mark: int) -> int | None:
-    """The process of an attempt that leads a session of its own: the first one, if there is one - also when it has
-    ended and came to us to be reaped."""
+def _leader(token: str, mark: int) -> tuple[int | None, bool]:
+    """(the process of an attempt that leads a session of its own: the first one - also when it has ended and came to us
+    to be reaped; whether one is there that is about to become it, when there is none)."""
     try:
         ours = [pid for pid in descent.children(os.getpid()) if descent.mark_of(pid) == mark]
     except OSError as error:
@@ -1156,8 +1177,9 @@ def _leader(token: str, mark: int) -> int | None:
     for pid in [*ours, *descent.members(token, mark)]:
         found = descent.look(pid)
         if found is not None and found.session == pid:
-            return pid
-    return None
+            return pid, False
+    # Made, and the keeper died before the new process had left its session.
+    return None, any((found := descent.look(pid)) is not None and found.alive for pid in ours)
 
 
 def _stopped(attempt: Attempt[Any], known: Outcome) -> Outcome:
