@@ -43,13 +43,12 @@ def _waited(what: Callable[[], object]) -> object:
     return found
 
 
-def end_all(state: str | Path, executor: str) -> None:
-    """Nothing of a state folder lives on: neither what its keepers have begun nor what they were about to begin."""
+def end_all(state: str | Path) -> None:
+    """Nothing of a state folder lives on. Its executor is gone: a keeper that comes so late begins nothing."""
     folder = os.path.join(state, "executors")
     if not os.path.isdir(folder):
         return
-    late = keepers.fence(folder, executor)  # one that has not made its files will begin nothing
-    for name in {*keepers.left_behind(folder), *late}:
+    for name in keepers.left_behind(folder):
         if keepers.lives(folder, name):
             header = journal.read(journal.files(folder, name)).header
             if header is not None:

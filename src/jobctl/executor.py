@@ -101,5 +101,10 @@ def forget(state_dir: str, executor_id: str) -> None:
             pass
 
 
+def folder(state_dir: str) -> str:
+    """Where executors and their keepers have their files."""
+    return os.path.join(state_dir, "executors")
+
+
 def _base(state_dir: str, executor_id: str) -> str:
-    return os.path.join(state_dir, "executors", executor_id)
+    return os.path.join(folder(state_dir), executor_id)

@@ -86,7 +86,7 @@ def reasons(
         wake_at=row.wake_at,
         queue=row.queue,
         places={queue: store.in_queue(queue) for queue in sorted(queues)},
-        signs=_signs(run_folder(store, row.name), state),
+        signs=_signs(store, row.name, state),
     )
     if row.status == "queued":
         waits_for = _queued_for(store, row, definition)["kind"]
@@ -336,10 +336,11 @@ def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int
     return [name for (name,) in begun], ahead
 
 
-def _signs(folder: str, state: RunState) -> dict[str, Signs]:
+def _signs(store: Store, run: str, state: RunState) -> dict[str, Signs]:
     """What the running attempts of a run show of themselves."""
     from jobctl.core.why import Signs
 
+    folder, executors = run_folder(store, run), executor.folder(store.state_dir)
     now, found = clock.now(), {}
     for suffix, steps in (("", state.steps), (UNDO, state.undo)):
         for name, step in steps.items():
@@ -349,8 +350,21 @@ def _signs(folder: str, state: RunState) -> dict[str, Signs]:
                 asked, next_at = poll if poll is not None else (0, None)
                 # Between two times a poll is not asked; the first time it is from its beginning.
                 probe = step.attempts[-1].started_at if next_at is None else next_at if next_at <= now else None
-                found[name + suffix] = Signs(mark[0] if mark else None, probe, asked, next_at)
+                stands = _standing(executors, step.attempts[-1].keeper, files.log)
+                found[name + suffix] = Signs(mark[0] if mark else None, probe, asked, next_at, *stands)
     return found
+
+
+def _standing(executors: str, keeper: str | None, log: str) -> tuple[str, int, str]:
+    """What is the matter with an attempt's process, as Signs has it; nothing where no keeper was recorded."""
+    if keeper is None:
+        return "", 0, ""
+    from jobctl.process import standing
+
+    try:
+        return standing.of_attempt(executors, keeper, log)
+    except OSError:  # no descriptor just now
+        return "", 0, ""
 
 
 def executors(store: Store) -> dict[str, tuple[int, str, int]]:
@@ -563,6 +577,7 @@ def _attempt(attempt: AttemptState, files: AttemptFiles) -> Document:
         "started_at": rfc3339(attempt.started_at),
         "finished_at": _time(attempt.finished_at),
         "error": data.get("error"),
+        "strays": data.get("strays", 0),
         "log": files.log,
         "log_bytes": log_bytes,
     }

@@ -118,7 +118,7 @@ class Place:
 
     def close(self) -> None:
         self.die()
-        kept.end_all(self.state, self.engine.executor.id)
+        kept.end_all(self.state)
 
     def log(self, run: RunRow) -> str:
         return Path(self.state, "runs", run.name, "main.1.log").read_text()

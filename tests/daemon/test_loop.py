@@ -64,7 +64,7 @@ class Loop:
     def close(self) -> None:
         self.daemon.close()
         self.store.close()
-        kept.end_all(self.store.state_dir, self.daemon._executor.id)
+        kept.end_all(self.store.state_dir)
 
 
 @pytest.fixture

@@ -55,9 +55,8 @@ class World:
             self._engine = None
 
     def close(self) -> None:
-        executor = self._engine.executor.id if self._engine is not None else ""
         self.die()
-        kept.end_all(self.state, executor)
+        kept.end_all(self.state)
         self.store.close()
 
     def job(self, text: str, name: str = "x") -> Job:

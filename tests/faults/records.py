@@ -60,7 +60,7 @@ def check_records(place: Daemons, *, runs: int | None = None, may_be_lost: bool 
     """
     marks = Counter(place.lines("marks"))
     twice = [mark for mark, count in marks.items() if count > 1]
-    assert twice == []
+    assert not twice, twice
     expected: set[str] = set()
     lost: set[str] = set()
     with Store(str(place.state), create=False) as store:
@@ -83,7 +83,9 @@ def check_records(place: Daemons, *, runs: int | None = None, may_be_lost: bool 
                         expected |= said
         stored = store.rows("SELECT count(*) FROM attempts WHERE status = 'running' OR finished_at IS NULL")[0][0]
     assert stored == 0
-    assert set(marks) - lost == expected
+    missing, unknown = expected - set(marks), set(marks) - lost - expected
+    assert not missing, missing
+    assert not unknown, unknown
     if runs is not None:
         assert len(found) == runs
     assert place.processes() == []

@@ -49,8 +49,8 @@ def test_a_keeper_is_killed_and_its_daemon_goes_on(home: Callable[..., Daemons])
     for call in CALLS:
         if unfinished(place) < ENOUGH:
             queued += backfill(place, ENOUGH, queued)
-        place.until(lambda: keepers(place, daemon.pid))
-        killed_at(call, keepers(place, daemon.pid)[-1:])
+        place.until(lambda: keepers(daemon.pid))
+        killed_at(call, keepers(daemon.pid)[-1:])
     assert daemon.poll() is None, place.said()
     place.until(lambda: not unfinished(place))
     check_records(place, runs=queued)
@@ -65,8 +65,8 @@ def test_a_keeper_and_its_daemon_are_killed_and_others_go_on(home: Callable[...,
         if unfinished(place) < ENOUGH:
             queued += backfill(place, ENOUGH, queued)
         daemon = place.daemon(*FEW)
-        place.until(lambda pid=daemon.pid: keepers(place, pid))
-        killed_at(call, [daemon.pid, *keepers(place, daemon.pid)])
+        place.until(lambda pid=daemon.pid: keepers(pid))
+        killed_at(call, [daemon.pid, *keepers(daemon.pid)])
         daemon.wait(PATIENCE)
     place.until(lambda: not unfinished(place))
     check_records(place, runs=queued, may_be_lost=True)
@@ -98,8 +98,8 @@ def test_two_daemons_adopt_from_a_keeper_that_is_killed(home: Callable[..., Daem
         for one in heirs:
             one.kill()
         maker = place.daemon("--max-concurrent-runs", "16")
-        place.until(lambda pid=maker.pid: keepers(place, pid))
-        kept = keepers(place, maker.pid)
+        place.until(lambda pid=maker.pid: keepers(pid))
+        kept = keepers(maker.pid)
         seen = len(place.lines("marks"))
         place.until(lambda seen=seen: len(place.lines("marks")) > seen + 8)
         maker.kill()
@@ -109,7 +109,7 @@ def test_two_daemons_adopt_from_a_keeper_that_is_killed(home: Callable[..., Daem
     check_records(place, runs=queued, may_be_lost=True)
 
 
-def keepers(place: Daemons, maker: int) -> list[int]:
+def keepers(maker: int) -> list[int]:
     """The living keepers of a daemon, the one last made at the end."""
     try:
         with open(f"/proc/{maker}/task/{maker}/children") as file:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from jobctl.core.attempts import Outcome
@@ -40,6 +42,13 @@ class Hands:
         self.folder = folder
         self.place = folder / "executors"
         self.place.mkdir(exist_ok=True)
+        # Its maker's lock.
+        self.executor = os.open(
+            self.place / (name.rpartition(".")[0] + ".lock"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
+        )
+        os.fchmod(self.executor, 0o600)
+        with suppress(BlockingIOError):  # another Hands has it
+            fcntl.flock(self.executor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.name = name
         self.how = how
         self.heard: list[tuple[str, dict[str, str]]] = []

@@ -274,14 +274,25 @@ def test_what_stands_in_the_place_of_a_log_stops_nothing(hands: Hands, kind: str
     assert hands.outcome("x-1/main.2").status == "succeeded"
 
 
-def test_a_keeper_whose_name_is_taken_begins_nothing(tmp_path: Path) -> None:
-    """That is how an executor's slow keepers are kept from beginning anything once somebody has looked for them."""
-    (tmp_path / "executors").mkdir()
-    assert keepers.fence(str(tmp_path / "executors"), "e") == []
-    hands = Hands(tmp_path).make()
+def test_a_keeper_that_comes_when_its_maker_is_gone_begins_nothing(tmp_path: Path) -> None:
+    """Whoever has taken over has looked for it, and begins itself what it was asked for."""
+    hands = Hands(tmp_path)
+    os.close(hands.executor)
+    hands.make()
     hands.sh("echo ran")
     until(hands.listen)
     assert hands.log() == b""
+    assert [path.name for path in hands.place.iterdir()] == ["e.lock"]
+
+
+def test_a_keeper_whose_name_is_taken_begins_nothing(hands: Hands) -> None:
+    hands.sh("echo ran")
+    hands.end()
+    other = Hands(hands.folder)
+    other.make()
+    other.sh("echo ran", number=2)
+    until(other.listen)
+    assert not Path(other.files(2).log).exists()
 
 
 def test_whether_anything_of_it_lives_is_a_lock(hands: Hands) -> None:
@@ -500,7 +511,7 @@ def test_a_keeper_that_nobody_needs_leaves_nothing(hands: Hands) -> None:
     hands.end()
     hands.order("ack", id="x-1/main.1")
     hands.link.close()
-    until(lambda: not list(hands.place.iterdir()))
+    until(lambda: [path.name for path in hands.place.iterdir()] == ["e.lock"])
 
 
 def test_a_keeper_goes_on_with_what_runs(hands: Hands) -> None:

@@ -205,12 +205,10 @@ class KeeperProcess(Process):
         told = frames.fields(maker.inbox.pop(0))
         self.name = told["keeper"]
         self.base = os.path.join(told["folder"], self.name)
-        try:
-            os.close(os.open(self.base + ".keeper", os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            self.world.end(self, 1)
-            maker.link.gone = True
+        if self.maker.dead or self.maker.over:
+            self._leave()  # too late: somebody else begins what it was asked for
             return False
+        os.close(os.open(self.base + ".keeper", os.O_CREAT | os.O_EXCL, 0o600))
         header = Header(self.name, told.get("boot", ""), "sim", self.pid)
         self.world.keepers[self.base] = self
         journal = SimJournal(self.base, header)

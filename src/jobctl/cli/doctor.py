@@ -14,6 +14,7 @@ from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, Stor
 if TYPE_CHECKING:
     from jobctl.core.model import Job
     from jobctl.settings import Settings
+    from jobctl.store.store import Store
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
@@ -75,16 +76,15 @@ def _shell() -> Check:
     import subprocess
 
     try:
-        # What every keeper needs of it: a redirection that refuses to overwrite.
-        done = subprocess.run(
-            ["/bin/sh", "-c", "set -C; echo $$"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10
-        )
+        done = subprocess.run(["/bin/sh", "-c", "echo $$"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
         works = done.returncode == 0 and done.stdout.strip().isdigit()
     except (OSError, subprocess.TimeoutExpired):
         works = False
     if works:
         return Check("shell", OK, "/bin/sh works")
-    return Check("shell", FAIL, "/bin/sh does not run", "every attempt runs under it: install a POSIX shell there")
+    return Check(
+        "shell", FAIL, "/bin/sh does not run", "it runs every command that is a string: install a POSIX shell there"
+    )
 
 
 def _pidfd() -> Check:
@@ -205,6 +205,7 @@ def _store(settings: Settings) -> Iterator[Check]:
                 for row in store.awake()
                 if row.status == "running" and not (row.executor and executor.alive(settings.state_dir, row.executor))
             ]
+            yield from _keepers(settings, store)
     except NotFoundError:
         yield Check("store", OK, "nothing has run yet")
         return
@@ -220,3 +221,39 @@ def _store(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield Check("runs", OK, "none was interrupted")
+
+
+def _keepers(settings: Settings, store: Store) -> Iterator[Check]:
+    """What keeps attempts waiting, and what was left running because nobody knows whose it is."""
+    from jobctl import clock, executor, views
+    from jobctl.process import standing
+
+    folder = executor.folder(settings.state_dir)
+    try:
+        stopped, strays = standing.stopped(folder), standing.strays(folder)
+    except OSError as error:
+        yield Check("keepers", FAIL, f"{folder} cannot be read: {error.strerror}", f"chmod 700 {folder}")
+        return
+    held = []
+    for row in store.awake():
+        try:
+            reasons = views.reasons(store, row, clock.now()) if row.status == "running" else []
+        except JobctlError:
+            continue  # `status` tells
+        held += [(row.name, reason) for reason in reasons if reason.fields.get("keeper") == standing.HELD]
+    for name, pid in stopped.items():
+        yield Check("keepers", WARN, f"keeper {name} (process {pid}) is stopped", f"let it go on: kill -CONT {pid}")
+    for run, reason in held:
+        yield Check("keepers", WARN, f"{run}: {reason.text}", f"who has it open: {reason.commands[0]}")
+    for one in strays:
+        pids = " ".join(map(str, one.pids))
+        count = len(one.pids)
+        yield Check(
+            "keepers",
+            WARN,
+            f"{count} process{'' if count == 1 else 'es'} under keeper {one.keeper} may be of any attempt and"
+            f" {'was' if count == 1 else 'were'} left alone: {pids}",
+            f"look at them: ps -fp {','.join(map(str, one.pids))}; end them with kill",
+        )
+    if not (stopped or held or strays):
+        yield Check("keepers", OK, "none is stopped, nothing is left over")

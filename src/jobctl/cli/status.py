@@ -330,6 +330,8 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
     if len(attempts) > 1:
         for attempt in attempts:
             yield indent + _attempt(attempt, now)
+    if attempts and (count := attempts[-1]["strays"]):
+        yield f"{indent}{count} process{'' if count == 1 else 'es'} may be of this attempt, and live: jobctl doctor"
     if step["cursor"] is not None:
         yield f"{indent}cursor {_short(step['cursor'])}"
     if "items" in step:

@@ -119,12 +119,13 @@ class HistoryError(Exception):
 class AttemptState:
     """One attempt, as far as it has come."""
 
-    __slots__ = ("boot", "data", "finished_at", "number", "started_at", "status")
+    __slots__ = ("boot", "data", "finished_at", "keeper", "number", "started_at", "status")
 
-    def __init__(self, number: int, started_at: int, boot: str | None) -> None:
+    def __init__(self, number: int, started_at: int, boot: str | None, keeper: str | None) -> None:
         self.number = number
         self.started_at = started_at
         self.boot = boot  # of the machine, as it was started; None where that was not recorded
+        self.keeper = keeper  # by which it was to be begun
         self.finished_at: int | None = None
         self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended
         self.data: Mapping[str, Any] = {}
@@ -198,12 +199,12 @@ class StepState:
         """Whether its last attempt ended to go on later: it waits still, or its next attempt is due."""
         return self.status is StepStatus.WAITING and bool(self.attempts) and self.attempts[-1].status == "suspended"
 
-    def start(self, number: int, at: int, boot: str | None) -> None:
+    def start(self, number: int, at: int, boot: str | None, keeper: str | None) -> None:
         if number != len(self.attempts) + 1 or self.status not in _UNFINISHED:
             raise HistoryError(
                 f"step {self.name}: attempt {number} cannot start after {len(self.attempts)} when it is {self.status}"
             )
-        self.attempts.append(AttemptState(number, at, boot))
+        self.attempts.append(AttemptState(number, at, boot, keeper))
         self.status = StepStatus.RUNNING
         self.retry_at = None
         if self.started_at is None:
@@ -486,7 +487,7 @@ class RunState:
                 raise HistoryError(f"{kind}: step {event.step} has not run")
             undo = self.undo_of(event.step)
             if kind is EventType.UNDO_STARTED:
-                undo.start(event.number, event.at, self.boot)
+                undo.start(event.number, event.at, self.boot, event.data.get("keeper"))
                 if self.stopped is None:
                     self.stopped = self.events
             elif event.number:
@@ -502,7 +503,7 @@ class RunState:
             return
         step = self.step(event.step)
         if kind is EventType.ATTEMPT_STARTED:
-            step.start(event.number, event.at, self.boot)
+            step.start(event.number, event.at, self.boot, event.data.get("keeper"))
             if step.began is None:
                 step.began = self.events
         elif kind is EventType.WAIT_STARTED:

@@ -35,6 +35,9 @@ class Signs(NamedTuple):
     probe_at: int | None = None  # of a poll: since when it is being asked; None between two times
     asked: int = 0  # of a poll: how often it has said "not yet"
     next_at: int | None = None  # of a poll: when it is asked again
+    keeper: str = ""  # stopped: it stands still; held: killed in another PID namespace, and something may live there
+    keeper_pid: int = 0  # of one that is stopped
+    log: str = ""  # what may live has it open
 
 
 class Outside(NamedTuple):
@@ -381,9 +384,11 @@ class _Case:
             "since": attempt.started_at,
             "heartbeat_at": signs.heartbeat_at,
             "deadline": first.kind if first is not None else None,
+            "keeper": signs.keeper or None,
         }
-        logs = f"jobctl logs -f {self.seen.run}"
-        return _about(key, "attempt", text, first.at if first is not None else None, (logs,), fields)
+        trouble, way_out = _of_keeper(signs)
+        commands = (*way_out, f"jobctl logs -f {self.seen.run}")
+        return _about(key, "attempt", text + trouble, first.at if first is not None else None, commands, fields)
 
     def _poll(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
         attempt, poll = state.attempts[-1], definition["poll"]
@@ -414,8 +419,10 @@ class _Case:
             "next_at": signs.next_at,
             "since": began,
             "deadline": first.kind if first is not None else None,
+            "keeper": signs.keeper or None,
         }
-        return _about(name, "poll", text, first.at if first is not None else None, (), fields)
+        trouble, way_out = _of_keeper(signs)
+        return _about(name, "poll", text + trouble, first.at if first is not None else None, way_out, fields)
 
     def _retry(self, key: str, state: StepState, definition: Mapping[str, Any], most: int) -> Reason:
         last = state.attempts[-1]
@@ -520,6 +527,22 @@ def _about(
     key: str, kind: str, text: str, until: int | None, commands: tuple[str, ...], fields: Mapping[str, Any]
 ) -> Reason:
     return Reason(kind, f"{_subject(key)}: {text}", key, until, commands, fields)
+
+
+def _of_keeper(signs: Signs) -> tuple[str, tuple[str, ...]]:
+    """(what is the matter with the keeper of an attempt, to be put behind the rest; what helps)."""
+    if signs.keeper == "stopped":
+        return (
+            f"; its keeper (process {signs.keeper_pid}) is stopped: how it fares is not known until that goes on",
+            (f"kill -CONT {signs.keeper_pid}",),
+        )
+    if signs.keeper == "held":
+        return (
+            "; its keeper was killed in another container or PID namespace, where something of it may live: nothing"
+            " else begins in its place before that has ended (it has the log open)",
+            (f"fuser -v {shlex.quote(signs.log)}",),
+        )
+    return "", ()
 
 
 def _subject(key: str) -> str:

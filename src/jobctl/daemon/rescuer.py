@@ -3,8 +3,6 @@ again and again is ended."""
 
 from __future__ import annotations
 
-import os
-
 from jobctl import executor
 from jobctl.core.errors import JobctlError
 from jobctl.core.history import EventType
@@ -76,13 +74,17 @@ def forget_dead(store: Store) -> None:
 
 def _forget_keepers(store: Store) -> None:
     """Remove the journals of dead keepers that no attempt waits to be found in."""
-    folder = os.path.join(store.state_dir, "executors")
-    under_way: set[str] | None = None
-    for name in keepers.left_behind(folder):
-        if executor.alive(store.state_dir, name.partition(".")[0]) or keepers.lives(folder, name):
-            continue
-        if under_way is None:
-            under_way = store.attempts_under_way()
+    folder = executor.folder(store.state_dir)
+    dead = [
+        name
+        for name in keepers.left_behind(folder)
+        if not executor.alive(store.state_dir, name.partition(".")[0]) and not keepers.lives(folder, name)
+    ]
+    if not dead:
+        return
+    # Asked when all of them are dead: what one begins between the question and its death would not be in the answer.
+    under_way = store.attempts_under_way()
+    for name in dead:
         known = journal.read(journal.files(folder, name)).entries
         if not any(id.partition("~")[0] in under_way for id in known):
             keepers.forget(folder, name)

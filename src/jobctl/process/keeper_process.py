@@ -103,6 +103,9 @@ class Loop:
             self._lock = os.open(base + ".keeper", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             os.fchmod(self._lock, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if not self._maker_lives():
+                os.unlink(base + ".keeper")
+                return
             head = journal.Header(self._name, told.get("boot", ""), kernel.namespace(), os.getpid())
             self._journal = journal.Journal(base, head)
         except OSError as error:
@@ -150,6 +153,11 @@ class Loop:
                 self._rest = buffer
                 return frames.fields(found[0])
         raise EOFError
+
+    def _maker_lives(self) -> bool:
+        """Asked with our own lock in hand. Whoever takes over what its maker had, once that is dead, sees that lock and
+        asks us - or it was too late for us to begin anything: what was asked for is begun elsewhere."""
+        return kernel.is_locked(os.path.join(self._folder, self._name.rpartition(".")[0] + ".lock"), exclusively=True)
 
     def _add(self, peer: Peer) -> None:
         if peer.read == ORDERS:

@@ -252,22 +252,6 @@ def of_executor(folder: str, executor: str) -> list[str]:
     return [f"{executor}.{number}" for number in sorted(found)]
 
 
-def fence(folder: str, executor: str) -> list[str]:
-    """Take the names that keepers of a dead executor have not taken yet: one that finds its name taken goes away. The
-    names that were taken meanwhile. OSError."""
-    known = of_executor(folder, executor)
-    last = int(known[-1].rpartition(".")[2]) if known else 0
-    late = []
-    for number in range(1, last + 2):
-        name = f"{executor}.{number}"
-        if name not in known:
-            try:
-                os.close(os.open(os.path.join(folder, name + ".keeper"), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            except FileExistsError:
-                late.append(name)
-    return late
-
-
 def left_behind(folder: str) -> list[str]:
     """All keepers that have left something, living ones too."""
     try:

@@ -293,9 +293,12 @@ def exit_status_of(pidfd: int) -> int | None:
     return int.from_bytes(data[60:64], "little")
 
 
-def is_locked(path: str) -> bool:
-    """Whether any living process, in whatever namespace, has this file open that was locked for an attempt, or for a
-    keeper. A file that is not there is held by nobody."""
+def is_locked(path: str, *, exclusively: bool = False) -> bool:
+    """Whether any living process, in whatever namespace, has this file open that was locked for an attempt, for a
+    keeper, or for an executor. A file that is not there is held by nobody.
+
+    `exclusively`: whoever only asks, as this does, is not taken for a holder.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -305,7 +308,7 @@ def is_locked(path: str) -> bool:
             raise
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if exclusively else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

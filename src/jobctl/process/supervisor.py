@@ -236,7 +236,6 @@ class Supervisor(Generic[Owner]):
         self._generation = 0
         self._flushing: set[Link] = set()
         self._flush_is_due = False
-        self._fenced: set[str] = set()  # dead executors whose keepers can begin nothing any more
         self._claims: dict[tuple[str, str], list[Attempt[Owner]]] = {}  # (keeper, run): who waits for the answer
         self._journals: dict[str, Found] = {}  # of keepers that are dead
         self._acks: dict[Link, list[str]] = {}
@@ -798,11 +797,6 @@ class Supervisor(Generic[Owner]):
         self.timers.at(clock.monotonic() + LOCKED_CHECK_MS, self._locked, attempt)
 
     def _never_began(self, attempt: Attempt[Owner]) -> None:
-        late = [name for one in attempt.executors for name in self._fence(one)]
-        if late:
-            attempt.left = late
-            self._seek(attempt)
-            return
         if attempt.pending_stop is not None or not attempt.goes_on():
             attempt.kind_of_stop = attempt.pending_stop
             self._over(attempt, None)  # it never started, and nothing starts any more
@@ -812,16 +806,6 @@ class Supervisor(Generic[Owner]):
             if attempt.poll is not None:
                 attempt.started_at = clock.now()
             self._begin(attempt)
-
-    def _fence(self, executor: str) -> list[str]:
-        """See that no keeper of a dead executor begins anything from here on: one may be so slow that it has not even
-        made its files. Those that have made them just now."""
-        if executor == self.executor or executor in self._fenced:
-            return []
-        late = keepers.fence(self.folder, executor)
-        if not late:
-            self._fenced.add(executor)
-        return late
 
     # -- deadlines -------------------------------------------------------------------------------------------------
 
