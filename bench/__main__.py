@@ -22,6 +22,7 @@ from bench import (
     daemon_recovery,
     daemon_size,
     document,
+    earlier,
     growth,
     others,
     report,
@@ -55,6 +56,7 @@ FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
         daemon_history.pruning,
         daemon_cron.cron,
         growth.growth,
+        earlier.earlier,
     )
 }
 
@@ -69,6 +71,7 @@ def main() -> int:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobctl-bench"
     work = Path(asked.dir or cache)
     work.mkdir(parents=True, exist_ok=True)
+    before = Path(asked.earlier).resolve() if asked.earlier else None
     size = Size(asked.size)
     place = Path(tempfile.mkdtemp(prefix="work-", dir=work))
     machine = report.machine(place)
@@ -81,7 +84,7 @@ def main() -> int:
             folder = place / name
             folder.mkdir(mode=0o700)
             try:
-                rows += FIGURES[name](Bench(folder, size, cache, not asked.no_install))
+                rows += FIGURES[name](Bench(folder, size, cache, not asked.no_install, before))
             except SkippedError as reason:
                 rows.append(Row(name, _about(name), skipped=str(reason)))
             except Exception as error:
@@ -119,6 +122,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--write", metavar="FILE", help="measure nothing: put the result's tables into a document")
     parser.add_argument("--dir", help="where to work: on a disk, or commits cost nothing (default: the user's cache)")
     parser.add_argument("--no-install", action="store_true", help="leave out other tools that are not there yet")
+    parser.add_argument("--earlier", metavar="FOLDER", help="a checkout of an earlier version, with its .venv")
     asked = parser.parse_args()
     unknown = [name for name in asked.figures if name not in FIGURES and asked.figures != ["all"]]
     if unknown:

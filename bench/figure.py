@@ -28,6 +28,7 @@ class Bench(NamedTuple):
     size: Size
     cache: Path  # where other tools are installed
     install: bool  # whether those that are missing may be
+    earlier: Path | None = None  # a checkout of an earlier version
 
 
 class Goal(NamedTuple):

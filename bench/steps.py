@@ -13,7 +13,8 @@ from bench.measure import fresh, in_turns
 from jobctl.core.model import ForEach, Job, Step, encode
 from jobctl.engines.local import LocalEngine
 from jobctl.executor import Executor
-from jobctl.process import environment
+from jobctl.process import environment, keepers
+from jobctl.process.keepers import Link
 from jobctl.store.store import NewRun, Store
 
 IN_FLIGHT = 8
@@ -70,17 +71,20 @@ def database(bench: Bench) -> list[Row]:
 
 
 def engine_rate(folder: Path, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...] = "true") -> float:
-    """Steps a second, from handing in the first run to the end of the last. The store exists before the clock runs."""
+    """Steps a second, from handing in the first run to the end of the last. The store exists before the clock runs, and
+    so does the keeper: forked before anything else, as `run` and `daemon` do."""
+    keeper = keepers.make(fork=True)
     with Store(str(fresh(folder))) as store:
-        return runs * steps / _carry_out(store, runs, steps, in_flight, command, "run")
+        return runs * steps / _carry_out(store, runs, steps, in_flight, command, "run", keeper)
 
 
 def items_rate(folder: Path, count: int, in_flight: int) -> float:
     """Items a second of one run, from handing it in to its end."""
     step = Step("each", command="true", foreach=ForEach(tuple(range(count))))
+    keeper = keepers.make(fork=True)
     with Store(str(fresh(folder))) as store:
         job = Job("bench", store.state_dir, (step,), max_parallel_steps=in_flight)
-        return count / _checked(store, job, 1, 1, count, "run")
+        return count / _checked(store, job, 1, 1, count, "run", keeper)
 
 
 def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
@@ -99,15 +103,25 @@ def bare_rate(folder: Path, steps: int, in_flight: int) -> float:
     return steps / (time.perf_counter() - begin)
 
 
-def _carry_out(store: Store, runs: int, steps: int, in_flight: int, command: str | tuple[str, ...], name: str) -> float:
+def _carry_out(
+    store: Store,
+    runs: int,
+    steps: int,
+    in_flight: int,
+    command: str | tuple[str, ...],
+    name: str,
+    keeper: Link | None = None,
+) -> float:
     """Seconds for so many runs of so many steps, one after another."""
     chain = tuple(Step(f"s{i}", needs=(f"s{i - 1}",) if i else (), command=command) for i in range(steps))
-    return _checked(store, Job("bench", store.state_dir, chain), runs, in_flight, runs * steps, name)
+    return _checked(store, Job("bench", store.state_dir, chain), runs, in_flight, runs * steps, name, keeper)
 
 
-def _checked(store: Store, job: Job, runs: int, in_flight: int, attempts: int, name: str) -> float:
+def _checked(
+    store: Store, job: Job, runs: int, in_flight: int, attempts: int, name: str, keeper: Link | None = None
+) -> float:
     """Seconds for so many runs. RuntimeError unless all their attempts succeeded: a fast failure is no figure."""
-    seconds = carry_out(store, job, runs, in_flight, name)
+    seconds = carry_out(store, job, runs, in_flight, name, keeper)
     with sqlite3.connect(os.path.join(store.state_dir, "jobctl.db")) as db:
         done = db.execute(
             "SELECT count(*) FROM runs JOIN attempts ON run = id"
@@ -120,10 +134,10 @@ def _checked(store: Store, job: Job, runs: int, in_flight: int, attempts: int, n
     return seconds
 
 
-def carry_out(store: Store, job: Job, runs: int, in_flight: int, name: str) -> float:
+def carry_out(store: Store, job: Job, runs: int, in_flight: int, name: str, keeper: Link | None = None) -> float:
     """Seconds for so many runs of a job, however they end."""
     kept = encode(job)
-    engine = LocalEngine(store, Executor(store.state_dir, "foreground"))
+    engine = LocalEngine(store, Executor(store.state_dir, "foreground"), keeper=keeper)
     submitted = 0
     begin = time.perf_counter()
     while submitted < runs or engine.busy:

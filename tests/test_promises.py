@@ -30,6 +30,10 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_the_daemon_is_killed_at_its_nth",
             "test_run_is_killed_at_its_nth_and_a_daemon_goes_on",
         ],
+        "tests/faults/test_keeper_calls.py": [
+            "test_a_keeper_and_its_daemon_are_killed_and_others_go_on",
+            "test_two_daemons_adopt_from_a_keeper_that_is_killed",
+        ],
     },
     "kill -9` of jobctl loses no work: commands run on and are taken over, output and exit code intact": {
         "tests/end_to_end/test_kill.py": [
@@ -43,6 +47,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "kill -9` of a keeper loses no work while its executor lives: its commands become the executor's children": {
         "tests/engines/test_keepers.py": ["test_a_keeper_that_dies_costs_nothing_while_its_executor_lives"],
+        "tests/faults/test_keeper_calls.py": ["test_a_keeper_is_killed_and_its_daemon_goes_on"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
     "start_to_close` and the limit of the log hold though no jobctl lives": {

@@ -134,7 +134,7 @@ class Hands:
         )  # fmt: skip
         order += [b"limit=%b:%d" % (name.encode(), ms) for name, ms in (limits or {}).items()]
         order += [b"a=" + os.fsencode(part) for part in argv]
-        order += [os.fsencode(f"e={name}={value}") for name, value in variables.items()]
+        order += (link or self.link).environment(variables)
         self.say(order, link)
         return id
 

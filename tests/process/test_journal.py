@@ -25,7 +25,7 @@ def _read(folder: Path) -> journal.Found:
 def _life(one: Journal, id: str, status: int | None = 0) -> None:
     one.reserve(1)
     one.write("I", id, 77, wall=1000, boot=10)
-    one.write("S", id, 1234, 99, wall=1001, boot=11)
+    one.write("S", id, 1234, 98, 99, wall=1001, boot=11)
     if status is not None:
         end = End(id, "exit", status, "cancel", "", True, 1000)
         one.write("E", id, *end_values(end), wall=1005, boot=15)
@@ -42,7 +42,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert found.strays == 2
     assert found.entries["x/a.1"].end == End("x/a.1", "exit", 3 << 8, "cancel", "", True, 1000, 1005, 15)
     b = found.entries["x/b.1"]
-    assert (b.end, b.pid, b.ticks, b.mark, b.began) == (None, 1234, 99, 77, 1000)
+    assert (b.end, b.pid, b.born, b.mark, b.began) == (None, 1234, (98, 99), 77, 1000)
     assert found.entries["x/c.1"].ran
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_written_is_kept_said_and_written_when_there_is_room(smal
 
 def _life_without_reserve(one: Journal, id: str) -> None:
     one.write("I", id, 77, wall=1000, boot=10)
-    one.write("S", id, 1234, 99, wall=1001, boot=11)
+    one.write("S", id, 1234, 98, 99, wall=1001, boot=11)
     one.write("E", id, *end_values(End(id, "exit", 0)), wall=1005, boot=15)
 
 

@@ -610,3 +610,24 @@ def test_a_keeper_remembers_no_run_of_which_nothing_is_here(tmp_path: Path) -> N
         core.begin()
         core.receive(quiet, frames.message("ack", id=f"x-{number}/main.1"))
     assert (core._owners, core.children, core.ends) == ({}, {}, {})
+
+
+def test_environments_that_have_much_in_common_are_each_commands_own(hands: Hands) -> None:
+    """Sent as what differs from one that was sent before, many more than a keeper is told to keep."""
+    common = {f"COMMON_{n}": f"c{n}" for n in range(8)}
+    given = [
+        common,
+        {**common, "OWN": "1"},
+        {**common, "OWN": "2", "COMMON_3": "other"},
+        {name: value for name, value in common.items() if name != "COMMON_7"},
+        {"COMMON_1": "alone"},
+        *({**common, f"OWN_{n}": "x" * n} for n in range(12)),
+        common,
+        {**common, "COMMON_0": "", "OWN": "a=b\nc"},
+    ]
+    for number, variables in enumerate(given, 1):
+        hands.start("/usr/bin/env", "-0", number=number, environment=variables)
+    for number, variables in enumerate(given, 1):
+        hands.end(f"x-1/main.{number}")
+        had = dict(one.split("=", 1) for one in hands.log(number).decode().split("\0") if one)
+        assert {name: value for name, value in had.items() if name.startswith(("COMMON", "OWN"))} == variables

@@ -30,6 +30,7 @@ class SimLink(keepers.Link):
         self.read = self.write = -world.links
         self.pid = keeper.pid if maker else None
         self.name = ""
+        self._bases, self._made = {}, 0
         self.closed = False
         self.keeper = keeper
         self.world = world
@@ -319,9 +320,6 @@ class _System:
         self._world.seam("spawned")
         return process.pid
 
-    def ticks(self, pid: int) -> int:
-        return pid
-
     def reap(self, pid: int) -> None:
         self._world.seam("reap")
         process = self._world.processes[pid]
@@ -344,7 +342,7 @@ class _System:
         del leaders
         mine = self._keeper.pid
         found = [one for one in self._world.strays if one.parent == mine]
-        return [Proc(p.pid, "S", mine, p.pid, p.pid, p.pid) for p in found]
+        return [Proc(p.pid, "S", mine, p.pid, p.pid, p.born) for p in found]
 
     def whose(self, found: Proc, claimants: Iterable[Claimant]) -> str | None:
         token = self._world.processes[found.pid].token

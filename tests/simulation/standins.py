@@ -144,7 +144,7 @@ def installed(world: World) -> Iterator[None]:
         process = world.processes.get(pid)
         if process is None or not (process.alive or process.parent):
             return None
-        return Proc(pid, "S" if process.alive else "Z", process.parent, pid, pid, pid)
+        return Proc(pid, "S" if process.alive else "Z", process.parent, pid, pid, process.born)
 
     def carries(pid: int, token: str) -> bool:
         process = world.processes.get(pid)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jobctl.core.keys import is_undo
 from jobctl.process.attempt import AttemptFiles
+from jobctl.process.descent import tick
 
 from .behaviour import behave, waits_of
 
@@ -75,6 +76,7 @@ class Process:
         self.pid = pid
         self.token = token
         self.parent = parent
+        self.born = 0  # tick
         self.alive = True
         self.ended = 0  # the how many-th end of a process this was
         self.status = 0  # what it exited with; -n: killed by signal n
@@ -259,6 +261,7 @@ class Child(Process):
 
     def __init__(self, world: World, token: str, stubborn: bool, parent: int) -> None:
         super().__init__(world.new_pid(), token, parent)
+        self.born = tick(world.mono)
         self._world = world
         self._stubborn = stubborn
         self.keeper: KeeperProcess | None = None
@@ -330,6 +333,7 @@ class Command(Process):
     ) -> None:
         token = variables["JOBCTL_TOKEN"]
         super().__init__(world.new_pid(), token, keeper.pid)
+        self.born = tick(world.mono)
         self.world = world
         self.keeper: KeeperProcess | None = keeper
         _, self.run, rest = token.split("/")

@@ -41,6 +41,18 @@ class Proc(NamedTuple):
     def alive(self) -> bool:
         return self.state not in "ZX"
 
+    def born_between(self, first: int, last: int) -> bool:
+        """Whether it can be the process that was made between these ticks: within them no pid comes round again."""
+        return first <= self.ticks <= last
+
+
+TICKS = os.sysconf("SC_CLK_TCK")  # a second
+
+
+def tick(boot_ms: int) -> int:
+    """The clock tick, as /proc counts them, of an instant on the boot's clock."""
+    return boot_ms * TICKS // 1000
+
 
 class NotAPidError(ValueError):
     """A number below 2 was about to be used as a pid: nothing was sent."""

@@ -6,7 +6,7 @@ flushed to the disk: after a reboot, what has no recorded end is lost.
 
   H  keeper=… boot=… pidns=… pid=…   what the pids below count in; the first line of each file
   I  id mark                 the attempt is about to be made
-  S  id pid ticks            it was, as this process, which began at that tick of the boot
+  S  id pid first last       it was, as this process, which began between these two ticks of the boot
   U  id                      it was not, and may be tried again
   R  id                      its condition (only_if) said "run": the next S is the command's
   E  id how status by what   it has ended; see End
@@ -42,13 +42,13 @@ class Header(NamedTuple):
 class Entry:
     """What the records say of one attempt."""
 
-    __slots__ = ("began", "began_boot", "end", "id", "mark", "pid", "ran", "ticks", "unbegun")
+    __slots__ = ("began", "began_boot", "born", "end", "id", "mark", "pid", "ran", "unbegun")
 
     def __init__(self, id: str) -> None:
         self.id = id
         self.mark = 0
         self.pid: int | None = None  # None: not known
-        self.ticks = 0
+        self.born = (0, 0)  # ticks: the process began between these
         self.ran = False
         self.unbegun = False
         self.began = 0
@@ -251,7 +251,7 @@ def _record(entries: dict[str, Entry], words: list[str]) -> None:
     if kind == "S":
         pid = int(values[0])
         if pid > 1:
-            entry.pid, entry.ticks = pid, int(values[1])
+            entry.pid, entry.born = pid, (int(values[1]), int(values[2]))
     elif kind == "U":
         entry.unbegun = True
     elif kind == "R":

@@ -14,8 +14,8 @@ Told:   start  id run take token log argv… env…  [base] [again] [cond shell]
         ping   n
 Says:   ended  id how status by what ran pid began wall boot strays files
         refused id errno                  not begun, for want of something that may pass: try again
-        claimed run, after live id pid ticks began… and ended… for what there is of it
-        live    id pid ticks began        unasked: its condition has said yes, and this is the command
+        claimed run, after live id pid first last began… and ended… for what there is of it
+        live    id pid first last began   unasked: its condition has said yes, and this is the command
         stale  run                        somebody with a later claim has it
         swept  id killed | pong n | trouble text
 """
@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from jobctl.process import frames
-from jobctl.process.descent import MARKED, Claimant, Proc
+from jobctl.process.descent import MARKED, Claimant, Proc, tick
 from jobctl.process.end import End
 from jobctl.process.frames import Message
 from jobctl.process.journal import Journal, end_values
@@ -46,7 +46,6 @@ LEASE_MARGIN_MS = 250  # what a SIGKILL and a sweep may take
 RETRY_MS = 1_000
 INTERLEAVE = 4  # while so few starts wait, ends are looked for between them
 INTERLEAVE_MS = 20
-_TICKS = os.sysconf("SC_CLK_TCK")  # a second, in which /proc counts
 
 # What is told of the files that a command has written, a letter each.
 FILES = (("h", ".heartbeat"), ("o", ".output"), ("f", ".failure"), ("s", ".suspend"))
@@ -70,7 +69,6 @@ class Kernel(Protocol):
     def cap(self, path: str, limit: int) -> None: ...
     def there(self, paths: Iterable[str]) -> list[bool]: ...
     def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int: ...
-    def ticks(self, pid: int) -> int: ...
     def reap(self, pid: int) -> None: ...
     def signal_group(self, pid: int, number: int) -> None: ...
     def signal_process(self, pid: int, ticks: int, number: int) -> None: ...
@@ -86,11 +84,13 @@ class Pending:
 class Running:
     """The process of an attempt, or of its condition: not reaped, so that its pid is nobody else's."""
 
-    __slots__ = ("pid", "ticks")
+    __slots__ = ("first", "last", "pid")
 
-    def __init__(self, pid: int, ticks: int) -> None:
+    def __init__(self, pid: int, first: int, last: int) -> None:
         self.pid = pid
-        self.ticks = ticks
+        # Ticks, between which it began. To look it up would cost a tenth of its life: it runs already.
+        self.first = first
+        self.last = last
 
 
 class Gone:
@@ -326,6 +326,7 @@ class Keeper:
         kernel = self._kernel
         child.condition = bool(child.only_if) and not child.ran
         argv = [child.shell, b"-c", child.only_if] if child.condition else child.argv
+        first = tick(kernel.boot())
         try:
             pid = kernel.spawn(argv, child.environment, child.cwd, log, child.mark)
         except NotMadeError as error:
@@ -342,10 +343,10 @@ class Keeper:
                 self._not_made(child, error, log)
             return False
         kernel.close(log)
-        ticks = kernel.ticks(pid)
-        child.process, child.pid = Running(pid, ticks), pid
+        last = tick(kernel.boot() + 1)
+        child.process, child.pid = Running(pid, first, last), pid
         self._by_pid[pid] = child
-        self._write("S", child.id, pid, ticks)
+        self._write("S", child.id, pid, first, last)
         if child.only_if and child.ran:
             self._tell(child.run, _live(child))  # whoever watches its process: this is another one
         self._crowd()
@@ -572,7 +573,7 @@ class Keeper:
 
     def _crowd(self) -> None:
         """Another attempt begins or ends: what is born up to now may be either's."""
-        self._crowded_until = self._kernel.boot() * _TICKS // 1000
+        self._crowded_until = tick(self._kernel.boot())
 
     def _sweep_ended(self, connection: Connection, id: str, token: str, mark: int) -> None:
         """An attempt that has ended well as far as its exit code says, and has failed all the same."""
@@ -667,8 +668,10 @@ def _ended(id: str, end: End, more: Mapping[str, Any]) -> Message:
 
 def _live(child: Child) -> Message:
     process = child.process
-    ticks = process.ticks if isinstance(process, Running) else 0
-    return frames.message("live", id=child.id, pid=child.pid, ticks=ticks, began=child.began, by=child.by or None)
+    first, last = (process.first, process.last) if isinstance(process, Running) else (0, 0)
+    return frames.message(
+        "live", id=child.id, pid=child.pid, first=first, last=last, began=child.began, by=child.by or None
+    )
 
 
 def _interpreter(what: str) -> str:

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import sys
+from collections.abc import Mapping
 
 from jobctl.process import frames
 from jobctl.process.descent import checked
@@ -17,6 +18,8 @@ from jobctl.process.frames import FrameError, Frames, Message
 _PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031
 _READ = 1 << 18
+_BASES = 8  # environments of a keeper
+_COMMON = 4  # variables: fewer are not worth a base
 
 _umask: int | None = None  # what this process was started with, once it has made its own stricter
 _children: set[int] = set()  # keepers that this process has made and not reaped
@@ -32,6 +35,8 @@ class Link:
         self.closed = False
         self._frames = Frames()
         self._out: list[bytes] = []
+        self._bases: dict[int, Mapping[str, str]] = {}  # environments that it keeps; the one last made at the end
+        self._made = 0
         for fd in {read, write}:
             os.set_blocking(fd, False)
 
@@ -42,6 +47,27 @@ class Link:
 
     def send(self, message: Message) -> None:
         self._out.append(frames.pack(message))
+
+    def environment(self, variables: Mapping[str, str]) -> Message:
+        """The fields that give a command its environment: what differs from one that the keeper was sent before. The
+        steps of a run, and the runs of a job, have most of theirs in common.
+
+        UnicodeEncodeError, and ValueError for a NUL.
+        """
+        for number, base in reversed(self._bases.items()):
+            if base.keys() <= variables.keys():
+                differ = {name: value for name, value in variables.items() if base.get(name) != value}
+                if len(variables) - len(differ) >= _COMMON:
+                    return [b"base=%d" % number, *_encoded(differ)]
+        whole = _encoded(variables)
+        self._made += 1
+        self._bases[self._made] = variables
+        self.send([b"base", b"n=%d" % self._made, *whole])
+        if len(self._bases) > _BASES:
+            oldest = next(iter(self._bases))
+            del self._bases[oldest]
+            self.send([b"forget", b"n=%d" % oldest])
+        return [b"base=%d" % self._made]
 
     def flush(self) -> bool:
         """Write what can be written now. Whether nothing is left."""
@@ -89,6 +115,13 @@ class Link:
             self.closed = True
             for fd in {self.read, self.write}:
                 os.close(fd)
+
+
+def _encoded(variables: Mapping[str, str]) -> Message:
+    found = [os.fsencode(f"e={name}={value}") for name, value in variables.items()]
+    if any(b"\0" in one for one in found):
+        raise ValueError("embedded null byte")
+    return found
 
 
 def private_files() -> None:

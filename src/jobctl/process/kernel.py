@@ -125,7 +125,7 @@ class System:
 
     def there(self, paths: Iterable[str]) -> list[bool]:
         """Which of these files there are."""
-        return [_exists(path) for path in paths]
+        return [os.access(path, os.F_OK) for path in paths]
 
     # -- processes -------------------------------------------------------------------------------------------------
 
@@ -168,11 +168,6 @@ class System:
             raise NotMadeError(what, number, os.fsdecode(argv[0])) from None
         except ValueError:
             raise NotMadeError("arguments", errno.EINVAL, os.fsdecode(argv[0])) from None
-
-    def ticks(self, pid: int) -> int:
-        """When a process began, as /proc has it; 0 where it does not tell."""
-        found = descent.look(pid)
-        return found.ticks if found is not None else 0
 
     def ended(self) -> tuple[int, int] | None:
         """(pid, raw wait status) of a child that has ended and is not reaped: the same one until it is."""
@@ -357,11 +352,3 @@ def _program(name: bytes, environment: Mapping[bytes, bytes]) -> bytes:
 
 def _is_program(path: bytes) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
-
-
-def _exists(path: str) -> bool:
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True

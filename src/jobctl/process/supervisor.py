@@ -453,9 +453,10 @@ class Supervisor(Generic[Owner]):
             attempt.kind_of_stop = attempt.pending_stop
             self._over(attempt, None)
             return
+        link = self._keeper()
         try:
             command = attempt.command(attempt.checked)
-            order = self._order(attempt, command)
+            order = self._order(attempt, command, link)
         except NotStartableError as error:
             self._tell(attempt, Ended(error.outcome, {}))
             return
@@ -464,7 +465,6 @@ class Supervisor(Generic[Owner]):
                 raise
             self._tell(attempt, Ended(Outcome(rules.FAILED, error=f"it could not be started: {error}"), {}))
             return
-        link = self._keeper()
         link.send(order)
         # What keepers before it had of the attempt is settled.
         attempt.left, attempt.pid = [], None
@@ -473,7 +473,7 @@ class Supervisor(Generic[Owner]):
         attempt.link, attempt.held_by = link, "keeper"
         self._watch_attempt(attempt)
 
-    def _order(self, attempt: Attempt[Owner], command: Command) -> Message:
+    def _order(self, attempt: Attempt[Owner], command: Command, link: Link) -> Message:
         """NotStartableError for what no process can be given."""
         again = bool(attempt.probes) or attempt.checked
         order = frames.message(
@@ -496,11 +496,13 @@ class Supervisor(Generic[Owner]):
             order.append(b"limit=run:%d" % (max(0, attempt.run_limit - now) + BACKSTOP_MS))
         try:
             order += [b"a=" + os.fsencode(part) for part in command.argv]
-            order += [os.fsencode(f"e={name}={value}") for name, value in command.environment.items()]
+            if any(b"\0" in part for part in order):
+                raise ValueError("embedded null byte")
+            order += link.environment(command.environment)
         except UnicodeEncodeError:
             raise NotStartableError(Outcome(rules.FAILED, error="it could not be started: half a character")) from None
-        if any(b"\0" in part for part in order):
-            raise NotStartableError(Outcome(rules.FAILED, error="it could not be started: embedded null byte"))
+        except ValueError as error:
+            raise NotStartableError(Outcome(rules.FAILED, error=f"it could not be started: {error}")) from None
         return order
 
     def _refused(self, attempt: Attempt[Owner], number: int) -> None:
@@ -637,7 +639,7 @@ class Supervisor(Generic[Owner]):
         if attempt is not None and attempt.link is link:  # after its condition, the command
             attempt.checked = True
             attempt.pid = int(told["pid"]) or None
-            self._hold_pidfd(attempt, link, int(told["ticks"]))
+            self._hold_pidfd(attempt, link, int(told["first"]), int(told["last"]))
             return
         attempt = self._find(link, told["id"])
         if attempt is None:
@@ -647,7 +649,7 @@ class Supervisor(Generic[Owner]):
         attempt.pid = int(told["pid"]) or None
         if attempt.poll is not None:
             attempt.started_at = int(told["began"]) or attempt.started_at  # start_to_close is for one probe
-        self._hold_pidfd(attempt, link, int(told["ticks"]))
+        self._hold_pidfd(attempt, link, int(told["first"]), int(told["last"]))
         by = told.get("by")
         if by:
             attempt.kind_of_stop = by
@@ -677,7 +679,7 @@ class Supervisor(Generic[Owner]):
             probe = id.rpartition("~")[2]
             attempt.probes = int(probe) if probe.isdigit() and "~" in id else 0
 
-    def _hold_pidfd(self, attempt: Attempt[Owner], link: Link, ticks: int) -> None:
+    def _hold_pidfd(self, attempt: Attempt[Owner], link: Link, first: int, last: int) -> None:
         """Should its keeper die, the process is still the one that is meant, and how it ends can be asked. One that we
         have made hands its children on to us."""
         _let_go_of_pidfd(attempt)
@@ -688,7 +690,7 @@ class Supervisor(Generic[Owner]):
         except OSError:
             return
         found = descent.look(attempt.pid)
-        if found is None or found.ticks != ticks:
+        if found is None or not found.born_between(first, last):
             os.close(fd)  # of another namespace, or somebody else's by now
             return
         attempt.pidfd = fd
@@ -734,7 +736,7 @@ class Supervisor(Generic[Owner]):
                 self._over(attempt, None)
         else:
             found = descent.look(entry.pid)
-            if found is not None and found.ticks == entry.ticks:
+            if found is not None and found.born_between(*entry.born):
                 self._bare(attempt, entry.pid)
             elif attempt.pidfd >= 0 and attempt.pid == entry.pid:
                 self._bare_ended(attempt)
