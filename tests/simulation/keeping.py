@@ -41,7 +41,7 @@ class SimLink(keepers.Link):
         keeper.accept(self.peer, maker)
 
     def send(self, message: Message) -> None:
-        self.out.append(message)
+        self.out.append(b"\0".join(message).split(b"\0"))
 
     def flush(self) -> bool:
         out, self.out = self.out, []

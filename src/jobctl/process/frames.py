@@ -6,6 +6,7 @@ a verb passes over it: that is how one side gets older than the other. Neither a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 VERSION = 1
@@ -45,6 +46,18 @@ def message(verb: str, **named: object) -> Message:
         if value is not None:
             parts.append(f"{name}={value}".encode("utf-8", "surrogateescape"))
     return parts
+
+
+def joined(parts: Iterable[str]) -> bytes:
+    """Fields of a command - what no program can be given is refused - as one piece, which `pack` takes as it is.
+
+    UnicodeEncodeError, and ValueError for a NUL.
+    """
+    parts = list(parts)
+    text = "\0".join(parts)
+    if text.count("\0") >= max(1, len(parts)):
+        raise ValueError("embedded null byte")
+    return os.fsencode(text)
 
 
 class Frames:

@@ -120,7 +120,8 @@ class Loop:
         self._keeper.drain = self._drain
         self._add(maker)
         kernel.set_title(f"jobctl-keeper {self._name}")
-        os.umask(int(told["umask"]))
+        self._system.umask = int(told["umask"])
+        os.umask(self._system.umask)
         self._take(maker, self._left)
         while not self._is_over():
             self._turn()

@@ -58,8 +58,8 @@ class Link:
             if base.keys() <= variables.keys():
                 differ = {name: value for name, value in variables.items() if base.get(name) != value}
                 if len(variables) - len(differ) >= _COMMON:
-                    return [b"base=%d" % number, *_encoded(differ)]
-        whole = _encoded(variables)
+                    return [b"base=%d" % number, *_fields(differ)]
+        whole = _fields(variables)
         self._made += 1
         self._bases[self._made] = variables
         self.send([b"base", b"n=%d" % self._made, *whole])
@@ -117,11 +117,8 @@ class Link:
                 os.close(fd)
 
 
-def _encoded(variables: Mapping[str, str]) -> Message:
-    found = [os.fsencode(f"e={name}={value}") for name, value in variables.items()]
-    if any(b"\0" in one for one in found):
-        raise ValueError("embedded null byte")
-    return found
+def _fields(variables: Mapping[str, str]) -> Message:
+    return [frames.joined([f"e={name}={value}" for name, value in variables.items()])] if variables else []
 
 
 def private_files() -> None:

@@ -45,6 +45,7 @@ class System:
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._resource = _resource()
         self._adopts = become_subreaper()
+        self.umask = 0  # the commands', which is ours
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -65,20 +66,33 @@ class System:
 
         OSError.
         """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(path, flags | os.O_CREAT | (0 if again else os.O_EXCL), 0o600)
-            is_new = not again
+            if not again:
+                return self._new_log(path, flags)
+            fd = os.open(path, flags | os.O_NONBLOCK | os.O_CREAT, 0o600)
         except FileExistsError:
-            fd, is_new = os.open(path, flags), False
+            fd = os.open(path, flags | os.O_NONBLOCK)
         try:
             about = os.fstat(fd)
-            if not stat.S_ISREG(about.st_mode) or (not again and not is_new and about.st_size):
+            if not stat.S_ISREG(about.st_mode) or (not again and about.st_size):
                 raise FileExistsError(errno.EEXIST, "it is there", path)
             if about.st_mode & 0o777 != 0o600:
                 os.fchmod(fd, 0o600)  # the commands' umask is ours
             self._lock(fd, again)
             os.set_blocking(fd, True)
+        except OSError:
+            os.close(fd)
+            raise
+        return fd
+
+    def _new_log(self, path: str, flags: int) -> int:
+        """The common case, in few calls. FileExistsError."""
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            if self.umask & 0o600:
+                os.fchmod(fd, 0o600)
+            self._lock(fd, again=False)
         except OSError:
             os.close(fd)
             raise

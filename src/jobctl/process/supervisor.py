@@ -297,17 +297,17 @@ class Supervisor(Generic[Owner]):
 
     def current(self) -> str:
         """The name of the keeper that the next attempt will be started by."""
-        if self._own is None or self._own.closed or self._own.name in self._slow():
+        if self._own is None or self._own.closed or self._is_slow(self._own.name):
             return f"{self.executor}.{self._generation + 1}"
         return self._own.name
 
-    def _slow(self) -> set[str]:
-        now = clock.monotonic()
-        return {name for name, asked in self._heard.items() if asked < 0 and now + asked > SLOW_MS}
+    def _is_slow(self, name: str) -> bool:
+        asked = self._heard.get(name, 0)
+        return asked < 0 and clock.monotonic() + asked > SLOW_MS
 
     def _keeper(self) -> Link:
         """Our own, made when there is none. OSError when no process can be made just now."""
-        if self._own is not None and not self._own.closed and self._own.name not in self._slow():
+        if self._own is not None and not self._own.closed and not self._is_slow(self._own.name):
             return self._own
         link, self._forked = self._forked, None
         if link is None:
@@ -476,34 +476,34 @@ class Supervisor(Generic[Owner]):
     def _order(self, attempt: Attempt[Owner], command: Command, link: Link) -> Message:
         """NotStartableError for what no process can be given."""
         again = bool(attempt.probes) or attempt.checked
-        order = frames.message(
-            "start", id=attempt.probe_id, run=attempt.run, take=attempt.take, token=attempt.token,
-            base_path=attempt.files.base, cwd=command.cwd, grace=attempt.grace, cap=attempt.log_limit or None,
-            again=1 if again or attempt.poll is not None else None,
-            cond=command.only_if or None, shell=command.shell if command.only_if else None,
-        )  # fmt: skip
+        told = [
+            f"id={attempt.probe_id}", f"run={attempt.run}", f"take={attempt.take}", f"token={attempt.token}",
+            f"base_path={attempt.files.base}", f"cwd={command.cwd}", f"grace={attempt.grace}",
+            f"cap={attempt.log_limit}",
+        ]  # fmt: skip
+        if again or attempt.poll is not None:
+            told.append("again=1")
+        if command.only_if:
+            told += [f"cond={command.only_if}", f"shell={command.shell}"]
         now = clock.now()
         timeouts = attempt.timeouts
         if timeouts.start_to_close is not None:
             left = timeouts.start_to_close
             if not attempt.poll and not attempt.probes:
                 left = max(0, attempt.started_at + left - now)
-            order.append(b"limit=start_to_close:%d" % left)
+            told.append(f"limit=start_to_close:{left}")
         if timeouts.schedule_to_close is not None:
             left = attempt.step_started_at + timeouts.schedule_to_close - now
-            order.append(b"limit=schedule_to_close:%d" % (max(0, left) + BACKSTOP_MS))
+            told.append(f"limit=schedule_to_close:{max(0, left) + BACKSTOP_MS}")
         if attempt.run_limit is not None:
-            order.append(b"limit=run:%d" % (max(0, attempt.run_limit - now) + BACKSTOP_MS))
+            told.append(f"limit=run:{max(0, attempt.run_limit - now) + BACKSTOP_MS}")
+        told += [f"a={part}" for part in command.argv]
         try:
-            order += [b"a=" + os.fsencode(part) for part in command.argv]
-            if any(b"\0" in part for part in order):
-                raise ValueError("embedded null byte")
-            order += link.environment(command.environment)
+            return [b"start", frames.joined(told), *link.environment(command.environment)]
         except UnicodeEncodeError:
             raise NotStartableError(Outcome(rules.FAILED, error="it could not be started: half a character")) from None
         except ValueError as error:
             raise NotStartableError(Outcome(rules.FAILED, error=f"it could not be started: {error}")) from None
-        return order
 
     def _refused(self, attempt: Attempt[Owner], number: int) -> None:
         """Not begun: it is still the same attempt when there is room again."""
