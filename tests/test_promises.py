@@ -73,6 +73,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_nothing_escapes",
             "test_what_minds_no_sigterm_is_killed_after_its_grace",
         ],
+        "tests/process/test_cgroups.py": ["test_nothing_escapes_whatever_it_does_and_whoever_else_lives"],
         "tests/process/test_descent.py": ["test_whose_an_orphan_is", "test_an_address_is_never_taken_for_a_process"],
         "tests/end_to_end/test_examples.py": ["test_a_canceled_pipeline_leaves_nothing_behind"],
         "tests/faults/test_children.py": [

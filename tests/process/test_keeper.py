@@ -631,3 +631,18 @@ def test_environments_that_have_much_in_common_are_each_commands_own(hands: Hand
         hands.end(f"x-1/main.{number}")
         had = dict(one.split("=", 1) for one in hands.log(number).decode().split("\0") if one)
         assert {name: value for name, value in had.items() if name.startswith(("COMMON", "OWN"))} == variables
+
+
+def test_where_it_is_spawned_from_says_nothing_about_its_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service begins in /, below which Debian has a library of its own Python."""
+    library = tmp_path / "root" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    library.mkdir(parents=True)
+    (library / "os.py").write_text("raise SystemExit('not the library')")
+    monkeypatch.chdir(tmp_path / "root")
+    hands = Hands(tmp_path / "root").make()
+    try:
+        assert hands.outcome(hands.sh("echo ran")).status == "succeeded"
+    finally:
+        hands.close()

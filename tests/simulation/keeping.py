@@ -320,6 +320,19 @@ class _System:
         self._world.seam("spawned")
         return process.pid
 
+    def members(self, mark: int) -> None:
+        del mark  # no cgroup is delegated
+
+    def kill_all(self, mark: int) -> bool:
+        del mark
+        return False
+
+    def over(self, mark: int) -> None:
+        del mark
+
+    def tidy(self) -> None:
+        """None is left."""
+
     def reap(self, pid: int) -> None:
         self._world.seam("reap")
         process = self._world.processes[pid]

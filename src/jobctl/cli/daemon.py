@@ -35,8 +35,9 @@ def main(
     drain_ms = _duration("--drain", drain) if drain is not None else 0
     if max_concurrent_runs is not None and max_concurrent_runs < 1:
         raise UsageError("--max-concurrent-runs is below 1", hint="leave it out for a default that fits the machine")
-    from jobctl.process import keepers
+    from jobctl.process import cgroups, keepers
 
+    cgroups.settle()
     with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
         return _daemon(settings, keeper, once, drain_ms, max_concurrent_runs, log_format)
 

@@ -55,6 +55,8 @@ def unit(*, user: bool, files: Sequence[str], state_dir: str | None) -> str:
         "WatchdogSec=60",
         "# A stopped or restarted daemon leaves its commands running; the next one takes them over.",
         "KillMode=process",
+        "# Each attempt gets a cgroup of its own in the unit's: nothing that it starts escapes.",
+        "Delegate=yes",
         *([] if user or state_dir else ["StateDirectory=jobctl", "StateDirectoryMode=0700"]),
         *([] if user or state_dir else ["Environment=JOBCTL_STATE_DIR=/var/lib/jobctl"]),
         "UMask=0077",

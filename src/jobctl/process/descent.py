@@ -17,6 +17,8 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from jobctl.process import cgroups
+
 TOKEN = "JOBCTL_TOKEN"
 
 # No process, memory, descriptor or disk space just now.
@@ -89,6 +91,11 @@ def mark_of(pid: int) -> int:
     soft = text[at + len(_MARK_LINE) :].split(None, 1)[0] if at >= 0 else b""
     value = int(soft) if soft.isdigit() else 0
     return value if value & MARKED and value < MARKED << 1 else 0
+
+
+def cgroup_mark_of(pid: int) -> int:
+    """The mark of the attempt in whose cgroup a process is, 0 for none."""
+    return cgroups.mark_in(_content(pid, "cgroup", 4096) or b"")
 
 
 def carries(pid: int, token: str) -> bool:
@@ -173,7 +180,7 @@ def members(token: str, mark: int = 0) -> list[int]:
 def _is_member(pid: int, token: str, mark: int) -> bool:
     if carries(pid, token):
         return True
-    if not mark or mark_of(pid) != mark:
+    if not mark or mark not in (mark_of(pid), cgroup_mark_of(pid)):
         return False
     found = look(pid)
     return found is not None and found.alive
@@ -286,6 +293,9 @@ def whose(found: Proc, claimants: Iterable[Claimant]) -> str | None:
     """Which attempt an orphan belongs to, "" when to none of these; None: nobody can tell. The order is the one at the
     top of this file."""
     claimants = list(claimants)
+    inside = cgroup_mark_of(found.pid)
+    if inside:
+        return next((one.id for one in claimants if one.mark == inside), "")
     mark = mark_of(found.pid)
     if mark:
         return next((one.id for one in claimants if one.mark == mark), "")

@@ -69,6 +69,10 @@ class Kernel(Protocol):
     def cap(self, path: str, limit: int) -> None: ...
     def there(self, paths: Iterable[str]) -> list[bool]: ...
     def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int: ...
+    def members(self, mark: int) -> list[Proc] | None: ...
+    def kill_all(self, mark: int) -> bool: ...
+    def over(self, mark: int) -> None: ...
+    def tidy(self) -> None: ...
     def reap(self, pid: int) -> None: ...
     def signal_group(self, pid: int, number: int) -> None: ...
     def signal_process(self, pid: int, ticks: int, number: int) -> None: ...
@@ -375,6 +379,7 @@ class Keeper:
     def _refuse(self, child: Child, number: int) -> None:
         """It was not begun, and may be asked for again."""
         del self.children[child.id]
+        self._kernel.over(child.mark)
         self._journal.acknowledged(child.id)
         self._tell(child.run, frames.message("refused", id=child.id, errno=number))
         self._let_go(child.run)
@@ -436,6 +441,7 @@ class Keeper:
         if child.cap:
             kernel.cap(child.log, child.cap)  # what was written since the last look, or all of it: nobody looks again
         del self.children[child.id]
+        kernel.over(child.mark)
         self._crowd()
         there = kernel.there(child.base + suffix for _, suffix in FILES)
         more: dict[str, Any] = {"pid": child.pid or None, "mark": child.mark}
@@ -469,7 +475,8 @@ class Keeper:
             return
         if hard:
             child.kill_at = now
-            self._freeze(child)
+            if not self._kernel.kill_all(child.mark):
+                self._freeze(child)
             self._kernel.signal_group(process.pid, signal.SIGKILL)
             for one in self._others(child):
                 self._kernel.signal_process(one.pid, one.ticks, signal.SIGKILL)
@@ -516,6 +523,7 @@ class Keeper:
                 child.looks = 0
                 self._at(now + LEFTOVER_MS, self._sweep, child)
                 return
+            self._kernel.kill_all(child.mark)
             for one in others:
                 self._kernel.signal_process(one.pid, one.ticks, signal.SIGKILL)
             child.killed += len(others)
@@ -540,6 +548,10 @@ class Keeper:
 
     def _others(self, child: Child) -> list[Proc]:
         """The living processes of an attempt but its first one."""
+        inside = self._kernel.members(child.mark)
+        if inside is not None:  # nothing gets out of its cgroup
+            first = child.process.pid if isinstance(child.process, Running) else 0
+            return [one for one in inside if one.pid != first]
         found: list[Proc] = []
         if isinstance(child.process, Running):
             found += self._kernel.below(child.process.pid)
@@ -616,6 +628,7 @@ class Keeper:
             if child.cap:
                 self._kernel.cap(child.log, child.cap)
         begun = self._kernel.boot()
+        self._kernel.tidy()
         if not self._journal.retry():
             self._say_trouble()
         try:

@@ -208,7 +208,8 @@ def _spawn(orders: int, facts: int) -> int:
     try:
         return os.posix_spawn(
             sys.executable,
-            ["jobctl-keeper", "-I", "-S", "-c", _SPAWNED, source],
+            # Its own path: by another name Python looks for its library around the folder that it is started in.
+            [sys.executable, "-I", "-S", "-c", _SPAWNED, source],
             {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jobctl.process import descent
+from jobctl.process import cgroups, descent
 from jobctl.process.descent import PASSING
 
 _SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
@@ -45,6 +45,7 @@ class System:
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._resource = _resource()
         self._adopts = become_subreaper()
+        self._leaves = cgroups.leaves()
         self.umask = 0  # the commands', which is ours
 
     # -- time ------------------------------------------------------------------------------------------------------
@@ -157,23 +158,16 @@ class System:
 
     def _spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], log: int, mark: int) -> int:
         program = _program(argv[0], environment)
-        null = self._null
-        actions = ((os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2))
         try:
             if mark and self._resource is not None:
                 self._resource.setrlimit(descent.LOCKS, (mark, self._resource.RLIM_INFINITY))
             try:
-                return os.posix_spawn(
-                    program, argv, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_SIGNALS
-                )
+                return self._make(program, argv, environment, log, mark)
             except OSError as error:
                 if error.errno != errno.ENOEXEC:
                     raise
                 # A script without a first line that says what runs it: execvp gives it to the shell.
-                argv = [b"sh", program, *argv[1:]]
-                return os.posix_spawn(
-                    b"/bin/sh", argv, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_SIGNALS
-                )
+                return self._make(b"/bin/sh", [b"sh", program, *argv[1:]], environment, log, mark)
         except OSError as error:
             number = error.errno or errno.EINVAL
             what = "arguments" if number == errno.E2BIG else "program"
@@ -182,6 +176,48 @@ class System:
             raise NotMadeError(what, number, os.fsdecode(argv[0])) from None
         except ValueError:
             raise NotMadeError("arguments", errno.EINVAL, os.fsdecode(argv[0])) from None
+
+    def _make(self, program: bytes, argv: list[bytes], environment: Mapping[bytes, bytes], log: int, mark: int) -> int:
+        """OSError."""
+        if self._leaves is not None:
+            leaf = -1
+            try:
+                leaf = self._leaves.make(mark)
+                return cgroups.spawn(leaf, program, argv, environment, log, self._null)
+            except OSError as error:
+                # Not begun, and not because of the program: this system cannot, or does not let us.
+                if error.strerror != "clone3" and leaf >= 0:
+                    raise
+                self._leaves = None
+            finally:
+                if leaf >= 0:
+                    os.close(leaf)
+        null = self._null
+        actions = ((os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2))
+        return os.posix_spawn(
+            program, argv, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_SIGNALS
+        )
+
+    def members(self, mark: int) -> list[descent.Proc] | None:
+        """The living processes of an attempt's cgroup; None when it has none."""
+        found = self._leaves.members(mark) if self._leaves is not None else None
+        if found is None:
+            return None
+        return [about for pid in found if (about := descent.look(pid)) is not None and about.alive]
+
+    def kill_all(self, mark: int) -> bool:
+        """SIGKILL to all of an attempt's cgroup, at once. Whether that could be done."""
+        return self._leaves is not None and self._leaves.kill(mark)
+
+    def over(self, mark: int) -> None:
+        """An attempt is over."""
+        if self._leaves is not None and mark:
+            self._leaves.forget(mark)
+
+    def tidy(self) -> None:
+        """Remove the cgroups of attempts that are over, once nothing lives in them."""
+        if self._leaves is not None:
+            self._leaves.tidy()
 
     def ended(self) -> tuple[int, int] | None:
         """(pid, raw wait status) of a child that has ended and is not reaped: the same one until it is."""
