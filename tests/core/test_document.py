@@ -70,6 +70,13 @@ def test_but_breaks_its_lines_only_beside_braces_and_commas(text: str) -> None:
     assert isinstance(document.read(text.encode()), Problem)
 
 
+@pytest.mark.parametrize(
+    "text", ["a = { , }", "a = {,}", "a = { b = 1,, }", "a = {\n,\n}", "a = { # c\n , # d\n}", "a = [{ , }]"]
+)
+def test_a_comma_behind_nothing_is_no_toml(text: str) -> None:
+    assert isinstance(document.read(text.encode()), Problem)
+
+
 def test_lines_behind_a_table_of_several_lines_keep_their_numbers() -> None:
     problem = document.read(b"a = {\n b = 1,\n}\n\nc = 30s\n")
     assert isinstance(problem, Problem)

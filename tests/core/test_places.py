@@ -92,6 +92,16 @@ def test_a_table_in_braces_may_have_several_lines() -> None:
     assert Places("a = {\n b = 1, # }\n c = 2,\n}\nd = 3\n").line(("d",)) == 5
 
 
+@pytest.mark.parametrize(
+    "text", ["a = 1\nb = { , }\n", "a = 1\nb = [", "a = 1\nb = {", "a = 1\n=", "a = 1\n[", "a = 1\n[["]
+)
+def test_what_it_does_not_understand_costs_lines_and_nothing_else(text: str) -> None:
+    """No text that tomllib accepts is like these; should one be, the daemon that reads it lives on."""
+    places = Places(text)
+    assert places.line(("a",)) == 1
+    assert not places.whole
+
+
 def test_every_key_stands_in_the_line_that_is_told() -> None:
     places, lines = Places(FILE), FILE.split("\n")
     for path in _paths(tomllib.loads(FILE), ()):

@@ -79,6 +79,25 @@ def test_all_or_nothing(files: list[Path], text: str, said: str) -> None:
     assert one.problem is None
 
 
+def test_a_fault_of_ours_in_reading_a_file_keeps_what_was_there(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = reloader(files)
+
+    def broken(_: object) -> None:
+        raise AssertionError("something is not so")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jobctl.daemon.reloader.read_files", broken)
+        write(files[0], ONE.replace("one", "new"))
+        assert not one.once(force=True)
+    assert names(one) == {"one", "two"}
+    assert "something is not so" in str(one.problem)
+    assert one.once(force=True)
+    assert names(one) == {"new", "two"}
+    assert one.problem is None
+
+
 def test_a_file_that_is_gone_keeps_its_jobs_until_it_is_back(files: list[Path]) -> None:
     one = reloader(files)
     files[0].unlink()

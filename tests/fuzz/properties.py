@@ -22,13 +22,14 @@ from jsonschema import Draft202012Validator
 from tests.fuzz.slow_cron import SlowCron
 
 from jobctl.cli.output import problem_document
-from jobctl.core import definition, durations, keys, model, references
+from jobctl.core import definition, document, durations, keys, model, references
 from jobctl.core.cron import FIELDS, CronError, parse_cron
 from jobctl.core.decide import Decider, FinishRun, StartStep
 from jobctl.core.definition import Definitions
 from jobctl.core.errors import Problem, StoreError, StoreUnavailableError
 from jobctl.core.history import Event, EventType
 from jobctl.core.model import Job, Schedule, When
+from jobctl.core.places import Places
 from jobctl.core.references import BadReferenceError, Reference, Scope
 from jobctl.core.schedule import fires, next_fire
 from jobctl.core.schema import json_schema
@@ -75,6 +76,8 @@ def definitions(data: bytes) -> Definitions | None:
     """A file is jobs or problems, each with place and way out; jobs come back from how they are kept, and can run."""
     with no_hang():
         found, problems = definition.parse(data, file="jobs.toml", folder="/srv")
+        read = document.read(data)
+        assert isinstance(read, Problem) or Places(read[0]).whole, "tomllib understands what places.py does not"
         assert (found is None) == any(not problem.warning for problem in problems)
         for problem in problems:
             _check_problem(problem, lines=data.count(b"\n") + 1)

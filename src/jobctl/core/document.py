@@ -96,6 +96,9 @@ def _joined(text: str) -> str:
         if token in ("'", '"') or (broken and after and after[0] not in ",}"):
             return text
         broken = broken and not after
+        before = between.strip()[-1:] or before
+        if token == "," and before in ("{", ","):
+            return text  # a comma behind nothing
         before = after[-1:] or before
         if not blank:
             before = token[-1]

@@ -24,6 +24,10 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
+class _LostError(Exception):
+    """What tomllib understood is not understood here."""
+
+
 class Places:
     """The lines of one text, counted from 1."""
 
@@ -32,7 +36,11 @@ class Places:
         self._lines: dict[Path, int] = {}
         self._last = (0, 1)  # an offset and its line; offsets only grow
         self._array_sizes: dict[Path, int] = {}  # of [[arrays of tables]]
-        self._walk()
+        self.whole = True  # all of the text was understood
+        try:
+            self._walk()
+        except (_LostError, IndexError):
+            self.whole = False  # some lines are not told: no reason to fail
 
     def line(self, path: Path) -> int:
         """The line where the key stands; of the nearest key around it where it does not; 0 for the whole file."""
@@ -93,7 +101,8 @@ class Places:
         keys, text = [], self._text
         while True:
             match = _KEY.match(text, _skip(_SPACE, text, at))
-            assert match is not None
+            if match is None:
+                raise _LostError
             keys.append(_unquoted(match[0]))
             at = _skip(_SPACE, text, match.end())
             if not text.startswith(".", at):
@@ -114,7 +123,8 @@ class Places:
                 at = self._after_comma(self._pair(path, at))
             return at + 1
         match = _STRING.match(text, at) or _BARE.match(text, at)
-        assert match is not None
+        if match is None:
+            raise _LostError
         return match.end()
 
     def _after_comma(self, at: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from jobctl.core.errors import DefinitionError
+from jobctl.core.errors import DefinitionError, Problem
 from jobctl.definitions import Catalog, read_files
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -35,6 +35,11 @@ class Reloader:
             catalog = read_files(self.files)
         except DefinitionError as error:
             self.problem = error
+            return False
+        except Exception as error:  # a fault of ours in reading one file ends no schedule of the others
+            what = f"cannot be used: {type(error).__name__}: {error}"
+            hint = "this is a fault of jobctl: please report it with what was changed"
+            self.problem = DefinitionError([Problem(what, hint=hint, file=", ".join(self.files))])
             return False
         self.problem = None
         changed = catalog != self.catalog
