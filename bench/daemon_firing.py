@@ -159,11 +159,13 @@ def _bare(folder: Path, count: int, due: float) -> list[float]:
     heap = [(due, number) for number in range(count)]
     heapq.heapify(heap)
     files = [AttemptFiles(str(folder), "main", number) for number in range(count)]
+    living = []
     while heap:
         moment, number = heapq.heappop(heap)
         sleep_until(moment)
         log = (os.POSIX_SPAWN_OPEN, 1, files[number].log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.posix_spawn("/bin/sh", ["/bin/sh", "-c", TELL_TIME], variables, file_actions=[log], setsid=True)
-    for _ in range(count):
-        os.waitpid(-1, 0)
+        command = ["/bin/sh", "-c", TELL_TIME]
+        living.append(os.posix_spawn("/bin/sh", command, variables, file_actions=[log], setsid=True))
+    for pid in living:
+        os.waitpid(pid, 0)
     return [int(Path(file.log).read_text()) / 1e6 - due * 1000 for file in files]

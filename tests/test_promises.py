@@ -126,6 +126,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/store/test_firings.py": ["test_a_dropped_fire_time_moves_the_progress"],
         "tests/faults/test_state_folder.py": ["test_a_full_disk_stops_new_work_and_loses_nothing"],
+        "tests/reported/test_fire_times.py": ["test_killed_at_any_commit_every_fire_time_has_its_run_or_its_record"],
     },
     "Schedules fire when Debian's cron does, also when the clocks change": {
         "tests/core/test_schedule.py": ["test_fires_when_debian_cron_does", "test_clock_changes"],

@@ -81,7 +81,8 @@ def test_what_became_of_the_last_fire_time(runs: Runs, capsys: pytest.CaptureFix
     cron, every = _entries(runs.store, now - 30 * DAY)
     _fire(runs.store, cron, now - 3 * HOUR, "failed")
     _fire(runs.store, cron, now - 2 * HOUR, "succeeded")
-    firings.drop(runs.store, [Dropped(every, "missed", now - 20 * DAY, now - HOUR, 20, "no daemon ran")], now)
+    with runs.store.transaction() as db:
+        firings.drop(runs.store, db, [Dropped(every, "missed", now - 20 * DAY, now - HOUR, 20, "no daemon ran")], now)
     first, second = _list(capsys, "backup")
     name = runs.store.history(limit=1)[0].name
     assert {**first["last_fire"], "fire_time": ""} == {
@@ -105,8 +106,10 @@ def test_what_became_of_the_last_fire_time(runs: Runs, capsys: pytest.CaptureFix
 def test_what_was_dropped_long_ago_is_not_counted(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     now = clock.now()
     cron, _ = _entries(runs.store, now - 30 * DAY)
-    firings.drop(runs.store, [Dropped(cron, "skipped", now - 9 * DAY, now - 9 * DAY, 1, "x")], now - 8 * DAY)
-    firings.drop(runs.store, [Dropped(cron, "skipped", now - DAY, now - DAY, 1, "y")], now - DAY)
+    with runs.store.transaction() as db:
+        firings.drop(runs.store, db, [Dropped(cron, "skipped", now - 9 * DAY, now - 9 * DAY, 1, "x")], now - 8 * DAY)
+    with runs.store.transaction() as db:
+        firings.drop(runs.store, db, [Dropped(cron, "skipped", now - DAY, now - DAY, 1, "y")], now - DAY)
     first, _ = _list(capsys)
     assert first["dropped"] == {"missed": 0, "skipped": 1}
     assert first["last_fire"]["reason"] == "y"

@@ -57,9 +57,11 @@ def test_of_two_daemons_one_tells(new_place: Callable[..., Place]) -> None:
 def test_a_record_that_somebody_else_has_made_brings_nothing(place: Place) -> None:
     place.arm(job(HOURLY, **MISSED))
     [(number,)] = place.store.rows("SELECT id FROM schedules")
-    firings.drop(place.store, [firings.Dropped(number, "missed", NOW + HOUR, NOW + HOUR, 1, "x")], NOW)
+    with place.store.transaction() as db:
+        firings.drop(place.store, db, [firings.Dropped(number, "missed", NOW + HOUR, NOW + HOUR, 1, "x")], NOW)
     gone = firings.Dropped(number, "missed", NOW + HOUR, NOW + 2 * HOUR, 2, "y")
-    firings.drop(place.store, [gone], NOW, {gone: missed(place.store, place.job(), gone, NOW)})
+    with place.store.transaction() as db:
+        firings.drop(place.store, db, [gone], NOW, {gone: missed(place.store, place.job(), gone, NOW)})
     assert place.runs("x.notify") == []
 
 

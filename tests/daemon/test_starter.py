@@ -101,13 +101,13 @@ def test_end_reaches_what_runs_what_waits_and_what_was_made_just_now(
     assert "later fire time" in (place.runs()[0].reason or "")
 
 
-def test_what_comes_later_is_not_recorded_before_what_has_begun(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_made_together_is_recorded_together(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.arm(job(AT, HELD))
     (number,) = (row[0] for row in place.store.rows("SELECT id FROM schedules"))
     begin(place, fire_time=NOW, schedule=number)
     begin(place, fire_time=NOW + 1, schedule=number, hold=True)
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise StoreUnavailableError("full")
 
     with monkeypatch.context() as once:
@@ -117,4 +117,5 @@ def test_what_comes_later_is_not_recorded_before_what_has_begun(place: Place, mo
         place.starter.flush()
     assert place.runs() == []
     place.until(place.runs)
-    assert place.fired() == [0]
+    assert place.fired() == [0, 1]
+    assert place.statuses() == ["running", "queued"]

@@ -99,7 +99,11 @@ class Home:
         return found
 
     def close(self) -> None:
-        # Jobctl's own too: a killed strace leaves behind what it traced.
+        self.end_all()
+
+    def end_all(self) -> None:
+        """Kill all that works on this state folder, jobctl's own processes too."""
+        # A killed strace leaves behind what it traced.
         while living := self.processes(steps_only=False):
             for pid in living:
                 try:

@@ -659,11 +659,11 @@ def test_a_refused_parent_brings_no_child_into_being(world: World) -> None:
     sent: list[Any] = []
     append = world.store.append
 
-    def meddle(batches: Any) -> Any:
+    def meddle(batches: Any, *beside: Any) -> Any:
         if any(batch.children for batch in batches) and not sent:
             sent.append(1)
             requests.pause(world.store, world.store.run(run.id), reason=None, by="me")
-        return append(batches)
+        return append(batches, *beside)
 
     world.store.append = meddle  # type: ignore[method-assign]
     world.until(lambda: run.state.status == "paused")
@@ -688,11 +688,11 @@ def test_a_store_that_cannot_be_written_at_some_commit_loses_no_child(
             run = world.start(text)
             append, left = world.store.append, [n]
 
-            def fail(batches: Any, append: Any = append, left: list[int] = left) -> Any:
+            def fail(batches: Any, *beside: Any, append: Any = append, left: list[int] = left) -> Any:
                 left[0] -= 1
                 if not left[0]:
                     raise StoreUnavailableError("full")
-                return append(batches)
+                return append(batches, *beside)
 
             world.store.append = fail  # type: ignore[method-assign]
             world.until(lambda world=world: not world.engine.busy)

@@ -123,7 +123,7 @@ def test_an_end_that_could_not_be_recorded_leaves_its_journal(world: World, monk
     os.kill(descent.checked(world.keeper()), signal.SIGKILL)
     world.until(lambda: run.attempts["main"].held_by == "pid")
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise StoreUnavailableError("full")
 
     with monkeypatch.context() as patch:

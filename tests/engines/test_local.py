@@ -1181,7 +1181,7 @@ def test_what_is_learned_in_the_turn_in_which_the_store_is_back_is_recorded_once
     run = world.start(PARALLEL)
     world.until(lambda: world.read("up").split() == ["up", "up"])
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise StoreUnavailableError("full")
 
     with monkeypatch.context() as patch:
@@ -1200,7 +1200,7 @@ def test_a_run_that_could_not_be_recorded_begins_when_it_can(world: World, monke
     """Its timeout has not passed before there was anything of it."""
     monkeypatch.setattr(local, "RETRY_STORE_MS", 1)
 
-    def full(_: object) -> None:
+    def full(*_: object) -> None:
         raise StoreUnavailableError("full")
 
     now = clock.now()

@@ -82,8 +82,8 @@ def test_the_end_and_what_tells_of_it_are_one_commit(world: World) -> None:
     run = world.start("notify = { command = 'echo told >> told' }\ncommand = 'exit 1'")
     append, seen = world.store.append, []
 
-    def looking(batches: Any) -> Any:
-        refused = append(batches)
+    def looking(batches: Any, *beside: Any) -> Any:
+        refused = append(batches, *beside)
         ended = world.row(run).finished_at is not None
         seen.append((ended, len(told(world))))
         return refused

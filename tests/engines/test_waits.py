@@ -399,11 +399,11 @@ def test_an_answer_that_is_recorded_while_the_timer_is_about_to_be(
     waits(world, run, "a")
     append = world.store.append
 
-    def somebody_is_faster(batches: list[object]) -> list[object]:
+    def somebody_is_faster(batches: list[object], *beside: object) -> list[object]:
         if batches:
             monkeypatch.setattr(world.store, "append", append)
             answer(world, run, approved=True)
-        return append(batches)  # type: ignore[arg-type, return-value]
+        return append(batches, *beside)  # type: ignore[arg-type, return-value]
 
     monkeypatch.setattr(world.store, "append", somebody_is_faster)
     world.finish(run)

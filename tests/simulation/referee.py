@@ -118,6 +118,7 @@ class Referee:
         self._started: dict[tuple[str, str, int], int] = {}
         self._latest: dict[tuple[str, str], Command] = {}
         self.first_progress: dict[int, int] = {}
+        self.covered: dict[int, int] = {}  # schedule -> up to where its fire times were looked at
         self.commits = self.events = self.commands = 0
         # What the present commit says of child runs: which ended; whose parents were told what; which a step has waited
         # for that ends now.
@@ -207,6 +208,7 @@ class Referee:
                 self._world.places += 1
         self._families()
         self._notifications()
+        self._fire_times()
         if len(rows) != len(self.cases):
             self._missing({row[0] for row in rows})
         for queue, limit in self.limits.items():
@@ -881,8 +883,12 @@ class Referee:
         return all(sum(1 for _, found in awake if found == name) >= self.maximum for (name,) in daemons)
 
     def _fire_times(self) -> None:
-        """Each fire time has its run, or its record of why not."""
+        """Each fire time up to the progress has its run, or its record of why not: at every instant."""
         for number, job_name, key, progress in self._db.execute("SELECT id, job, key, progress FROM schedules"):
+            since = max(self.covered.get(number, 0), self.first_progress.get(number, 0))
+            if progress <= since:
+                continue
+            self.covered[number] = progress
             job = next((case.job for case in self.cases.values() if case.job.name == job_name), None)
             if job is None or number not in self.first_progress or job_name in self.prunable or job.pause_on_failure:
                 continue
@@ -891,9 +897,11 @@ class Referee:
             schedule = next((s for s in job.schedules if encode_schedule(s, job) == key), None)
             if schedule is None:
                 continue
-            wanted = fires(schedule, self.first_progress[number], progress, job.timezone or "UTC", 100_000)
+            wanted = fires(schedule, since, progress, job.timezone or "UTC", 100_000)
             found = self._db.execute(
-                "SELECT fire_time, coalesce(last, fire_time) FROM firings WHERE schedule = ?", (number,)
+                "SELECT fire_time, coalesce(last, fire_time) FROM firings WHERE schedule = ?"
+                " AND coalesce(last, fire_time) > ?",
+                (number, since),
             ).fetchall()
             for at in wanted:
                 if not any(first <= at <= last for first, last in found):

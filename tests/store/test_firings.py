@@ -112,14 +112,16 @@ def test_a_batch_of_runs_is_written_but_for_the_one_whose_time_is_taken(store: S
 
 def test_a_dropped_fire_time_moves_the_progress(store: Store) -> None:
     (number,) = armed(store, "k")
-    firings.drop(store, [Dropped(number, "skipped", NOW + 1, NOW + 9, 9, "busy")], NOW + 10)
+    with store.transaction() as db:
+        firings.drop(store, db, [Dropped(number, "skipped", NOW + 1, NOW + 9, 9, "busy")], NOW + 10)
     assert progress(store, number) == [NOW + 9]
 
 
 def test_what_has_started_is_not_recorded_as_dropped_afterwards(store: Store) -> None:
     (number,) = armed(store, "k")
     fire(store, number, NOW + 1, "x-1")
-    firings.drop(store, [Dropped(number, "skipped", NOW + 1, NOW + 1, 1, "busy")], NOW + 10)
+    with store.transaction() as db:
+        firings.drop(store, db, [Dropped(number, "skipped", NOW + 1, NOW + 1, 1, "busy")], NOW + 10)
     assert firings.lately_dropped(store, 0) == []
 
 
@@ -134,7 +136,8 @@ def test_what_has_started_is_not_recorded_as_dropped_afterwards(store: Store) ->
 )
 def test_what_was_dropped_lately(store: Store, first: int, last: int, dropped_at: int, shown: bool) -> None:
     (number,) = armed(store, "k")
-    firings.drop(store, [Dropped(number, "missed", first, last, 7, "no daemon ran")], dropped_at)
+    with store.transaction() as db:
+        firings.drop(store, db, [Dropped(number, "missed", first, last, 7, "no daemon ran")], dropped_at)
     assert firings.lately_dropped(store, NOW - 10) == ([("x", "missed", 7, last, "no daemon ran")] if shown else [])
 
 
@@ -142,7 +145,8 @@ def test_rewind_takes_the_progress_back_for_all_but_what_has_started(store: Stor
     wrong, right = armed(store, "wrong", "right")
     for number in (wrong, right):
         fire(store, number, NOW + 10, f"x-{number}")
-    firings.drop(store, [Dropped(wrong, "skipped", NOW + 5, NOW + 9, 2, "busy")], NOW + 10)
+    with store.transaction() as db:
+        firings.drop(store, db, [Dropped(wrong, "skipped", NOW + 5, NOW + 9, 2, "busy")], NOW + 10)
     firings.rewind(store, [wrong], NOW + 1)
     assert progress(store, wrong, right) == [NOW + 1, NOW + 10]
     assert not fire(store, wrong, NOW + 10, "x-again")

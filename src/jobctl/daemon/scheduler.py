@@ -111,8 +111,7 @@ class Scheduler:
         # Another daemon on this store may have been faster; its word counts, and what it dealt with is not looked at.
         reached = firings.progress(self._store, numbers)
         paused = firings.paused(self._store)
-        dropped: list[Dropped] = []
-        passed: list[tuple[int, int]] = []
+        told = False
         dealt: list[tuple[int, bool]] = []
         progress: dict[int, int] = {}
         for number in numbers:
@@ -122,34 +121,27 @@ class Scheduler:
             armed = self._armed[number]
             due, more = self._due_times(armed, now)
             if due and armed.job.name in paused:
-                passed.append((number, due[-1]))
+                self._starter.pass_over([(number, due[-1])])
                 self._found_alive.pop(number, None)
             elif due:
-                dropped += self._fire(armed, due, now, more)
+                told = self._fire(armed, due, now, more) or told
             if due:
                 progress[number] = due[-1]
             dealt.append((number, more))
-        # First the runs, in order: what is recorded as dropped moves the progress beyond them.
         self._starter.flush()
-        if passed:
-            firings.advance(self._store, passed)
-        notices = self._notices(dropped, now)
-        if dropped:
-            firings.drop(self._store, dropped, now, notices)
         self._progress.update(progress)
-        return dealt, bool(notices)
+        return dealt, told
 
-    def _notices(self, dropped: list[Dropped], now: int) -> dict[Dropped, list[Batch]]:
-        """The runs that tell of what was missed: for each record of it, by that."""
-        found: dict[Dropped, list[Batch]] = {}
-        for gone in dropped:
-            job = self._armed[gone.schedule].job
-            if gone.outcome == "missed" and job.notify:
-                from jobctl.engines.notices import missed
+    def _drop(self, armed: _Armed, outcome: str, times: list[int], reason: str, now: int) -> bool:
+        """Fire times without a run. Whether notifications of it are queued."""
+        gone = Dropped(armed.id, outcome, times[0], times[-1], len(times), reason)
+        told: list[Batch] = []
+        if outcome == "missed" and armed.job.notify:
+            from jobctl.engines.notices import missed
 
-                if told := missed(self._store, job, gone, now):
-                    found[gone] = told
-        return found
+            told = missed(self._store, armed.job, gone, now)
+        self._starter.drop([gone], now, {gone: told})
+        return bool(told)
 
     def resync(self, now: int) -> None:
         """The wall clock was set: what the wrong one dealt with beforehand does not keep schedules from firing."""
@@ -217,21 +209,21 @@ class Scheduler:
             return nominal
         return nominal + jitter(armed.job.name, armed.key, nominal, armed.schedule.jitter)
 
-    def _fire(self, armed: _Armed, due: list[int], now: int, more: bool) -> list[Dropped]:
+    def _fire(self, armed: _Armed, due: list[int], now: int, more: bool) -> bool:
         """Start, buffer or skip, oldest first; what is older than the catch-up window is missed. `more`: the next
-        fire times have come, too."""
+        fire times have come, too. Whether notifications of what was missed are queued."""
         job = armed.job
         window = _A_YEAR if job.catchup_window is None else max(job.catchup_window, _ON_TIME_MS)
-        dropped: list[Dropped] = []
+        told = False
         # A boot is fired at the first look after it: a machine that starts slowly has missed nothing.
         late = [] if armed.schedule.boot else self._started_before(armed, due, now - window)
         if late:
-            dropped.append(_dropped(armed, "missed", late, "no daemon ran within the catch-up window"))
+            told = self._drop(armed, "missed", late, "no daemon ran within the catch-up window", now)
         due = due[len(late) :]
         replaced = (due if more else due[:-1]) if job.overlap in _REPLACES else []
         if replaced:
             reason = f"a later fire time took its place (overlap = {job.overlap})"
-            dropped.append(_dropped(armed, "skipped", replaced, reason))
+            self._drop(armed, "skipped", replaced, reason, now)
         due = due[len(replaced) :]
         begun, buffered = firings.alive_runs(self._store, job.name)
         # All that has come by now finds the same runs alive, though it is dealt with in several portions.
@@ -242,7 +234,7 @@ class Scheduler:
             decision = overlap.decide(job.overlap, running=running, buffered=waiting)
             if decision.fire is Fire.SKIP:
                 # So are the others: nothing changes any more.
-                dropped.append(_dropped(armed, "skipped", due[place:], decision.reason or ""))
+                self._drop(armed, "skipped", due[place:], decision.reason or "", now)
                 break
             if decision.fire is not Fire.START and decision.fire is not Fire.BUFFER:
                 self._starter.end(job.name, terminate=decision.fire is Fire.TERMINATE_OTHER)
@@ -252,8 +244,4 @@ class Scheduler:
             waiting += status is RunStatus.QUEUED
         if more:
             self._found_alive[armed.id] = (running, waiting)
-        return dropped
-
-
-def _dropped(armed: _Armed, outcome: str, times: list[int], reason: str) -> Dropped:
-    return Dropped(armed.id, outcome, times[0], times[-1], len(times), reason)
+        return told

@@ -3,6 +3,8 @@ here, nor when a queued run's turn comes (dispatcher.py)."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobctl.core import parameters
@@ -13,11 +15,12 @@ from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.take import Failed, OnFailed, end, ignore
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
-from jobctl.engines.local import LocalEngine, created
-from jobctl.engines.submit import record_all
+from jobctl.engines.local import Company, LocalEngine, created
+from jobctl.engines.submit import batches_of
 from jobctl.masking import redact
 from jobctl.store import firings
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.firings import Dropped
+from jobctl.store.store import Batch, Beside, NewRun, Store
 
 
 class Starter:
@@ -31,6 +34,7 @@ class Starter:
         self._made: list[tuple[NewRun, list[Event]]] = []  # runs that are queued or have failed, not recorded yet
         self._failed: list[Failed] = []  # those of them that have failed
         self._notices: dict[str, list[Batch]] = {}  # by id of one that has failed: what tells of it
+        self._beside: list[Beside] = []  # what else is to be recorded with them
         self._texts: dict[str, tuple[Job, str]] = {}  # by name: a job, and its canonical text, made once
 
     def begun(self, job: str) -> int:
@@ -88,20 +92,36 @@ class Starter:
             except JobctlError:
                 continue  # it ended in between
 
+    def drop(self, dropped: Sequence[Dropped], now: int, notices: Mapping[Dropped, Sequence[Batch]]) -> None:
+        """Fire times that get no run; `notices`: what tells of it. Recorded with the runs that were made."""
+        self._beside.append(lambda db: firings.drop(self._store, db, dropped, now, notices))
+
+    def pass_over(self, progress: Sequence[tuple[int, int]]) -> None:
+        """(schedule, instant): its fire times up to then get neither a run nor a record. Recorded with the others."""
+        self._beside.append(lambda db: firings.advance(db, progress))
+
     def flush(self) -> None:
-        """Record what was made: in one commit what has begun, in another the rest. StoreError when that fails; what
-        has begun is kept then, and recorded when it can be."""
+        """Record what was made, begun or not, and what was dropped: all of it in one commit, or nothing. StoreError
+        when that fails; with runs that have begun all of it is kept then, and recorded when it can be."""
         made, self._made = self._made, []
         failed, self._failed = self._failed, []
         notices, self._notices = self._notices, {}
-        self._engine.flush()
-        if self._engine.trouble is not None:
-            raise self._engine.trouble
-        if made:
-            refused = record_all(self._store, made, notices)
+        others, self._beside = self._beside, []
+
+        def beside(db: sqlite3.Connection) -> None:
+            for write in others:
+                write(db)
+
+        def done(refused: set[str]) -> None:
             for one in failed:
                 if one.run not in refused:
                     self._on_failed(one)
+
+        if made or others:
+            self._engine.record_beside(Company(batches_of(made, notices), beside, done))
+        self._engine.flush()
+        if self._engine.trouble is not None:
+            raise self._engine.trouble
 
     def _text(self, job: Job) -> str:
         found = self._texts.get(job.name)

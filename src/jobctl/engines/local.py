@@ -7,8 +7,9 @@ order: record that an attempt starts, start it, learn of its end, record that. O
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -39,7 +40,7 @@ from jobctl.process.keepers import private_files
 from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, Store
 
 if TYPE_CHECKING:
     from jobctl.engines.children import Begun, Children, Family
@@ -66,8 +67,29 @@ class Start(NamedTuple):
     key: str
 
 
+class Company(NamedTuple):
+    """What is recorded in one commit with the runs that were submitted: other new runs, and whatever `beside` writes.
+    `done` is told the names of those of these runs whose fire time was dealt with already."""
+
+    batches: Sequence[Batch]
+    beside: Beside
+    done: Callable[[set[str]], None]
+
+
 Fact = Event | Start | StopStep
 Work = tuple["LiveRun", list[Fact], list[Event]]  # a run, new facts, and events that others have already recorded
+
+
+def _all(company: Sequence[Company]) -> Beside | None:
+    """What all of them write, as one."""
+    if not company:
+        return None
+
+    def beside(db: sqlite3.Connection) -> None:
+        for each in company:
+            each.beside(db)
+
+    return beside
 
 
 class LiveRun:
@@ -182,6 +204,8 @@ class LocalEngine:
         # queue -> steps that wait for a place of it, the longest waiting first. Each once: a second entry would start
         # the next attempt before its time.
         self._waiting: dict[str, dict[tuple[LiveRun, str], None]] = {}
+        self._company: list[Company] = []
+        self._full: set[str] = set()  # queues whose last places others in the commit at hand take
         self._children: Children | None = None  # made for the first run that has a child or is one
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
         private_files()
@@ -281,11 +305,16 @@ class LocalEngine:
         """Record what was submitted or learned, and do what follows, without waiting for the next turn."""
         if self._children is not None:
             self._children.once()
-        if self._facts:
+        if self._facts or self._company:
             work: list[Work] = [(run, facts, []) for run, facts in self._facts.values()]
             self._facts.clear()
             self._advance(work)
         self.supervisor.flush()
+
+    def record_beside(self, company: Company) -> None:
+        """Record what was submitted together with something else, at the next `flush`. While the store cannot be
+        written both are kept; where nothing was submitted it is for whoever asked to ask again."""
+        self._company.append(company)
 
     def _poked(self) -> None:
         self._woken = True
@@ -400,9 +429,12 @@ class LocalEngine:
 
     def _advance(self, work: list[Work]) -> None:
         """Record facts and what they lead to, for several runs in one commit; then act."""
-        while work:
-            batches: list[Batch] = []
-            planned: dict[int, tuple[LiveRun, list[Fact], list[Event], Effects]] = {}
+        company: list[Company] = []
+        if not self._unwritten:  # it belongs to those
+            company, self._company = self._company, []
+        planned: dict[int, tuple[LiveRun, list[Fact], list[Event], Effects]] = {}
+        batches: list[Batch] = []
+        while work or batches or company:
             for run, facts, foreign in work:
                 if id(run) in self._unwritten:
                     self._unwritten[id(run)][1].extend(fact for fact in facts if isinstance(fact, Event))
@@ -430,10 +462,26 @@ class LocalEngine:
                 self._children.settle()
             try:
                 written = [batch for batch in batches if batch.events or batch.wake_at is not None]
-                refused = self.store.append(written) if written else []
+                beside = [one for each in company for one in each.batches]
+                refused = self.store.append([*written, *beside], _all(company)) if written or company else []
             except StoreUnavailableError as error:
                 self._keep(planned.values(), error)
+                if any(run.new is not None for run, _, _, _ in planned.values()):
+                    self._company = [*company, *self._company]
+                self._full = set()
                 return
+            except NotTogetherError as error:
+                for batch in error.batches:
+                    run, facts, _, _ = planned.pop(id(batch))
+                    work.append((run, facts, self._reload(run)))
+                    self._full |= batch.limits.keys() if batch.limits is not None else set()
+                batches = [batch for batch in batches if id(batch) in planned]
+                continue  # what could be written stays as it is decided
+            self._full = set()
+            for each in company:
+                each.done({one.new.name for one in refused if one in each.batches and one.new is not None})
+            refused = [batch for batch in refused if id(batch) in planned]
+            company = []
             again: dict[int, LiveRun] = {}  # parents that are to be looked at again
             for batch in refused:
                 run, facts, _, _ = planned.pop(id(batch))
@@ -469,6 +517,7 @@ class LocalEngine:
                     begun = [self.children.began(run, one) for one in effects.children]
                     work += [one for one in begun if one is not None]
                     work += [self._began(notice) for notice in effects.notices]
+            batches, planned = [], {}
             known = {id(run) for run, _, _ in work}
             for parent in again.values():
                 if id(parent) not in known and id(parent) not in self._unwritten:
@@ -664,6 +713,8 @@ class LocalEngine:
         limit = self.queues[queue].concurrency if queue in self.queues else None
         if limit is None:
             return True
+        if queue in self._full:
+            return False
         taken = effects.places.get(queue, 0)
         if self.store.in_queue(queue) + taken >= limit:
             return False

@@ -111,6 +111,13 @@ def record_all(
 ) -> set[str]:
     """Write runs that nobody has begun, each with its events, in one commit. Returns the ids of those that are not
     written, because their fire time was dealt with already. `notices`: by id, the runs that tell of their end."""
+    return {batch.new.name for batch in store.append(batches_of(runs, notices)) if batch.new is not None}
+
+
+def batches_of(
+    runs: Sequence[tuple[NewRun, Sequence[Event]]], notices: Mapping[str, Sequence[Batch]] = _NO_NOTICES
+) -> list[Batch]:
+    """What `record_all` writes."""
     batches = []
     for new, events in runs:
         state = RunState()
@@ -118,4 +125,4 @@ def record_all(
             state.apply(event)
         told = notices.get(new.name, ())
         batches.append(Batch(0, 0, events, state, executor=None, new=new, notices=told))
-    return {batch.new.name for batch in store.append(batches) if batch.new is not None}
+    return batches

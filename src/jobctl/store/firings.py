@@ -5,6 +5,7 @@ A fire time that starts a run is written with that run (store.py, NewRun.schedul
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -106,31 +107,31 @@ def boot_time(store: Store, boot: str, began: int) -> int:
 
 
 def drop(
-    store: Store, dropped: Sequence[Dropped], now: int, notices: Mapping[Dropped, Sequence[Batch]] = _NO_NOTICES
+    store: Store,
+    db: sqlite3.Connection,
+    dropped: Sequence[Dropped],
+    now: int,
+    notices: Mapping[Dropped, Sequence[Batch]] = _NO_NOTICES,
 ) -> None:
-    """Record fire times that get no run, and that they have been dealt with; `notices`: the runs that tell of it."""
-    with store.transaction() as db:
-        for d in dropped:
-            is_new = db.execute(
-                "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason, dropped_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (d.schedule, d.first, d.outcome, d.times, d.last, d.reason, now),
-            ).rowcount
-            for notice in notices.get(d, ()) if is_new else ():
-                store.insert(db, notice)
-        db.executemany(
-            "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
-            [(d.last, d.schedule, d.last) for d in dropped],
-        )
+    """Record fire times that get no run, and that they have been dealt with, in the transaction of what else was
+    decided of their schedules; `notices`: the runs that tell of it."""
+    for d in dropped:
+        is_new = db.execute(
+            "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, count, last, reason, dropped_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (d.schedule, d.first, d.outcome, d.times, d.last, d.reason, now),
+        ).rowcount
+        for notice in notices.get(d, ()) if is_new else ():
+            store.insert(db, notice)
+    advance(db, [(d.schedule, d.last) for d in dropped])
 
 
-def advance(store: Store, progress: Iterable[tuple[int, int]]) -> None:
-    """(schedule, instant): nothing up to then is due any more, and nothing is said of it. For paused schedules."""
-    with store.transaction() as db:
-        db.executemany(
-            "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
-            [(instant, number, instant) for number, instant in progress],
-        )
+def advance(db: sqlite3.Connection, progress: Iterable[tuple[int, int]]) -> None:
+    """(schedule, instant): nothing up to then is due any more. Alone, nothing is said of it: for paused schedules."""
+    db.executemany(
+        "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
+        [(instant, number, instant) for number, instant in progress],
+    )
 
 
 def rewind(store: Store, schedules: Sequence[int], now: int) -> None:

@@ -70,6 +70,17 @@ class NewRun(NamedTuple):
     parent_step: str | None = None
 
 
+Beside = Callable[[sqlite3.Connection], None]
+
+
+class NotTogetherError(Exception):
+    """Nothing was written, since these new runs could not be: another one has taken their place in a queue."""
+
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        super().__init__()
+        self.batches = batches
+
+
 class Batch:
     """What one turn learned about one run: events to append after number `seq`, and the state they lead to."""
 
@@ -293,10 +304,14 @@ class Store:
         with self.transaction() as db:
             db.execute("DELETE FROM executors WHERE id = ?", (executor_id,))
 
-    def append(self, batches: Sequence[Batch]) -> list[Batch]:
+    def append(self, batches: Sequence[Batch], beside: Beside | None = None) -> list[Batch]:
         """Append what was learned, in one commit. Returns the batches that were not written, because somebody else
         has appended to their run since it was read, or taken the last place of a queue - also by a batch before them:
-        read again and decide again, but for a new run that is `dealt_with`. A new run's `run_id` is set."""
+        read again and decide again, but for a new run that is `dealt_with`. A new run's `run_id` is set.
+
+        `beside`: what else belongs to that commit, done last. Then a new run is written with it or nothing is:
+        NotTogetherError names the batches that are to be decided again.
+        """
         refused: list[Batch] = []
         attempts_started: list[tuple[Any, ...]] = []
         attempts_ended: list[tuple[Any, ...]] = []
@@ -343,6 +358,8 @@ class Store:
                         attempts_started.append((run_id, event.step + UNDO, event.number, event.at, None))
                     elif kind is EventType.UNDO_ENDED:
                         attempts_ended.append(_ended(run_id, event.step + UNDO, event))
+            if beside is not None and (again := [one for one in refused if one.new is not None and not one.dealt_with]):
+                raise NotTogetherError(again)
             # After all batches: the parent's own may be among them.
             rows += [row for batch in tellers for row in self._tell(db, batch)]
             db.executemany(_ADD_EVENT, rows)
@@ -359,6 +376,8 @@ class Store:
                     " WHERE run = ? AND step = ? AND number = ?",
                     attempts_ended,
                 )
+            if beside is not None:
+                beside(db)
         self._new_executors.clear()
         return refused
 
