@@ -62,7 +62,16 @@ EXPECTED: dict[str, list[tuple[str, str, float, float]]] = {
         ("100 schedules: RSS", "MiB", 5, 500),
         ("100 schedules: each next fire time", "us", 0.1, 100_000),
     ],
-    "adoption": [("5 attempts that run: start to all watched", "s", 0.01, 60)],
+    "adoption": [
+        ("5 attempts that run: start", "s", 0.01, 60),
+        ("5 attempts that run: ready", "s", 0, 60),
+    ],
+    "keeper": [
+        ("memory (PSS)", "MiB", 1, 60),
+        ("memory of an attempt", "KiB", -5_000, 5_000),
+        ("killed with 5 attempts: all known", "s", 0, 60),
+        ("killed with 5 attempts: the next", "s", 0.001, 60),
+    ],
     "history": [
         ("1,000 runs: status", "ms", 1, 60_000),
         ("1,000 runs: history --limit 20", "ms", 1, 60_000),

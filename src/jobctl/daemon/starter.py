@@ -3,7 +3,6 @@ here, nor when a queued run's turn comes (dispatcher.py)."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from jobctl.engines.submit import batches_of
 from jobctl.masking import redact
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
-from jobctl.store.store import Batch, Beside, NewRun, Store
+from jobctl.store.store import Batch, Beside, NewRun, Store, Transaction
 
 
 class Starter:
@@ -108,7 +107,7 @@ class Starter:
         notices, self._notices = self._notices, {}
         others, self._beside = self._beside, []
 
-        def beside(db: sqlite3.Connection) -> None:
+        def beside(db: Transaction) -> None:
             for write in others:
                 write(db)
 

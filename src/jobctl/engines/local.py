@@ -7,7 +7,6 @@ order: record that an attempt starts, start it, learn of its end, record that. O
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -40,7 +39,7 @@ from jobctl.process.keepers import private_files
 from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, Store
+from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, Store, Transaction
 
 if TYPE_CHECKING:
     from jobctl.engines.children import Begun, Children, Family
@@ -85,7 +84,7 @@ def _all(company: Sequence[Company]) -> Beside | None:
     if not company:
         return None
 
-    def beside(db: sqlite3.Connection) -> None:
+    def beside(db: Transaction) -> None:
         for each in company:
             each.beside(db)
 

@@ -70,7 +70,8 @@ class NewRun(NamedTuple):
     parent_step: str | None = None
 
 
-Beside = Callable[[sqlite3.Connection], None]
+Transaction = sqlite3.Connection  # one that is under way: whoever is given it may write, and neither ends nor keeps it
+Beside = Callable[[Transaction], None]
 
 
 class NotTogetherError(Exception):
