@@ -208,6 +208,13 @@ def event_document(event: Event, number: int) -> Document:
 
 def describe(event: Event) -> str:
     """An event in words, for people: `step dump, attempt 2 failed: exit code 1; next attempt in 2s`."""
+    try:
+        return _described(event)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return f"{event.type}: what else is recorded of it cannot be read"  # one damaged row is one line
+
+
+def _described(event: Event) -> str:
     data = event.data
     about = f"step {event.step}" if event.step else "run"
     attempt = f"{about}, attempt {event.number}"

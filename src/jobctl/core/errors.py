@@ -84,5 +84,10 @@ class StoreError(JobctlError):
     exit_code = 4
 
 
+class StoreLostError(StoreError):
+    """The store is not any more what this process has opened: upgraded, replaced. That does not pass by itself: whoever
+    supervises this process starts it again."""
+
+
 class StoreUnavailableError(StoreError):
     """The store cannot be written just now: full, locked, a disk error. An engine keeps what it has and tries again."""

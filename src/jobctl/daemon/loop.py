@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from jobctl import clock, executor
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreLostError
 from jobctl.core.history import Event, EventType
 from jobctl.core.model import RunStatus
 from jobctl.daemon import dispatcher, pruner, rescuer
@@ -181,6 +181,8 @@ class Daemon:
                 return
             try:
                 duty(now, mono)
+            except StoreLostError:
+                raise  # nothing that is tried again here will help
             except (JobctlError, OSError) as error:
                 trouble = trouble or (error.message if isinstance(error, JobctlError) else str(error))
         self._journal.say_once("duties", f"{trouble}; trying again" if trouble else "")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from jobctl.core.errors import NotFoundError, StoreError, StoreUnavailableError
+from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.keys import UNDO
 from jobctl.core.status import RunStatus
@@ -232,11 +232,7 @@ class Store:
         with _explained(self.path):
             db.execute("BEGIN IMMEDIATE")
             try:
-                if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                    raise StoreError(
-                        f"{self.path} was upgraded by another jobctl while this one ran",
-                        hint="start this process again",
-                    )
+                self._check_version()
                 yield db
             except BaseException:
                 if db.in_transaction:
@@ -263,15 +259,25 @@ class Store:
         return int(self.row("PRAGMA freelist_count")[0])
 
     def check_place(self) -> None:
-        """StoreError when the file was removed or replaced while it is open: writes would go into the void."""
+        """StoreLostError when the file was removed or replaced while it is open: writes would go into the void; or when
+        another version of jobctl has upgraded it."""
         try:
             found = os.stat(self.path)
         except OSError:
             found = None
         if found is None or (found.st_dev, found.st_ino) != self._place:
-            raise StoreError(
+            raise StoreLostError(
                 f"the state store {self.path} was moved away or replaced while it was in use",
                 hint="put it back; commands that run go on, and the next jobctl takes them over",
+            )
+        with _explained(self.path):
+            self._check_version()
+
+    def _check_version(self) -> None:
+        if self._db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            raise StoreLostError(
+                f"{self.path} was upgraded by another jobctl while this one ran",
+                hint="start this process again; commands that run go on, and the next jobctl takes them over",
             )
 
     def checkpoint(self, *, whole: bool = False) -> None:
