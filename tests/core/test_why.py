@@ -316,6 +316,25 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
             " run: jobctl run x"
         ],
     ),
+    "its keeper is stopped": (
+        job(A),
+        [*BEGUN, RUNS],
+        HERE._replace(signs={"a": Signs(keeper="stopped", keeper_pid=12)}),
+        [
+            "step a: attempt 1 has run for 30 s; its keeper is stopped, and how it fares is not known until that goes"
+            " on: kill -CONT 12"
+        ],
+    ),
+    "its keeper was killed where nobody here can look": (
+        job(Step("a", command="x", poll=Poll(5 * SECOND))),
+        [*BEGUN, RUNS],
+        HERE._replace(signs={"a": Signs(probe_at=NOW - 2 * SECOND, keeper="held", log="/st ate/a.1.log")}),
+        [
+            "step a: it is asked now, for 2 s; its keeper was killed in another container or PID namespace, where"
+            " something of it may live: nothing begins in its place before that is ended there. Who it is: fuser -v"
+            " '/st ate/a.1.log'"
+        ],
+    ),
     "a poll that is asked for the first time": (
         job(Step("a", command="x", poll=Poll(5 * SECOND))),
         [*BEGUN, RUNS],

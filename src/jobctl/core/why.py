@@ -532,16 +532,15 @@ def _about(
 def _of_keeper(signs: Signs) -> tuple[str, tuple[str, ...]]:
     """(what is the matter with the keeper of an attempt, to be put behind the rest; what helps)."""
     if signs.keeper == "stopped":
-        return (
-            f"; its keeper (process {signs.keeper_pid}) is stopped: how it fares is not known until that goes on",
-            (f"kill -CONT {signs.keeper_pid}",),
-        )
+        way_out = f"kill -CONT {signs.keeper_pid}"
+        return f"; its keeper is stopped, and how it fares is not known until that goes on: {way_out}", (way_out,)
     if signs.keeper == "held":
-        return (
+        way_out = f"fuser -v {shlex.quote(signs.log)}"
+        text = (
             "; its keeper was killed in another container or PID namespace, where something of it may live: nothing"
-            " else begins in its place before that has ended (it has the log open)",
-            (f"fuser -v {shlex.quote(signs.log)}",),
+            f" begins in its place before that is ended there. Who it is: {way_out}"
         )
+        return text, (way_out,)
     return "", ()
 
 
