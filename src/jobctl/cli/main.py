@@ -21,6 +21,9 @@ _IN_STEP = {
 }
 
 
+_MOST = 1_000_000_000  # of anything that an option counts
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the command line `args` (default: sys.argv) and return the exit code. Raises nothing."""
     from jobctl.cli import exit
@@ -67,6 +70,10 @@ def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
     from jobctl import settings
     from jobctl.core.errors import UsageError
 
+    for name, value in values.items():
+        if isinstance(value, int) and abs(value) > _MOST:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} is beyond {_MOST:,}", hint="leave it out, or give a smaller number")
     try:
         cwd = os.getcwd()
     except FileNotFoundError:
