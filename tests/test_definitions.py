@@ -64,8 +64,8 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, message: str) -> N
         assert error.value.hint
 
 
-def test_no_more_is_read_than_a_file_may_have() -> None:
-    with pytest.raises(DefinitionError, match="larger than 16 MiB"):
+def test_a_device_is_not_read() -> None:
+    with pytest.raises(DefinitionError, match="it is a device, not a file"):
         read_file("/dev/zero")
 
 

@@ -15,6 +15,7 @@ from jobctl.core.definition import Definitions, Here
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.core.model import Job, Queue
 from jobctl.core.shapes import too_long
+from jobctl.files import read_regular
 
 STDIN = "-"
 
@@ -155,8 +156,7 @@ def _read(path: str, name: str) -> bytes | Problem:
     try:
         if path == STDIN:
             return sys.stdin.buffer.read(document.SIZE_LIMIT + 1)
-        with open(path, "rb") as file:
-            data = file.read(document.SIZE_LIMIT + 1)
+        data = read_regular(path, document.SIZE_LIMIT + 1)
     except FileNotFoundError:
         return Problem("there is no such file", hint="`jobctl init` writes a first jobs.toml", file=name)
     except IsADirectoryError:

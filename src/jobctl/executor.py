@@ -63,7 +63,7 @@ class Executor:
 def alive(state_dir: str, executor_id: str) -> bool:
     """Whether that executor lives, at once and for certain: its lock is held by a living process, or it is not."""
     try:
-        fd = os.open(_base(state_dir, executor_id) + ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(_base(state_dir, executor_id) + ".lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:

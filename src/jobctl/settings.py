@@ -250,15 +250,16 @@ def _read_config(path: str) -> dict[str, Any]:
 
     hint = f"correct the file or move it away; it may hold {', '.join(CONFIG_KEYS)}"
     try:
-        if not os.path.isfile(path):
-            raise UsageError(f"{path}: not a file", hint=hint)
-        with open(path, "rb") as file:
-            data = file.read(CONFIG_MAX_BYTES + 1)
+        from jobctl.files import read_regular
+
+        data = read_regular(path, CONFIG_MAX_BYTES + 1)
         if len(data) > CONFIG_MAX_BYTES:
             raise UsageError(f"{path}: larger than {CONFIG_MAX_BYTES // 1024} KiB", hint=hint)
         source = data.decode("utf-8-sig")
         told = tomllib.loads(source)
     except OSError as error:
+        if isinstance(error, IsADirectoryError):
+            raise UsageError(f"{path}: not a file", hint=hint) from error
         raise UsageError(f"{path}: cannot be read: {error.strerror}", hint=hint) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start + 1} is not UTF-8", hint="save the file as UTF-8") from error

@@ -127,8 +127,10 @@ def _names(kind: str, flags: dict[str, Any]) -> list[str]:
             return [row.name for row in store.history(limit=MANY)]
     import tomllib
 
+    from jobctl.core.document import SIZE_LIMIT
+    from jobctl.files import read_regular
+
     found: list[str] = []
     for file in known.files:
-        with open(file, "rb") as stream:
-            found += tomllib.load(stream).get("jobs", {})
+        found += tomllib.loads(read_regular(file, SIZE_LIMIT).decode()).get("jobs", {})
     return found

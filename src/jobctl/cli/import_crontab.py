@@ -10,6 +10,7 @@ from jobctl.cli import output
 from jobctl.cli.exit import two_lines
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.crontab import Became, Dialect, Imported, Line, convert, to_toml
+from jobctl.files import read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ def _crontab_of_user() -> bytes:
 def _read(source: str) -> bytes:
     if source == _STDIN:
         return sys.stdin.buffer.read(_SIZE_LIMIT + 1)
-    with open(source, "rb") as file:
-        return file.read(_SIZE_LIMIT + 1)
+    return read_regular(source, _SIZE_LIMIT + 1)
 
 
 def _user() -> str:

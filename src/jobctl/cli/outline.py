@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jobctl
 from jobctl import machine
 from jobctl.core.errors import DefinitionError, Problem
+from jobctl.files import open_regular
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Schedule
@@ -148,7 +149,7 @@ def _cache_path(state_dir: str, file: str) -> str:
 def _load(path: str, key: list[Any]) -> Any:
     """What was kept under that key; None when there is nothing that can be used."""
     try:
-        with open(path, encoding="utf-8") as source:
+        with os.fdopen(open_regular(path), encoding="utf-8") as source:
             kept = json.load(source)
         return kept if key and kept["key"] == key else None
     except (OSError, ValueError, TypeError, KeyError):
