@@ -17,19 +17,19 @@ from contextlib import suppress
 from jobctl.cli.main import main
 from jobctl.process import descent
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, Store
+from jobctl.store.store import Batch, Beside, Store
 
 MOMENT, NUMBER, *ARGUMENTS = sys.argv[1:]
 left = int(NUMBER)
 append, wait = Store.append, Watch.wait
 
 
-def dying_append(self: Store, batches: Sequence[Batch]) -> list[Batch]:
+def dying_append(self: Store, batches: Sequence[Batch], *beside: Beside | None) -> list[Batch]:
     global left
     left -= any(batch.events for batch in batches)
     if left == 0 and MOMENT == "before":
         die()
-    refused = append(self, batches)
+    refused = append(self, batches, *beside)
     if left == 0 and MOMENT == "after":
         die()
     return refused
