@@ -121,7 +121,7 @@ class Scheduler:
             armed = self._armed[number]
             due, more = self._due_times(armed, now)
             if due and armed.job.name in paused:
-                self._starter.pass_over([(number, due[-1])])
+                self._starter.pass_over(number, due[-1])
                 self._found_alive.pop(number, None)
             elif due:
                 told = self._fire(armed, due, now, more) or told
@@ -140,7 +140,7 @@ class Scheduler:
             from jobctl.engines.notices import missed
 
             told = missed(self._store, armed.job, gone, now)
-        self._starter.drop([gone], now, {gone: told})
+        self._starter.drop(gone, now, told)
         return bool(told)
 
     def resync(self, now: int) -> None:

@@ -3,7 +3,7 @@ here, nor when a queued run's turn comes (dispatcher.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jobctl.core import parameters
@@ -91,13 +91,13 @@ class Starter:
             except JobctlError:
                 continue  # it ended in between
 
-    def drop(self, dropped: Sequence[Dropped], now: int, notices: Mapping[Dropped, Sequence[Batch]]) -> None:
-        """Fire times that get no run; `notices`: what tells of it. Recorded with the runs that were made."""
-        self._beside.append(lambda db: firings.drop(self._store, db, dropped, now, notices))
+    def drop(self, gone: Dropped, now: int, told: Sequence[Batch]) -> None:
+        """Fire times that get no run; `told`: the runs that tell of it. Recorded with the runs that were made."""
+        self._beside.append(lambda db: firings.drop(self._store, db, [gone], now, {gone: told}))
 
-    def pass_over(self, progress: Sequence[tuple[int, int]]) -> None:
-        """(schedule, instant): its fire times up to then get neither a run nor a record. Recorded with the others."""
-        self._beside.append(lambda db: firings.advance(db, progress))
+    def pass_over(self, schedule: int, instant: int) -> None:
+        """Its fire times up to then get neither a run nor a record. Recorded with the others."""
+        self._beside.append(lambda db: firings.advance(db, [(schedule, instant)]))
 
     def flush(self) -> None:
         """Record what was made, begun or not, and what was dropped: all of it in one commit, or nothing. StoreError

@@ -33,6 +33,7 @@ from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus
 from jobctl.engines.commands import RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
+from jobctl.executor import folder as executor_folder
 from jobctl.process import attempt as files_of
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.keepers import private_files
@@ -209,7 +210,7 @@ class LocalEngine:
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
         private_files()
         self.supervisor: Supervisor[LiveRun] = Supervisor(
-            os.path.join(store.state_dir, "executors"),
+            executor_folder(store.state_dir),
             executor.id,
             executor.boot,
             self._watch,

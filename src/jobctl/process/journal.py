@@ -26,6 +26,7 @@ from jobctl.process.end import End
 
 FORMAT = "1"
 FILE_SIZE = 1024 * 1024  # a new file is begun above it
+_HEAD = 4096  # bytes, in which the first record stands whole
 RECORD = 400  # bytes: the longest record
 _ROOM = 64 * 1024  # reserved at once while there is room
 
@@ -202,10 +203,10 @@ def read(paths: list[str]) -> Found:
                 raise
             continue
         for raw in data.split(b"\n")[:-1]:
-            text, _, total = raw.rpartition(b" ")
-            if not text or total != b"%08x" % binascii.crc32(text):
+            try:
+                words = _checked(raw)
+            except ValueError:
                 break
-            words = text.decode("utf-8", "replace").split(" ")
             try:
                 if words[0] == "H":
                     header = _header(words)
@@ -218,18 +219,38 @@ def read(paths: list[str]) -> Found:
     return Found(header, entries, strays)
 
 
-def _content(path: str) -> bytes:
+def read_header(paths: list[str]) -> Header | None:
+    """What the first of a keeper's files begins with, without the rest of it. As `read`."""
+    try:
+        line, found, _ = _content(paths[0], most=_HEAD).partition(b"\n") if paths else (b"", b"", b"")
+        return _header(_checked(line)) if found else None
+    except (ValueError, IndexError, KeyError):
+        return None
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
+        return None
+
+
+def _checked(raw: bytes) -> list[str]:
+    """The words of a record. ValueError for one that is torn or damaged."""
+    text, _, total = raw.rpartition(b" ")
+    if not text or total != b"%08x" % binascii.crc32(text):
+        raise ValueError("damaged")
+    return text.decode("utf-8", "replace").split(" ")
+
+
+def _content(path: str, most: int = 64 * FILE_SIZE) -> bytes:
     import stat
 
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return b""
-        pieces = []
-        while piece := os.read(fd, FILE_SIZE):
+        pieces, left = [], most
+        while left > 0 and (piece := os.read(fd, min(left, FILE_SIZE))):
             pieces.append(piece)
-            if len(pieces) > 64:
-                break
+            left -= len(piece)
         return b"".join(pieces)
     finally:
         os.close(fd)

@@ -41,7 +41,7 @@ def of_attempt(folder: str, keeper: str, log: str) -> Standing:
             return Standing()
     if not kernel.is_locked(log):
         return Standing()
-    header = journal.read(journal.files(folder, keeper)).header
+    header = journal.read_header(journal.files(folder, keeper))
     if header is None or header.namespace == kernel.namespace():
         return Standing()  # whoever takes the run holds it by its pid
     return Standing(HELD, log=log)
@@ -77,7 +77,7 @@ def _living(folder: str, keeper: str) -> descent.Proc | None:
     """The process of a keeper that lives where we can see it."""
     if not keepers.lives(folder, keeper):
         return None
-    header = journal.read(journal.files(folder, keeper)[:1]).header
+    header = journal.read_header(journal.files(folder, keeper))
     if header is None or header.namespace != kernel.namespace() or header.pid < 2:
         return None
     return descent.look(header.pid)
