@@ -266,12 +266,13 @@ def sweep(token: str, mark: int = 0) -> int:
     killed: set[int] = set()
     empty = 0
     for _ in range(100):
+        before = set(pids())
         found = signal_members(token, signal.SIGKILL, mark=mark)
         killed.update(found)
         empty = 0 if found else empty + 1
         # In the middle of an exec a process has no environment to look at, and one that makes the next and is gone may
-        # do so between the list and the look: where there were any, look again.
-        if empty >= (_LOOKS if killed else 1):
+        # do so between the list and the look: where there were any, or new ones have come meanwhile, look again.
+        if empty >= (1 if not killed and before.issuperset(pids()) else _LOOKS):
             break
         if empty:
             time.sleep(_EXEC_SECONDS)

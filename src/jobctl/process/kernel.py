@@ -22,6 +22,7 @@ from jobctl.process.descent import PASSING
 _SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
 _LOCK_TRIES = 20
 _LOCK_SECONDS = 0.005
+_LISTS = 100  # of children: so often at most those that ended behind the list are looked for
 
 
 class NotMadeError(Exception):
@@ -268,14 +269,23 @@ class System:
         return [found for pid in marked if (found := descent.look(pid)) is not None and found.alive]
 
     def _adopted(self, leaders: Mapping[int, object]) -> list[descent.Proc]:
-        found = []
-        for child in descent.children(os.getpid()):
-            if child in leaders:
-                continue
-            about = descent.look(child)
-            if about is not None and about.alive:
-                found.append(about)
-                found += self.below(child)
+        """None is only answered when none was there at the instant of the list: one that has ended by the time it is
+        looked at may have left children, which came to us behind the list's end."""
+        ended: set[int] = set()
+        for _ in range(_LISTS):
+            found = []
+            known = len(ended)
+            for child in descent.children(os.getpid()):
+                if child in leaders or child in ended:
+                    continue
+                about = descent.look(child)
+                if about is not None and about.alive:
+                    found.append(about)
+                    found += self.below(child)
+                else:
+                    ended.add(child)
+            if found or len(ended) == known:
+                break
         return found
 
     def whose(self, found: descent.Proc, claimants: Iterable[descent.Claimant]) -> str | None:
