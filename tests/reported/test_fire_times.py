@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from homes import PATIENCE, Daemons, strace
 
+from jobctl.store import firings
 from jobctl.store.store import Store
 
 MINUTE = 60_000
@@ -46,6 +47,39 @@ def test_killed_at_any_commit_every_fire_time_has_its_run_or_its_record(
     assert _uncovered(place, began) == []
     if "notify" in says:
         place.until(lambda: place.lines("told"))
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "command = 'exit 1'",
+        "command = 'sleep 60'\ntimeout = '50ms'",
+        "command = 'true'\nenv_file = 'gone.env'",  # it never begins
+    ],
+)
+def test_killed_at_any_commit_a_failure_that_pauses_has_paused(home: Callable[[str], Daemons], says: str) -> None:
+    place = home("[jobs.x]\nschedule = { every = '1m' }\npause_on_failure = true\n" + says + "\n")
+    seen = 0
+    for instant in range(1, 13):
+        _behind(place)
+        with Store(str(place.state), create=False) as store, store.transaction() as db:
+            db.execute("DELETE FROM paused_jobs")
+            db.execute("UPDATE runs SET trigger = 'manual'")  # those before are over and done with
+        daemon = place.daemon(before=strace("/^(fdatasync|fsync)$", instant))
+        place.until(lambda daemon=daemon: daemon.poll() is not None or _failed(place))
+        place.end_all()
+        daemon.wait(PATIENCE)
+        if _failed(place):
+            seen += 1
+            with Store(str(place.state), create=False) as store:
+                assert set(firings.paused(store)) == {"x"}, instant
+    assert seen
+
+
+def _failed(place: Daemons) -> bool:
+    with Store(str(place.state), create=False) as store:
+        rows = store.rows("SELECT 1 FROM runs WHERE trigger = 'schedule' AND status IN ('failed', 'timed_out')")
+    return bool(rows)
 
 
 def _behind(place: Daemons) -> int:

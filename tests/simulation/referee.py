@@ -209,6 +209,7 @@ class Referee:
         self._families()
         self._notifications()
         self._fire_times()
+        self._pauses()
         if len(rows) != len(self.cases):
             self._missing({row[0] for row in rows})
         for queue, limit in self.limits.items():
@@ -881,6 +882,17 @@ class Referee:
             return True
         daemons = self._db.execute("SELECT id FROM executors WHERE kind = 'daemon'").fetchall()
         return all(sum(1 for _, found in awake if found == name) >= self.maximum for (name,) in daemons)
+
+    def _pauses(self) -> None:
+        """A failure after which nothing more is to fire, and that nothing more fires: one commit."""
+        for case in self._ended:
+            if case.trigger != "schedule" or case.state.status not in ("failed", "timed_out"):
+                continue
+            if (
+                case.job.pause_on_failure
+                and not self._db.execute("SELECT 1 FROM paused_jobs WHERE job = ?", (case.job.name,)).fetchone()
+            ):
+                raise Violation("a failure pauses at once", f"{case.name} has {case.state.status}, its job fires on")
 
     def _fire_times(self) -> None:
         """Each fire time up to the progress has its run, or its record of why not: at every instant."""

@@ -73,7 +73,6 @@ class Daemon:
         self._rescue = True
         self._orphans = True
         self._known_orphans: set[tuple[int, int | None]] = set()
-        self._failed: list[str] = []  # jobs to pause, because they asked for it
         self._not_before = 0  # monotonic: the duties rest after an error
         self._told_at = clock.monotonic()
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
@@ -149,7 +148,7 @@ class Daemon:
                 self._journal.say(status.replace("_", " "), run=run.name, **_reason(event))
                 self._dispatch = True  # its place is free
                 if status in ("failed", "timed_out") and run.job.pause_on_failure and run.state.trigger == "schedule":
-                    self._failed.append(run.job.name)
+                    self._say_paused(run.job.name)
             elif event.type is EventType.RUN_CREATED:
                 self._journal.say("started", run=run.name)
 
@@ -158,7 +157,10 @@ class Daemon:
         self._dispatch = True  # what tells of it is queued
         job = self._reloader.catalog.jobs.get(failed.job)
         if job is not None and job.pause_on_failure and failed.trigger == "schedule":
-            self._failed.append(job.name)
+            self._say_paused(job.name)
+
+    def _say_paused(self, job: str) -> None:
+        self._journal.say("its schedules are paused: a run failed (pause_on_failure)", job=job)
 
     # -- duties ----------------------------------------------------------------------------------------------------
 
@@ -166,10 +168,8 @@ class Daemon:
         """Every duty whose turn has come. One that cannot be done does not keep the others from theirs."""
         mono, now = clock.monotonic(), clock.now()
         trouble = ""
-        # Paused first: what fires next is passed over then.
         for duty in (
             self._follow_clock,
-            self._pause_failed,
             self._fire,
             self._look,
             self._take_over,
@@ -315,13 +315,6 @@ class Daemon:
     def _arm(self) -> None:
         self._scheduler.arm(self._reloader.catalog.jobs, self._reloader.files, clock.now())
 
-    def _pause_failed(self, now: int, _: int) -> None:
-        while self._failed:
-            name = self._failed[-1]
-            firings.pause(self._store, name, at=now, reason="a run failed (pause_on_failure)", who="daemon")
-            self._journal.say("its schedules are paused: a run failed (pause_on_failure)", job=name)
-            self._failed.pop()
-
     def _next_due(self) -> int | None:
         """When the next fire time has to be dealt with here."""
         due = self._scheduler.next_due()
@@ -338,7 +331,7 @@ class Daemon:
         due = self._next_due()
         if due is not None:
             times.append(mono + due - clock.now())
-        if self._rescue or self._dispatch or self._failed:
+        if self._rescue or self._dispatch:
             times.append(mono)
         wake = self._store.next_wake()
         if wake is not None:

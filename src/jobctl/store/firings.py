@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from jobctl.store.store import Batch, Store
+from jobctl.store.store import Batch, Store, pause_job
 
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
@@ -190,10 +190,7 @@ def forget(store: Store, before: int, after: Place = FIRST) -> Place | None:
 
 def pause(store: Store, job: str, *, at: int, reason: str | None, who: str | None) -> None:
     with store.transaction() as db:
-        db.execute(
-            "INSERT INTO paused_jobs (job, at, reason, who) VALUES (?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
-            (job, at, reason, who),
-        )
+        pause_job(db, job, at=at, reason=reason, who=who)
 
 
 def unpause(store: Store, job: str, *, now: int) -> bool:

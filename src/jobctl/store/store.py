@@ -6,6 +6,7 @@ synchronous=FULL: what was committed survives a power cut. sqlite_utils makes an
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -150,6 +151,9 @@ _RUN_LEVEL = frozenset(
         EventType.RUN_ENDED,
     }
 )
+
+
+_PAUSING = (RunStatus.FAILED, RunStatus.TIMED_OUT)  # where the job says pause_on_failure
 
 
 class Store:
@@ -341,6 +345,7 @@ class Store:
                 if not (self._update(db, batch) if batch.new is None else self._insert(db, batch)):
                     refused.append(batch)
                     continue
+                self._pause(db, batch)
                 if batch.tell is not None:
                     tellers.append(batch)
                 for child in batch.children:
@@ -392,6 +397,25 @@ class Store:
         """Write a new run and its events in a transaction that is under way. Its `run_id` is set."""
         self._insert(db, batch)
         db.executemany(_ADD_EVENT, [(batch.run_id, i, *to_row(event)) for i, event in enumerate(batch.events, 1)])
+
+    @staticmethod
+    def _pause(db: sqlite3.Connection, batch: Batch) -> None:
+        """With the end of a run after which no further one of its job is to fire, its schedules are paused: whoever
+        records that end, and whatever happens to them next."""
+        if batch.state.status not in _PAUSING or batch.state.trigger != "schedule":
+            return
+        if not any(event.type is EventType.RUN_ENDED for event in batch.events):
+            return
+        job, body = db.execute(
+            "SELECT r.job, d.body FROM runs r JOIN definitions d ON d.id = r.definition WHERE r.id = ?",
+            (batch.run_id,),
+        ).fetchone()
+        try:
+            pauses = json.loads(body).get("pause_on_failure", False)
+        except (ValueError, AttributeError):
+            return  # damaged: the run has ended all the same
+        if pauses:
+            pause_job(db, job, at=batch.events[-1].at, reason="a run failed (pause_on_failure)", who="daemon")
 
     @staticmethod
     def _is_at(db: sqlite3.Connection, run_id: int, seq: int) -> bool:
@@ -798,6 +822,14 @@ class Store:
         """All rows of a query of this folder's."""
         with _explained(self.path):
             return self._db.execute(sql, values).fetchall()
+
+
+def pause_job(db: Transaction, job: str, *, at: int, reason: str | None, who: str | None) -> None:
+    """Have the job's schedules fire no more, in a transaction that is under way. The first reason stays."""
+    db.execute(
+        "INSERT INTO paused_jobs (job, at, reason, who) VALUES (?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
+        (job, at, reason, who),
+    )
 
 
 def new_name(job: str) -> str:
