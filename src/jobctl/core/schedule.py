@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.core.cron import MINUTES_A_DAY, Cron, CronError, numbers_in, parse_cron
 from jobctl.core.zones import (
+    FARTHEST_APART,
     LAST_INSTANT,
     ZoneError,
     change_in,
@@ -210,8 +211,9 @@ def _cron_fires(
             next_day = cron.next_day(day)
             if next_day is None:
                 return
-            # Leave a day before the next one out: clocks may change on the way, by less than that.
-            stop += max(0, next_day - day - 2) * _DAY
+            # This leap is measured with today's offset. Clocks may change on the way, and a place may cross the date
+            # line while it does so: stay away from the next day by as much as two offsets can lie apart.
+            stop += max(0, next_day - day - 1 - FARTHEST_APART // _DAY) * _DAY
         start = stop
 
 

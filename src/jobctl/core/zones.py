@@ -20,6 +20,10 @@ _DAY = 86_400
 # The last instant that is 9998 everywhere: datetime can write it in every zone.
 LAST_INSTANT = int(datetime(9998, 12, 31, tzinfo=UTC).timestamp()) * 1000
 
+# How far two offsets can lie apart, in seconds: each is less than a day from UTC, and a zone may go from one side of
+# the date line to the other. In the zone database it is 26 hours at most.
+FARTHEST_APART = 2 * _DAY
+
 _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}")
 # Files of the zone database that load, but are no zone to write in a file: `right` counts leap seconds.
 _NOT_ZONES = ("right/", "posix/", "posixrules", "localtime", "Factory")
