@@ -510,7 +510,8 @@ def storage(port: int) -> Iterator[None]:
 @pytest.fixture
 def archive() -> Iterator[Any]:
     """A client of a storage in which there is a bucket of that name."""
-    import boto3
+    boto3 = pytest.importorskip("boto3", reason="the extra `servers` is not installed")
+    pytest.importorskip("moto.server", reason="the extra `servers` is not installed")
 
     port = free_port()
     with storage(port):
