@@ -243,6 +243,13 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_it_is_taken_over_at_every_stage",
         ],
     },
+    "A run that was accepted is recorded, daemon or not, and begins once, or ends when nobody took it in time": {
+        "tests/reported/test_accepted.py": [
+            "test_what_is_accepted_while_no_daemon_lives_runs_when_one_comes",
+            "test_what_has_not_begun_in_time_is_canceled_and_never_runs",
+        ],
+        "tests/simulation/test_simulation.py": ["test_all_that_must_hold_holds"],
+    },
     "The same events give the same decisions in every process": {
         "tests/test_architecture.py": ["test_the_core_asks_for_nothing_that_differs_between_two_processes"],
         "tests/core/test_decide.py": [

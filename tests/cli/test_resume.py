@@ -62,7 +62,7 @@ def test_a_failed_run_goes_on(folder: Path, args: list[str], lines: list[str]) -
         (["x"], 1, "there is nothing left to do"),
         (["x", "--from", "c"], 3, "no step 'c'"),
         (["y"], 3, "there is no run 'y'"),
-        (["x", "--detach"], 1, "daemon"),
+        (["x", "--detach", "--require-daemon"], 1, "daemon"),
         (["x", "--from", "f"], 2, "step f of job x runs only after a failure: nothing starts from it"),
     ],
 )

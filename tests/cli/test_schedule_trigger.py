@@ -97,9 +97,9 @@ def test_what_cannot_be(
     assert runs.store.run(other.id).seq == other.seq
 
 
-def test_without_a_daemon_it_would_wait_for_ever(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_wants_a_daemon_is_told_that_there_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _define(folder)
-    assert main(["schedule", "trigger", "tick"]) == 1
+    assert main(["schedule", "trigger", "tick", "--require-daemon"]) == 1
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: no daemon runs on ")
     assert hint == "hint: start one with: jobctl daemon; or run it in the foreground: jobctl run tick"

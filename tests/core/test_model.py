@@ -57,6 +57,7 @@ EVERYTHING = Job(
     timezone="Europe/Berlin",
     overlap=OverlapPolicy.BUFFER_ONE,
     catchup_window=0,
+    start_within=1,
     pause_on_failure=True,
     timeout=1,
     params={

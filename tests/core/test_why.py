@@ -32,6 +32,8 @@ ALONE = Outside("x-1", "x")
 QUEUED = Outside("x-1", "x", waits_for="queue", daemon=True)
 
 CREATED = Event(E.RUN_CREATED, NOW - 2 * MINUTE)
+BY_THEN = Event(E.RUN_CREATED, NOW - 2 * MINUTE, data={"start_by": NOW + 5 * MINUTE})
+TOO_LATE = Event(E.RUN_CREATED, NOW - 7 * MINUTE, data={"start_by": NOW - 5 * MINUTE})
 BEGUN = [CREATED, Event(E.RUN_TAKEN, NOW - MINUTE)]
 
 
@@ -113,6 +115,31 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         QUEUED._replace(waits_for="overlap", before=[f"x-{n}" for n in range(7)]),
         ["it waits for x-0, x-1, x-2, x-3, x-4 and 2 more to end, as the overlap policy of its job says"],
     ),
+    "queued, and to begin in time": (
+        job(A),
+        [BY_THEN],
+        QUEUED._replace(queue="media"),
+        ["it waits for a place in the queue media; it is canceled unless it begins within 5 min (start_within)"],
+    ),
+    "too late to begin, and a daemon is about to say so": (
+        job(A),
+        [TOO_LATE],
+        QUEUED._replace(waits_for="executor"),
+        [
+            "nobody took it in time: until 5 min ago it could begin (start_within); it is canceled as soon as a daemon"
+            " looks"
+        ],
+    ),
+    "too late to begin, and nobody says so": (
+        job(A),
+        [TOO_LATE],
+        ALONE._replace(waits_for="executor"),
+        [
+            "nobody took it in time: until 5 min ago it could begin (start_within); it is canceled as soon as a daemon"
+            " looks, and none runs here: jobctl daemon; to do it all the same: jobctl resume x-1"
+        ],
+    ),
+    "begun in time": (job(A), [BY_THEN, ago(E.RUN_TAKEN, MINUTE), RUNS], HERE, ["step a: attempt 1 has run for 30 s"]),
     "an attempt runs": (job(A), [*BEGUN, RUNS], HERE, ["step a: attempt 1 has run for 30 s"]),
     "an attempt with a heartbeat, the nearest deadline, and the run's": (
         job(Step("a", command="x", retry=RetryPolicy(3), timeouts=Timeouts(HOUR, DAY, 2 * MINUTE)), timeout=4 * HOUR),

@@ -158,6 +158,16 @@ def test_what_starts_late_by_its_jitter_has_not_been_missed(place: Place) -> Non
         ({"overlap": '"allow_all"', "catchup_window": '"1m"'}, 3 * M, [2 * M, 3 * M], [("missed", M, M, 1)]),
         ({"overlap": '"allow_all"', "catchup_window": '"1ms"'}, 2 * M + 500, [2 * M], [("missed", M, M, 1)]),
         ({"overlap": '"allow_all"', "catchup_window": '"10s"'}, 3 * M - 1, [], [("missed", M, 2 * M, 2)]),
+        # So long may a run wait for whoever begins it: what comes too late for that is missed, too.
+        ({"overlap": '"allow_all"', "start_within": '"90s"'}, 4 * M, [3 * M, 4 * M], [("missed", M, 2 * M, 2)]),
+        ({"overlap": '"allow_all"', "start_within": '"1ms"'}, 2 * M + 500, [2 * M], [("missed", M, M, 1)]),
+        (
+            {"overlap": '"allow_all"', "start_within": '"90s"', "catchup_window": '"150s"'},
+            5 * M,
+            [4 * M, 5 * M],
+            [("missed", M, 2 * M, 2), ("missed", 3 * M, 3 * M, 1)],
+        ),
+        ({"overlap": '"buffer_all"', "start_within": '"90s"'}, 3 * M, [2 * M, 3 * M], [("missed", M, M, 1)]),
         # Oldest first, then the overlap policy.
         ({"overlap": '"skip"'}, 4 * M, [M], [("skipped", 2 * M, 4 * M, 3)]),
         ({"overlap": '"buffer_one"'}, 4 * M, [M, 2 * M], [("skipped", 3 * M, 4 * M, 2)]),

@@ -19,7 +19,8 @@ from jobctl.daemon.loop import LOOK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LiveRun, LocalEngine, created
-from jobctl.engines.submit import record
+from jobctl.engines.submit import record, start_by
+from jobctl.engines.unbegun import end_late
 from jobctl.masking import redact
 from jobctl.store.store import NewRun, Store
 
@@ -179,8 +180,8 @@ class DaemonProcess(Body):
             wait = min(wait, engine_wait)
         if self._quiet >= _QUIET_LOOKS and wait:
             waits = _timers(daemon._engine, world.mono)
-            due, wake = daemon._next_due(), daemon._store.next_wake()
-            waits += [instant - world.now() for instant in (due, wake) if instant is not None]
+            due = (daemon._next_due(), daemon._store.next_wake(), daemon._store.next_too_late())
+            waits += [instant - world.now() for instant in due if instant is not None]
             if daemon._to_prune is not None:
                 waits.append(daemon._prune_at - world.mono)
             self.wake_at = world.mono + max(0, min(waits)) if waits else None
@@ -357,14 +358,16 @@ def submitted(store: Store, job: Job) -> tuple[NewRun, dict[str, Any]]:
     return NewRun(name, job.name, encode(redact(job)), queue=job.queue, priority=job.priority), values
 
 
-def in_turn(new: NewRun, values: dict[str, Any], queues: Mapping[str, Queue], now: Callable[[], int]) -> Any:
+def in_turn(job: Job, new: NewRun, values: dict[str, Any], queues: Mapping[str, Queue], now: Callable[[], int]) -> Any:
     """What a foreground run of a job with a limited queue does before it begins: cli/queued.py."""
     made: list[int] = []
 
     def may_begin(store: Store) -> bool:
         if not made:
-            record(store, new, [created(new, values, now())])
+            timed = new._replace(start_by=start_by(job, now()))
+            record(store, timed, [created(timed, values, now())])
             made.append(store.find(new.name).id)
+        end_late(store, now())
         if store.run(made[0]).status != "queued":
             raise JobctlError("somebody else has it")
         capacity = Capacity(store, "", _NO_LIMIT)

@@ -20,8 +20,8 @@ from .world import DAY, HOUR, MINUTE, SECOND
 Table = dict[str, Any]
 
 # 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times; 6: faults of
-# keepers
-VERSION = 6
+# keepers; 7: a time to begin in
+VERSION = 7
 
 
 class Deed(NamedTuple):
@@ -141,6 +141,8 @@ def _job(draw: Drawing, name: str, horizon: int, scale: int) -> Table:
     policies = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
     draw.maybe(job, "overlap", 0.8, rng.choice(policies), name)
     draw.maybe(job, "catchup_window", 0.3, ms(draw.span(SECOND, horizon)), name)
+    if draw.version >= 7:
+        draw.maybe(job, "start_within", 0.3, ms(draw.span(SECOND, horizon / 4)), name)
     draw.maybe(job, "pause_on_failure", 0.1, True, name)
     draw.maybe(job, "timeout", 0.25, ms(scale * rng.uniform(0.5, 20)), name)
     draw.maybe(job, "queue", 0.25, rng.choice(("q0", "q1")), name)

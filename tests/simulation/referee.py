@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from jobctl.core.decide import Decider, Mode, reopened
-from jobctl.core.history import Event, EventType, HistoryError, RunState, StepState, replay
+from jobctl.core.history import TOO_LATE, Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.core.model import (
     Job,
@@ -333,6 +333,8 @@ class Referee:
         """What must hold for this to happen now. Then it is written down."""
         kind, name, now = event.type, event.step, case.present
         case.taken += kind is _E.RUN_TAKEN
+        if kind is _E.RUN_TAKEN:
+            self._begins_in_time(case, event)
         if kind is _E.RUN_TAKEN and case.state.started_at is None:
             self._begins(case)
         elif kind is _E.ATTEMPT_STARTED or kind is _E.WAIT_STARTED:
@@ -385,6 +387,12 @@ class Referee:
             self._ended.append(case)
             self._world.places += 1
             self._run_ends(case, event)
+
+    def _begins_in_time(self, case: Case, event: Event) -> None:
+        """A fire time that is looked at within a second is on time."""
+        by = case.state.start_by
+        if by is not None and event.at >= by + (1_000 if case.trigger == "schedule" and len(case.events) == 1 else 0):
+            raise Violation("what is too late never begins", f"{case.name}: {event.at - by} ms")
 
     def _begins(self, case: Case) -> None:
         """A run begins that has not begun before."""
@@ -788,6 +796,11 @@ class Referee:
     def _run_ends(self, case: Case, event: Event) -> None:
         now, status = case.present, event.data["status"]
         reason = event.data.get("reason") or ""
+        if reason == TOO_LATE:
+            by = case.state.start_by
+            if by is None or by > event.at or status != "canceled":
+                raise Violation("nobody is too early to be too late", f"{case.name}: {event}, {by}")
+            return
         if case.state.started_at is None and case.state.stopped is None:
             return  # it could not begin
         if "it was recovered" in reason:
@@ -822,6 +835,9 @@ class Referee:
         for name in sorted(self.promised - names):
             raise Violation("no run is lost", name)
         for case in self.cases.values():
+            by = case.state.start_by
+            if by is not None and by <= self._world.now():
+                raise Violation("what is too late ends", f"{case.name} still waits, {case.state.status}")
             self._rests(case)
             self._is_no_orphan(case)
             rows = self._db.execute(

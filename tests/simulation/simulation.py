@@ -19,6 +19,7 @@ from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.kept import job_of
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.engines.submit import enqueue, enqueue_each, trigger
+from jobctl.engines.unbegun import end_late
 from jobctl.store import firings
 from jobctl.store.store import RunRow, Store
 
@@ -310,7 +311,7 @@ class _Simulation:
             return
         new, values = made
         if job.queue is not None:
-            wait, recorded = in_turn(new, values, self.catalog.queues, self.world.now)
+            wait, recorded = in_turn(job, new, values, self.catalog.queues, self.world.now)
             self._foreground(lambda engine: engine.take(recorded[0], job, env_file={}), wait=wait)
         else:
             self._foreground(lambda engine: engine.submit(new, job, values, env_file={}))
@@ -381,6 +382,8 @@ class _Simulation:
             row: RunRow | None = self._pick(deed, rows)
             if row is None:
                 return None
+            if row.status == "queued" and end_late(store, self.world.now()):
+                row = store.run(row.id)
             held = requests.is_held(store, row)
             if held and row.status != "paused":
                 return None

@@ -131,13 +131,34 @@ Options:
                     (),
                     'DURATION',
                     'Wait that long (20s, 5m), then leave the run to the daemon.'),
-         '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--detach': ('detach',
+                      'flag',
+                      (),
+                      '',
+                      'Hand the run to the daemon, or to the next one; print its id and end.'),
+         '--require-daemon': ('require_daemon',
+                              'flag',
+                              (),
+                              '',
+                              'Record nothing when no daemon lives: exit code 1.'),
+         '--start-within': ('start_within',
+                            'text',
+                            (),
+                            'DURATION',
+                            'When nobody has begun it by then, it is canceled. Without it: as the job says.'),
          '--from': ('from_step', 'text', (), 'STEP', 'With --like: do this step, and what needs it, anew.'),
          '--like': ('like', 'text', (), 'RUN', 'With --from: reuse the results and parameters of this run.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
         'arguments': (('job', 'one', (), 'JOB'),),
-        'defaults': {'job': None, 'params': [], 'wait': None, 'detach': False, 'from_step': None, 'like': None},
+        'defaults': {'job': None,
+         'params': [],
+         'wait': None,
+         'detach': False,
+         'require_daemon': False,
+         'start_within': None,
+         'from_step': None,
+         'like': None},
         "page": """\
 Usage: jobctl run [OPTIONS] JOB
 
@@ -145,18 +166,25 @@ Usage: jobctl run [OPTIONS] JOB
 
   Ctrl-C cancels it gracefully; a second one stops waiting and kills. The exit
   code is the run's: 0 succeeded, 1 failed, 124 timed out, 130 canceled, 137
-  terminated; 75 when --wait ended first.
+  terminated; 75 when --wait ended first. A run for the daemon is recorded also
+  while none lives.
 
 Arguments:
   JOB  The job's name.  [required]
 
 Options:
-  -p, --param K=V  A parameter of the run; may be given several times.
-  --wait DURATION  Wait that long (20s, 5m), then leave the run to the daemon.
-  --detach         Hand the run to the daemon, print its id and end.
-  --from STEP      With --like: do this step, and what needs it, anew.
-  --like RUN       With --from: reuse the results and parameters of this run.
-  -h, --help       Show this message and exit.
+  -p, --param K=V          A parameter of the run; may be given several times.
+  --wait DURATION          Wait that long (20s, 5m), then leave the run to the
+                           daemon.
+  --detach                 Hand the run to the daemon, or to the next one; print
+                           its id and end.
+  --require-daemon         Record nothing when no daemon lives: exit code 1.
+  --start-within DURATION  When nobody has begun it by then, it is canceled.
+                           Without it: as the job says.
+  --from STEP              With --like: do this step, and what needs it, anew.
+  --like RUN               With --from: reuse the results and parameters of this
+                           run.
+  -h, --help               Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },
@@ -286,11 +314,20 @@ Options:
         'group': False,
         'options': {'--from': ('from_step', 'text', (), 'STEP', 'Also redo this step and what needs it.'),
          '--updated': ('updated', 'flag', (), '', 'Take the definition as the file has it now.'),
-         '--detach': ('detach', 'flag', (), '', 'Hand the run to the daemon, print its id and end.'),
+         '--detach': ('detach',
+                      'flag',
+                      (),
+                      '',
+                      'Hand the run to the daemon, or to the next one; print its id and end.'),
+         '--require-daemon': ('require_daemon',
+                              'flag',
+                              (),
+                              '',
+                              'Record nothing when no daemon lives: exit code 1.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
         'arguments': (('run', 'one', (), 'RUN'),),
-        'defaults': {'run': None, 'from_step': None, 'updated': False, 'detach': False},
+        'defaults': {'run': None, 'from_step': None, 'updated': False, 'detach': False, 'require_daemon': False},
         "page": """\
 Usage: jobctl resume [OPTIONS] RUN
 
@@ -302,10 +339,12 @@ Arguments:
        run.  [required]
 
 Options:
-  --from STEP  Also redo this step and what needs it.
-  --updated    Take the definition as the file has it now.
-  --detach     Hand the run to the daemon, print its id and end.
-  -h, --help   Show this message and exit.
+  --from STEP       Also redo this step and what needs it.
+  --updated         Take the definition as the file has it now.
+  --detach          Hand the run to the daemon, or to the next one; print its id
+                    and end.
+  --require-daemon  Record nothing when no daemon lives: exit code 1.
+  -h, --help        Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },
@@ -949,10 +988,20 @@ Options:
         'group': False,
         'options': {'--param': ('params', 'list', (), 'K=V', 'A parameter of the runs; may be given several times.'),
          '-p': ('params', 'list', (), 'K=V', 'A parameter of the runs; may be given several times.'),
+         '--require-daemon': ('require_daemon',
+                              'flag',
+                              (),
+                              '',
+                              'Record nothing when no daemon lives: exit code 1.'),
+         '--start-within': ('start_within',
+                            'text',
+                            (),
+                            'DURATION',
+                            'When nobody has begun it by then, it is canceled. Without it: as the job says.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
         'arguments': (('job', 'one', (), 'JOB'),),
-        'defaults': {'job': None, 'params': []},
+        'defaults': {'job': None, 'params': [], 'require_daemon': False, 'start_within': None},
         "page": """\
 Usage: jobctl schedule trigger [OPTIONS] JOB
 
@@ -965,8 +1014,11 @@ Arguments:
   JOB  The job's name.  [required]
 
 Options:
-  -p, --param K=V  A parameter of the runs; may be given several times.
-  -h, --help       Show this message and exit.
+  -p, --param K=V          A parameter of the runs; may be given several times.
+  --require-daemon         Record nothing when no daemon lives: exit code 1.
+  --start-within DURATION  When nobody has begun it by then, it is canceled.
+                           Without it: as the job says.
+  -h, --help               Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

@@ -119,7 +119,21 @@ RunsArgument = Annotated[
     typer.Argument(metavar="RUN...", help="Run ids, unique beginnings of them, or jobs' names for their latest runs."),
 ]
 ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept in the run's history.")]
-DetachOption = Annotated[bool, typer.Option("--detach", help="Hand the run to the daemon, print its id and end.")]
+DetachOption = Annotated[
+    bool,
+    typer.Option("--detach", help="Hand the run to the daemon, or to the next one; print its id and end."),
+]
+RequireDaemonOption = Annotated[
+    bool, typer.Option("--require-daemon", help="Record nothing when no daemon lives: exit code 1.")
+]
+StartWithinOption = Annotated[
+    str | None,
+    typer.Option(
+        "--start-within",
+        metavar="DURATION",
+        help="When nobody has begun it by then, it is canceled. Without it: as the job says.",
+    ),
+]
 
 
 @command
@@ -151,6 +165,8 @@ def run(
         typer.Option("--wait", metavar="DURATION", help="Wait that long (20s, 5m), then leave the run to the daemon."),
     ] = None,
     detach: DetachOption = False,
+    require_daemon: RequireDaemonOption = False,
+    start_within: StartWithinOption = None,
     from_step: Annotated[
         str | None,
         typer.Option("--from", metavar="STEP", help="With --like: do this step, and what needs it, anew."),
@@ -164,6 +180,7 @@ def run(
 
     Ctrl-C cancels it gracefully; a second one stops waiting and kills. The exit code is the run's: 0 succeeded,
     1 failed, 124 timed out, 130 canceled, 137 terminated; 75 when --wait ended first.
+    A run for the daemon is recorded also while none lives.
     """
 
 
@@ -238,6 +255,7 @@ def resume(
     ] = None,
     updated: Annotated[bool, typer.Option("--updated", help="Take the definition as the file has it now.")] = False,
     detach: DetachOption = False,
+    require_daemon: RequireDaemonOption = False,
 ) -> None:
     """Take up a paused, interrupted or unsuccessful run. Finished steps keep their results."""
 
@@ -386,7 +404,12 @@ def schedule_resume(jobs: ScheduledJobsArgument) -> None:
 
 
 @scheduled
-def schedule_trigger(job: JobArgument, params: ParamsOption) -> None:
+def schedule_trigger(
+    job: JobArgument,
+    params: ParamsOption,
+    require_daemon: RequireDaemonOption = False,
+    start_within: StartWithinOption = None,
+) -> None:
     """Start a run now, in the daemon, as if the schedule fired.
 
     The job's overlap policy counts: when it says that no run starts, that is said and the exit code is 1.

@@ -11,7 +11,7 @@ from jobctl.cli import output
 from jobctl.cli.foreground import drive, user
 from jobctl.cli.wait import until
 from jobctl.daemon.capacity import Capacity
-from jobctl.engines import requests
+from jobctl.engines import requests, unbegun
 from jobctl.engines.local import created
 from jobctl.engines.submit import record
 
@@ -50,6 +50,8 @@ def drive_in_turn(
     told = False
     try:
         while True:
+            if new.start_by is not None and clock.now() >= new.start_by:
+                unbegun.end_late(store, clock.now())
             if store.run(row.id).status != "queued":
                 return until(settings, store, [row], None)
             capacity.refresh()

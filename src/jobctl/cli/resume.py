@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobctl import clock
 from jobctl.cli import load, output
 from jobctl.cli.foreground import drive, user
+from jobctl.cli.run import say_waits
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode
 from jobctl.core.notices import TRIGGER, origin
 from jobctl.definitions import check_file, env_file_of
-from jobctl.engines import requests
-from jobctl.engines.daemons import need_daemon, poke_daemons
+from jobctl.engines import requests, unbegun
+from jobctl.engines.daemons import daemons, need_daemon, poke_daemons
 from jobctl.engines.kept import job_of
 from jobctl.masking import redact
 from jobctl.process import keepers
@@ -48,21 +50,38 @@ def _updated(jobs: Mapping[str, Job], store: Store, row: RunRow) -> Job:
     return updated(load.find_job(jobs, origin(row.job)), about)
 
 
-def main(settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool) -> int:
+def main(
+    settings: Settings, *, run: str, from_step: str | None, updated: bool, detach: bool, require_daemon: bool
+) -> int:
     """Exit code: the run's, when it goes on here; 0 when the process that has it was told to go on."""
     if detach:
-        return _resume(settings, None, run, from_step, updated)
+        return _resume(settings, None, run, from_step, updated, require_daemon=require_daemon)
+    if require_daemon:
+        raise UsageError(
+            "--require-daemon is about a run that is left to the daemon",
+            hint=f"add --detach: jobctl resume {run} --detach --require-daemon",
+        )
     with keepers.make(fork=True) as keeper:  # before there is a store that it would have, too
         return _resume(settings, keeper, run, from_step, updated)
 
 
-def _resume(settings: Settings, keeper: Link | None, run: str, from_step: str | None, updated: bool) -> int:
+def _resume(
+    settings: Settings,
+    keeper: Link | None,
+    run: str,
+    from_step: str | None,
+    updated: bool,
+    *,
+    require_daemon: bool = False,
+) -> int:
     """Here under this keeper; without one by a daemon."""
     detach = keeper is None
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
         row = store.find(run)
-        if detach:
+        if require_daemon:
             need_daemon(store, f"resume it in the foreground: jobctl resume {row.name}")
+        if row.status == "queued" and unbegun.end_late(store, clock.now()):
+            row = store.run(row.id)  # too late for what was asked for then; this is another try
         held = requests.is_held(store, row)
         if row.finished_at is None and (from_step is not None or updated):
             raise UsageError(
@@ -87,6 +106,8 @@ def _resume(settings: Settings, keeper: Link | None, run: str, from_step: str | 
 
         if detach:
             poke_daemons(store)
+            if not daemons(store):
+                say_waits(row.name)
             output.say(row.name)
             return 0
 

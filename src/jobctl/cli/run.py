@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import clock
 from jobctl.cli import load
@@ -23,28 +23,48 @@ def main(
     params: list[str],
     wait: str | None,
     detach: bool,
+    require_daemon: bool,
+    start_within: str | None,
     from_step: str | None,
     like: str | None,
 ) -> int:
     """Exit code: the run's. UsageError for parameters that do not fit."""
+    from jobctl.cli.moments import span
+
+    limit = span(start_within, "--start-within") if start_within is not None else None
     if wait is not None or detach:
-        return _main(settings, None, job, params, wait if not detach else None, from_step, like)
+        if wait is not None:
+            span(wait, "--wait")  # refused before anything is recorded
+        how = _HandOver(wait if not detach else None, require_daemon)
+        return _main(settings, how, job, params, limit, from_step, like)
+    if require_daemon:
+        raise UsageError(
+            "--require-daemon is about a run that is left to the daemon",
+            hint=f"add --detach, or --wait: jobctl run {job} --detach --require-daemon",
+        )
     from jobctl.process import keepers
 
     with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
-        return _main(settings, keeper, job, params, None, from_step, like)
+        return _main(settings, keeper, job, params, limit, from_step, like)
+
+
+class _HandOver(NamedTuple):
+    """The run is left to a daemon. `wait`: for its end, so long."""
+
+    wait: str | None
+    require_daemon: bool
 
 
 def _main(
     settings: Settings,
-    keeper: Link | None,
+    how: Link | _HandOver,
     job: str,
     params: list[str],
-    wait: str | None,
+    start_within: int | None,
     from_step: str | None,
     like: str | None,
 ) -> int:
-    """Here under this keeper; without one by a daemon, whose end is waited for with `wait`."""
+    """Here under this keeper, or by a daemon."""
     from jobctl import masking
     from jobctl.core import parameters
     from jobctl.core.model import encode
@@ -58,8 +78,9 @@ def _main(
     if from_step is not None or like is not None:
         old = _old_run(settings, definition, from_step, like)
         given = {**old.params, **given}
-    if keeper is None:
-        return _hand_over(settings, definition, given, wait, old)
+    if isinstance(how, _HandOver):
+        return _hand_over(settings, definition, given, how, start_within, old)
+    keeper = how
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import NewRun, Store
 
@@ -79,6 +100,9 @@ def _main(
         queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
         if queue is not None and queue.concurrency is not None:
             from jobctl.cli.queued import drive_in_turn
+            from jobctl.engines.submit import start_by
+
+            new = new._replace(start_by=start_by(definition, clock.now(), start_within))
 
             return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old, keeper)
 
@@ -119,18 +143,22 @@ def _say_reused(settings: Settings, old: Like) -> None:
         output.note(f"reused from {old.run}: {', '.join(key for key in old.reused if item_index(key) is None)}")
 
 
-def _hand_over(settings: Settings, job: Job, given: dict[str, Any], wait: str | None, old: Like | None) -> int:
-    """Queue the run for the daemon and print its id; with `wait` not before it is over, or that long has passed."""
+def _hand_over(
+    settings: Settings, job: Job, given: dict[str, Any], how: _HandOver, start_within: int | None, old: Like | None
+) -> int:
+    """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
+    long has passed."""
     from jobctl.cli import output
     from jobctl.cli.wait import until
-    from jobctl.engines.daemons import need_daemon
+    from jobctl.engines.daemons import daemons, need_daemon
     from jobctl.engines.submit import enqueue
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import Store
     from jobctl.views import run_document
 
     with Store(state_dir_ready(settings.state_dir, True)) as store:
-        need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
+        if how.require_daemon:
+            need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
         row = store.find(
             enqueue(
                 store,
@@ -139,17 +167,28 @@ def _hand_over(settings: Settings, job: Job, given: dict[str, Any], wait: str | 
                 trigger="manual",
                 fire_time=old.fire_time if old is not None else None,
                 like=old,
+                start_within=start_within,
             )
         )
         if old is not None:
             _say_reused(settings, old)
-        if wait is not None:
-            return until(settings, store, [row], wait)
+        if not daemons(store):
+            say_waits(row.name)
+        if how.wait is not None:
+            return until(settings, store, [row], how.wait)
         if settings.json:
             output.print_json(run_document(store, row))
         else:
             output.say(row.name)
     return 0
+
+
+def say_waits(name: str) -> None:
+    """Nobody is there to begin the run, which is recorded: said even with --quiet, for somebody has to do something."""
+    from jobctl.cli import output
+
+    ways = f"jobctl daemon, or here and now: jobctl resume {name}"
+    output.note(f"no daemon runs here: {name} is recorded, and waits for the next one: {ways}")
 
 
 def given_params(params: list[str]) -> dict[str, str]:

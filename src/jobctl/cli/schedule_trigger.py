@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from jobctl import clock
 from jobctl.cli import load, output, schedules
 from jobctl.cli.foreground import user
-from jobctl.cli.run import given_params
-from jobctl.engines.daemons import need_daemon
+from jobctl.cli.moments import span
+from jobctl.cli.run import given_params, say_waits
+from jobctl.engines.daemons import daemons, need_daemon
 from jobctl.engines.submit import trigger
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from jobctl.settings import Settings
 
 
-def main(settings: Settings, *, job: str, params: list[str]) -> int:
-    """0, and the run's id. JobctlError where the overlap policy says that no run starts, or no daemon is there."""
+def main(settings: Settings, *, job: str, params: list[str], require_daemon: bool, start_within: str | None) -> int:
+    """0, and the run's id. JobctlError where the overlap policy says that no run starts, or a daemon is wanted and none
+    is there."""
+    limit = span(start_within, "--start-within") if start_within is not None else None
     definition = schedules.one(load.load(settings), job)
     given = given_params(params)
     with Store(state_dir_ready(settings.state_dir, True)) as store:
-        need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job}")
-        name = trigger(store, definition, given, now=clock.now(), by=user())
+        if require_daemon:
+            need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job}")
+        name = trigger(store, definition, given, now=clock.now(), by=user(), start_within=limit)
+        if not daemons(store):
+            say_waits(name)
         if settings.json:
             from jobctl.views import run_document
 

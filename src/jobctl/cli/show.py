@@ -58,6 +58,8 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
             "missed fire times run "
             + ("however late" if window is None else f"when less than {duration(window)} late"),
         )
+    if job.start_within is not None:
+        yield "start within", f"{duration(job.start_within)}, else it is canceled"
     if job.pause_on_failure:
         yield "on failure", "the schedule is paused"
     yield "timeout", "none" if job.timeout is None else duration(job.timeout)

@@ -1,4 +1,5 @@
-"""`jobctl wait`: until runs end, whatever their end. It looks at the store; nothing is advanced here."""
+"""`jobctl wait`: until runs end, whatever their end. Nothing is advanced here; what can no longer
+begin is recorded as over."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from jobctl.cli import output
 from jobctl.cli.moments import span
 from jobctl.cli.secrets import hidden
 from jobctl.cli.status import exit_code, find
+from jobctl.core.errors import JobctlError
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
@@ -61,6 +63,7 @@ def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: i
         if changed != changes or mono >= look_at_alive:
             if mono >= look_at_alive:
                 look_at_alive = mono + ALIVE_EVERY_MS
+                _end_late(store)
             for run_id in sorted(watched):
                 row = rows[run_id] = views.current(store, store.run(run_id))
                 if row.finished_at is not None:
@@ -76,6 +79,17 @@ def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: i
         if left <= 0:
             return False
         time.sleep(min(left, LOOK_EVERY_MS) / 1000)
+
+
+def _end_late(store: Store) -> None:
+    """What nobody has begun in time is over, also where no daemon is there to record it."""
+    try:
+        if store.too_late(clock.now()):
+            from jobctl.engines import unbegun
+
+            unbegun.end_late(store, clock.now())
+    except JobctlError:
+        pass  # somebody else's store, say: it is looked at all the same
 
 
 def _say_end(settings: Settings, row: RunRow) -> None:

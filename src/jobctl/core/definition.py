@@ -613,6 +613,7 @@ _PLAIN_JOB_KEYS = (
     "timezone",
     "overlap",
     "catchup_window",
+    "start_within",
     "pause_on_failure",
     "timeout",
     "env_file",

@@ -16,8 +16,8 @@ from jobctl.core.status import RunStatus, StepStatus
 class EventType(StrEnum):
     """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
 
-    # params, trigger, fire_time; like, reused: results of that run, by step; parent: run and step, of a child run;
-    # about: what a notification tells of (core/notices.py)
+    # params, trigger, fire_time; start_by: when it must have begun; like, reused: results of that run, by step; parent:
+    # run and step, of a child run; about: what a notification tells of (core/notices.py)
     RUN_CREATED = "run_created"
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
     ATTEMPT_STARTED = "attempt_started"
@@ -43,6 +43,9 @@ class EventType(StrEnum):
     # redo: the steps that start again, anew: from their beginning; by; updated; queued; alone: not with its parent
     RUN_REOPENED = "run_reopened"
     RUN_ENDED = "run_ended"  # status, reason; notifications: the runs that tell of it
+
+
+TOO_LATE = "nobody took it in time"  # why a run that was not begun by its `start_by` is canceled
 
 
 class Event(NamedTuple):
@@ -107,6 +110,16 @@ _STEP_EVENTS = frozenset(
     }
 )
 
+
+# After these it is not waited for any more whether somebody begins the run in time.
+_BEGINS = frozenset(
+    {
+        EventType.RUN_TAKEN,
+        EventType.CANCEL_REQUESTED,
+        EventType.TERMINATE_REQUESTED,
+        EventType.RUN_REOPENED,
+    }
+)
 
 _DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 _UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an attempt may start from
@@ -327,6 +340,7 @@ class RunState:
     def __init__(self) -> None:
         self.status: RunStatus | None = None
         self.created_at = 0
+        self.start_by: int | None = None  # when it must have begun; None once it has, or where that does not matter
         self.started_at: int | None = None
         self.try_started_at: int | None = None  # the run's timeout counts from here
         self.finished_at: int | None = None
@@ -396,6 +410,7 @@ class RunState:
             if not status.final:
                 raise HistoryError(f"a run cannot end as {status}")
             self.status = status
+            self.start_by = None
             self.reason = event.data.get("reason")
             self.notifications = event.data.get("notifications", [])
             self.finished_at = event.at
@@ -409,8 +424,11 @@ class RunState:
         if after is None:
             raise HistoryError(f"{kind} cannot happen to a run that is {self.status or 'not created'}")
         self.status = after
+        if kind in _BEGINS:
+            self.start_by = None
         if kind is EventType.RUN_CREATED:
             self.created_at = event.at
+            self.start_by = event.data.get("start_by")
             self.params = event.data.get("params", {})
             self.trigger = event.data.get("trigger", "manual")
             self.fire_time = event.data.get("fire_time")

@@ -170,21 +170,30 @@ class _Case:
     def _queued(self) -> Reason:
         seen, run = self.seen, self.seen.run
         commands: tuple[str, ...] = ()
+        by = self.state.start_by
         fields: dict[str, Any] = {"since": self.state.created_at, "before": list(seen.before), "ahead": seen.ahead}
-        start = "" if seen.daemon else "; no daemon runs here to begin it: jobctl daemon"
+        fields["start_by"] = by
         if not seen.daemon:
             commands = ("jobctl daemon", f"jobctl resume {run}")
-            start += f", or here and now: jobctl resume {run}"
+        if by is not None and by <= self.now:
+            text = f"nobody took it in time: until {_ago(self.now - by)} it could begin (start_within); it is canceled"
+            text += " as soon as a daemon looks" + ("" if seen.daemon else ", and none runs here: jobctl daemon")
+            text += "" if seen.daemon else f"; to do it all the same: jobctl resume {run}"
+            return Reason("executor", text, until=by, commands=commands, fields=fields)
+        start = "" if by is None else f"; it is canceled unless it begins within {about(by - self.now)} (start_within)"
+        if not seen.daemon:
+            start += f"; no daemon runs here to begin it: jobctl daemon, or here and now: jobctl resume {run}"
         if seen.waits_for == "overlap":
             text = f"it waits for {_names(seen.before)} to end, as the overlap policy of its job says"
-            return Reason("overlap", text + start, commands=commands, fields=fields)
+            return Reason("overlap", text + start, until=by, commands=commands, fields=fields)
         if seen.waits_for == "executor":
-            return Reason("executor", "it waits for a process to begin it" + start, commands=commands, fields=fields)
+            text = "it waits for a process to begin it"
+            return Reason("executor", text + start, until=by, commands=commands, fields=fields)
         what = f"a place in the queue {seen.queue}" if seen.queue else "a place among the daemon's runs"
         text = f"it waits for {what}" + (f", taken by {_names(seen.before)}" if seen.before else "")
         if seen.ahead:
             text += f"; {_count(seen.ahead, 'run')} before it {'waits' if seen.ahead == 1 else 'wait'} too"
-        return Reason("queue", text + start, commands=commands, fields={**fields, "queue": seen.queue})
+        return Reason("queue", text + start, until=by, commands=commands, fields={**fields, "queue": seen.queue})
 
     def _paused(self) -> Reason:
         pause, resume = self.state.pause, f"jobctl resume {self.seen.run}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobctl import clock, executor
 from jobctl.core.errors import JobctlError, StoreLostError
-from jobctl.core.history import Event, EventType
+from jobctl.core.history import TOO_LATE, Event, EventType
 from jobctl.core.model import RunStatus
 from jobctl.daemon import dispatcher, pruner, rescuer
 from jobctl.daemon.alone import alone
@@ -21,6 +21,7 @@ from jobctl.daemon.scheduler import Scheduler
 from jobctl.daemon.starter import Starter
 from jobctl.daemon.systemd import Notifier
 from jobctl.daemon.take import Failed
+from jobctl.engines import unbegun
 from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
@@ -173,6 +174,7 @@ class Daemon:
             self._fire,
             self._look,
             self._take_over,
+            self._end_late,
             self._begin_queued,
             self._prune,
         ):
@@ -227,6 +229,14 @@ class Daemon:
                 else:
                     self._orphans = self._dispatch = True  # it may have been ended: without its children, and told
                     self._journal.say_once(f"rescue {name}", what, run=name)
+
+    def _end_late(self, now: int, _: int) -> None:
+        due = self._store.next_too_late()
+        if due is None or due > now:
+            return
+        self._dispatch = True  # others may stand in line behind it, and what tells of it is queued
+        for row in unbegun.end_late(self._store, now):
+            self._journal.say("canceled", run=row.name, reason=TOO_LATE)
 
     def _begin_queued(self, now: int, _: int) -> None:
         if not self._engine.draining:
@@ -333,9 +343,9 @@ class Daemon:
             times.append(mono + due - clock.now())
         if self._rescue or self._dispatch:
             times.append(mono)
-        wake = self._store.next_wake()
-        if wake is not None:
-            times.append(mono + wake - clock.now())
+        for instant in (self._store.next_wake(), self._store.next_too_late()):
+            if instant is not None:
+                times.append(mono + instant - clock.now())
         until = max(min(times), self._not_before)
         return max(0, min(until, self._told_at + self._watchdog_ms) - mono)
 

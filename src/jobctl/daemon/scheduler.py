@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from jobctl import machine
 from jobctl.core import overlap
+from jobctl.core.durations import format
 from jobctl.core.errors import JobctlError
+from jobctl.core.history import TOO_LATE
 from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
 from jobctl.core.overlap import Fire
 from jobctl.core.schedule import fires, jitter, next_fire
@@ -220,6 +222,12 @@ class Scheduler:
         if late:
             told = self._drop(armed, "missed", late, "no daemon ran within the catch-up window", now)
         due = due[len(late) :]
+        limit = job.start_within
+        if limit is not None and not armed.schedule.boot:
+            stale = self._started_before(armed, due, now - max(limit, _ON_TIME_MS))
+            if stale:
+                told = self._drop(armed, "missed", stale, f"{TOO_LATE} (start_within = {format(limit)})", now) or told
+            due = due[len(stale) :]
         replaced = (due if more else due[:-1]) if job.overlap in _REPLACES else []
         if replaced:
             reason = f"a later fire time took its place (overlap = {job.overlap})"
@@ -239,7 +247,15 @@ class Scheduler:
             if decision.fire is not Fire.START and decision.fire is not Fire.BUFFER:
                 self._starter.end(job.name, terminate=decision.fire is Fire.TERMINATE_OTHER)
             hold = decision.fire is not Fire.START
-            status = self._starter.start(job, now, trigger="schedule", fire_time=nominal, schedule=armed.id, hold=hold)
+            status = self._starter.start(
+                job,
+                now,
+                trigger="schedule",
+                fire_time=nominal,
+                schedule=armed.id,
+                hold=hold,
+                due=now if armed.schedule.boot else self._starts_at(armed, nominal),
+            )
             running += status is RunStatus.RUNNING
             waiting += status is RunStatus.QUEUED
         if more:

@@ -15,7 +15,7 @@ from jobctl.daemon.take import Failed, OnFailed, end, ignore
 from jobctl.definitions import env_file_of
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import Company, LocalEngine, created
-from jobctl.engines.submit import batches_of
+from jobctl.engines.submit import batches_of, start_by
 from jobctl.masking import redact
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
@@ -54,11 +54,14 @@ class Starter:
         schedule: int | None = None,
         given: dict[str, Any] | None = None,
         hold: bool = False,
+        due: int | None = None,
     ) -> RunStatus:
         """A new run: running, or queued because it is to be held or there is no room. A run that cannot begin at all -
-        a missing parameter, an unreadable env_file - is recorded as failed, with why."""
+        a missing parameter, an unreadable env_file - is recorded as failed, with why. `due`: from when on
+        `start_within` counts, where that is not now."""
         name = self._store.unused_name(job.name)
         new = NewRun(name, job.name, self._text(job), trigger, fire_time, job.queue, job.priority, schedule)
+        new = new._replace(start_by=start_by(job, now if due is None else due))
         try:
             at = fire_time if fire_time is not None else now
             params = parameters.values(job, given or {}, run_values(job, new.name, at))

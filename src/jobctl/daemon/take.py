@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from jobctl import clock
 from jobctl.core.errors import JobctlError, StoreError
-from jobctl.core.history import Event, EventType, RunState
-from jobctl.engines import requests
+from jobctl.engines import requests, unbegun
 from jobctl.engines.kept import job_of
 from jobctl.engines.local import LocalEngine
-from jobctl.store.store import Batch, RunRow, Store
+from jobctl.store.store import RunRow, Store
 
 
 class Failed(NamedTuple):
@@ -72,25 +70,4 @@ def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reas
 
 def fail(store: Store, row: RunRow, reason: str) -> bool:
     """End a run that no executor advances as failed; what tells of it is queued. False when it ended in between."""
-    from jobctl.engines.notices import of_row
-
-    notices: list[Batch] = []
-
-    def make(now: RunRow, state: RunState) -> tuple[Event, None]:
-        if now.finished_at is not None:
-            raise _OverError(f"run {now.name} is over")
-        end = Event(EventType.RUN_ENDED, clock.now(), data={"status": "failed", "reason": reason})
-        end, notices[:] = of_row(store, now, end, state)
-        return end, None
-
-    try:
-        store.request(row.id, make, notices=notices)
-    except _OverError:
-        return False
-    if row.parent is not None:
-        requests.poke_holder(store, store.run(row.parent))
-    return True
-
-
-class _OverError(JobctlError):
-    pass
+    return unbegun.end(store, row, "failed", reason)

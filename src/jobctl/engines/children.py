@@ -17,7 +17,7 @@ from jobctl.core.history import Event, EventType, RunState, replay
 from jobctl.core.keys import step_name
 from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, When, encode
 from jobctl.definitions import env_file_of
-from jobctl.engines import requests
+from jobctl.engines import requests, unbegun
 from jobctl.engines.commands import UnresolvedError, run_values
 from jobctl.engines.daemons import daemons, poke_daemons
 from jobctl.engines.kept import job_of
@@ -217,6 +217,8 @@ class Children:
         env_file = env_file_of(job)
         self._names.add(name)
         new = NewRun(name, job.name, text, "child", queue=job.queue, priority=job.priority, parent_step=key)
+        if job.start_within is not None:
+            new = new._replace(start_by=now + job.start_within)
         first = created(new, params, now)
         first = first._replace(data={**first.data, "parent": {"run": run.name, "step": key}})
         queued = self._must_queue(job)
@@ -494,6 +496,8 @@ class Children:
                     or self._store.runs_in_queue(limit.name) < limit.concurrency
                 ):
                     self._take(row, strict=True)
+                if row.id not in here:
+                    unbegun.end_late(self._store, clock.now())
             elif not self._held(row):
                 self._take(row, strict=parent.decider.mode is not Mode.STOPPING)
         self._looking = bool(self._elsewhere)

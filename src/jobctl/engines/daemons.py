@@ -17,7 +17,7 @@ def daemons(store: Store) -> list[str]:
 
 
 def need_daemon(store: Store, hint: str) -> None:
-    """JobctlError with that way out when no daemon lives here: what is queued would wait for ever."""
+    """JobctlError with that way out when no daemon lives here, for who wants nothing to wait for the next one."""
     if not daemons(store):
         raise JobctlError(f"no daemon runs on {store.state_dir}", hint=hint)
 

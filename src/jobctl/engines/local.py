@@ -28,7 +28,7 @@ from jobctl.core.decide import (
     restore,
 )
 from jobctl.core.errors import JobctlError, StoreUnavailableError
-from jobctl.core.history import Event, EventType, RunState, StepState
+from jobctl.core.history import TOO_LATE, Event, EventType, RunState, StepState
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus
 from jobctl.engines.commands import RunContext, UnresolvedError
@@ -818,7 +818,7 @@ class LocalEngine:
         for run, facts in waiting:  # what was learned in this very turn belongs to it
             facts.extend(fact for fact in self._facts.pop(id(run), (run, []))[1] if isinstance(fact, Event))
             if run.new is not None:  # it begins now: until it is recorded, its timeout does not count
-                facts[:] = [fact._replace(at=clock.now()) for fact in facts if isinstance(fact, Event)]
+                facts[:] = _begun_now([fact for fact in facts if isinstance(fact, Event)], clock.now())
         try:
             work = [(run, facts, self._reload(run)) for run, facts in waiting]
         except StoreUnavailableError:
@@ -1028,11 +1028,22 @@ def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = N
     data: dict[str, Any] = {} if new.trigger == "manual" else {"trigger": new.trigger}
     if new.fire_time is not None:
         data["fire_time"] = new.fire_time
+    if new.start_by is not None:
+        data["start_by"] = new.start_by
     if params:
         data["params"] = params
     if like is not None:
         data.update(like=like.run, reused=like.reused)
     return Event(EventType.RUN_CREATED, now, data=data)
+
+
+def _begun_now(events: list[Event], now: int) -> list[Event]:
+    """The first events of a run that could not be recorded until now. It may be too late for it to begin at all."""
+    start_by = events[0].data.get("start_by") if events else None
+    if start_by is not None and start_by <= now:
+        end = Event(EventType.RUN_ENDED, now, data={"status": str(RunStatus.CANCELED), "reason": TOO_LATE})
+        return [events[0]._replace(at=min(events[0].at, now)), end]
+    return [event._replace(at=now) for event in events]
 
 
 def _under_way(decider: Decider) -> list[str]:

@@ -34,12 +34,13 @@ def enqueue(
     trigger: str,
     fire_time: int | None = None,
     like: Like | None = None,
+    start_within: int | None = None,
 ) -> str:
-    """Queue a run of the job; its id. `like` is what it reuses of another run.
+    """Queue a run of the job; its id. `like` is what it reuses of another run, `start_within` replaces the job's.
 
     UsageError for parameters that do not fit, JobctlError for what cannot run.
     """
-    [name] = enqueue_each(store, job, given, [fire_time], trigger=trigger, like=like)
+    [name] = enqueue_each(store, job, given, [fire_time], trigger=trigger, like=like, start_within=start_within)
     return name
 
 
@@ -51,18 +52,20 @@ def enqueue_each(
     *,
     trigger: str,
     like: Like | None = None,
+    start_within: int | None = None,
 ) -> list[str]:
     """Queue a run of the job for each fire time, in their order; the ids. Errors as in `enqueue`: then none is queued.
 
     Runs that a schedule or a backfill queues start as the overlap policy of `job` says.
     """
     now, text = clock.now(), encode(redact(job))
+    by = start_by(job, now, start_within)
     queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
     for fire_time in fire_times:
         names.add(name := store.unused_name(job.name, names))
         params = parameters.values(job, given, run_values(job, name, now if fire_time is None else fire_time))
-        new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority)
+        new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority, start_by=by)
         queued.append((new, [created(new, params, now, like)]))
     for i in range(0, len(queued), _AT_A_TIME):
         record_all(store, queued[i : i + _AT_A_TIME])
@@ -70,7 +73,15 @@ def enqueue_each(
     return [new.name for new, _ in queued]
 
 
-def trigger(store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: str) -> str:
+def start_by(job: Job, due: int, start_within: int | None = None) -> int | None:
+    """When a run that is due at an instant must have begun; `start_within` replaces the job's. None: whenever."""
+    limit = job.start_within if start_within is None else start_within
+    return None if limit is None else due + limit
+
+
+def trigger(
+    store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: str, start_within: int | None = None
+) -> str:
     """Queue a run as if a schedule of the job fired now, its overlap policy applied; the run's id.
 
     JobctlError with the reason when the policy says that no run starts; else errors as in `enqueue`. A run that begins
@@ -96,7 +107,7 @@ def trigger(store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: s
                 raise
             except JobctlError:
                 continue  # it ended in between
-    return enqueue(store, job, given, trigger="schedule", fire_time=fire_time)
+    return enqueue(store, job, given, trigger="schedule", fire_time=fire_time, start_within=start_within)
 
 
 def record(store: Store, new: NewRun, events: Sequence[Event]) -> bool:

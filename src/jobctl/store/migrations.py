@@ -41,6 +41,14 @@ def m002_children(db: Database) -> None:
     db.execute("CREATE INDEX runs_alive_by_parent ON runs (parent) WHERE parent IS NOT NULL AND finished_at IS NULL")
 
 
+@migrations()
+def m003_start_by(db: Database) -> None:
+    if "start_by" in _columns(db, "runs"):
+        return
+    db.execute("ALTER TABLE runs ADD COLUMN start_by INTEGER")
+    db.execute("CREATE INDEX runs_to_begin ON runs (start_by) WHERE start_by IS NOT NULL")
+
+
 def create(path: str) -> None:
     """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name."""
     with FileLock(path + ".lock", mode=0o600):

@@ -38,7 +38,9 @@ CREATE TABLE runs (
     wake_at INTEGER,
     -- The run and the step (its key: core/keys.py) that started this one as a child.
     parent INTEGER,
-    parent_step TEXT
+    parent_step TEXT,
+    -- When it must have begun. NULL: it has, or is over, or that does not matter.
+    start_by INTEGER
 );
 
 -- The latest runs of a job, without a look at the others.
@@ -53,6 +55,9 @@ CREATE INDEX runs_alive_by_job ON runs (job, status) WHERE finished_at IS NULL;
 
 -- Who is next in line, however long the line is.
 CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL AND status = 'queued';
+
+-- Which of those that have not begun no longer can, without a look at the others.
+CREATE INDEX runs_to_begin ON runs (start_by) WHERE start_by IS NOT NULL;
 
 -- The children of a run, without a look at all runs.
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;

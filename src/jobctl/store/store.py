@@ -21,7 +21,7 @@ from jobctl.machine import READ_ONLY_HINT, read_only
 from jobctl.store.codec import from_row, to_row
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 2  # the number of migrations; stands in user_version
+VERSION = 3  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
@@ -69,6 +69,7 @@ class NewRun(NamedTuple):
     schedule: int | None = None  # the schedule that fires; nothing is written if this fire time was dealt with already
     parent: int | None = None
     parent_step: str | None = None
+    start_by: int | None = None  # one that has not begun by then ends
 
 
 Transaction = sqlite3.Connection  # one that is under way: whoever is given it may write, and neither ends nor keeps it
@@ -484,6 +485,7 @@ class Store:
             "queue": new.queue,
             "priority": new.priority,
             "wake_at": batch.wake_at,
+            "start_by": state.start_by,
             "parent": new.parent if parent is None else parent,
             "parent_step": new.parent_step,
         }
@@ -509,13 +511,14 @@ class Store:
                     "UPDATE runs SET definition = ? WHERE id = ? AND seq = ?", (definition, batch.run_id, batch.seq)
                 )
             cursor = db.execute(
-                "UPDATE runs SET seq = ?, status = ?, executor = ?, wake_at = ?, started_at = ?, finished_at = ?,"
-                " reason = ? WHERE id = ? AND seq = ?",
+                "UPDATE runs SET seq = ?, status = ?, executor = ?, wake_at = ?, start_by = ?, started_at = ?,"
+                " finished_at = ?, reason = ? WHERE id = ? AND seq = ?",
                 (
                     seq,
                     str(state.status),
                     None if state.finished_at is not None or batch.wake_at is not None else batch.executor,
                     batch.wake_at if state.finished_at is None else None,
+                    state.start_by,
                     state.started_at,
                     state.finished_at,
                     state.reason,
@@ -531,7 +534,7 @@ class Store:
         self, run_ids: Iterable[int], executor_id: str, boot: str, now: int, alive: Callable[[str], bool]
     ) -> list[int]:
         """Claim runs for an executor of this boot, in one commit: recorded as RUN_TAKEN. Returns those that are its own
-        now: the others are over, or a living one has them."""
+        now: the others are over, a living one has them, or they can no longer begin in time."""
         left, taken = list(run_ids), []
         while left:
             batches = []
@@ -541,6 +544,8 @@ class Store:
                     row.executor and row.executor != executor_id and alive(row.executor)
                 ):
                     state = self.state(row)
+                    if state.start_by is not None and state.start_by <= now:
+                        continue  # too late: it is not to begin any more, and is about to be ended
                     event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id, "boot": boot})
                     state.apply(event)
                     batches.append(Batch(run_id, row.seq, [event], state, executor=executor_id))
@@ -600,6 +605,16 @@ class Store:
     def next_wake(self) -> int | None:
         """When the next one that is asleep is to be looked at."""
         row = self.row("SELECT min(wake_at) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")
+        return None if row[0] is None else int(row[0])
+
+    def too_late(self, now: int) -> list[int]:
+        """Runs that nobody has begun in time, oldest first."""
+        late = "start_by IS NOT NULL AND start_by <= ?"
+        return [row[0] for row in self.rows(f"SELECT id FROM runs WHERE {late} ORDER BY id", now)]
+
+    def next_too_late(self) -> int | None:
+        """When the time of the next one that nobody has begun is over."""
+        row = self.row("SELECT min(start_by) FROM runs WHERE start_by IS NOT NULL")
         return None if row[0] is None else int(row[0])
 
     def living_children(self, run_id: int) -> list[RunRow]:
