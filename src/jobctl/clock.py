@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_UNSYNCHRONISED = 5  # TIME_ERROR, of adjtimex(2)
+
 
 def now() -> int:
     """The wall clock: milliseconds since the Unix epoch, UTC. It may step, also backwards."""
@@ -13,6 +16,22 @@ def now() -> int:
 def monotonic() -> int:
     """Milliseconds since some fixed moment of this boot. It never steps, and on Linux stands still in suspend."""
     return time.monotonic_ns() // 1_000_000
+
+
+def boottime() -> int:
+    """Milliseconds since the machine was started, those included in which it slept. It never steps."""
+    return time.clock_gettime_ns(_BOOTTIME) // 1_000_000
+
+
+def synchronised() -> bool:
+    """Whether the kernel says that the wall clock follows a better one: NTP, or what is like it."""
+    try:
+        import ctypes
+
+        found = (ctypes.c_uint8 * 512)()  # struct timex; its `modes`, the first field, is 0: only asked
+        return bool(0 <= ctypes.CDLL(None).adjtimex(ctypes.byref(found)) < _UNSYNCHRONISED)
+    except (ImportError, AttributeError, OSError):
+        return False  # not Linux, or not allowed to ask
 
 
 def boot_id() -> str:

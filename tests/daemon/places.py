@@ -63,6 +63,8 @@ class Place:
         catalog = self.catalog()
         self.capacity.set_queues(catalog.queues)
         self.scheduler.arm(catalog.jobs, [str(self.path)], now)
+        if self.scheduler.is_ahead(now):
+            self.scheduler.resync(now)
 
     def job(self, name: str = "x") -> Job:
         return self.catalog().jobs[name]

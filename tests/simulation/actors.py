@@ -147,7 +147,10 @@ class DaemonProcess(Body):
                 self.store.close()
                 self.leave()
             return
-        self.daemon.turn(0)
+        daemon = self.daemon
+        daemon.turn(0)
+        if self.world.judge is not None and not daemon._clock_was_set and self.world.mono >= daemon._not_before:
+            self.world.judge.followed(daemon._scheduler._armed.keys())
         self._sleep()
 
     def stop(self, drain_ms: int) -> None:

@@ -20,6 +20,7 @@ from jobctl.core.model import (
     OverlapPolicy,
     ParentClosePolicy,
     RetryPolicy,
+    Schedule,
     Step,
     StepKind,
     StepStatus,
@@ -32,7 +33,7 @@ from jobctl.core.schedule import fires
 from jobctl.store.codec import from_row
 
 from .behaviour import NON_RETRYABLE_CODE, NON_RETRYABLE_TYPE
-from .world import Command, Violation, World
+from .world import HOUR, SECOND, Command, Violation, World
 
 _E = EventType
 _WELL = ("succeeded", "skipped")
@@ -81,6 +82,7 @@ class Case:
         self.slept = False
         self.only_ends = False  # it was stopped in the queue: whoever takes it sees it through, wherever it stands
         self.trigger = ""
+        self.born = 0  # monotonic
         self.root_job = job.name  # of the run that started the family
         self.parent: Case | None = None  # of a child run; and which of its steps
         self.parent_step = ""
@@ -118,6 +120,7 @@ class Referee:
         self._started: dict[tuple[str, str, int], int] = {}
         self._latest: dict[tuple[str, str], Command] = {}
         self.first_progress: dict[int, int] = {}
+        self.furthest: dict[int, int] = {}  # schedule -> the furthest that it ever was
         self.covered: dict[int, int] = {}  # schedule -> up to where its fire times were looked at
         self.commits = self.events = self.commands = 0
         # What the present commit says of child runs: which ended; whose parents were told what; which a step has waited
@@ -236,6 +239,7 @@ class Referee:
     def _new(self, row: Any) -> Case:
         case = Case(row[0], row[1], self._job(row[5]))
         case.trigger, fire_time = row[11], row[12]
+        case.born = self._world.mono
         if row[13] is not None:
             case.parent, case.parent_step = self.cases[row[13]], row[14]
             case.root_job = case.parent.root_job
@@ -249,7 +253,8 @@ class Referee:
             runs = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
             query = "SELECT count(*) FROM firings f JOIN schedules s ON s.id = f.schedule WHERE job = ? AND fire_time = ? AND run IS NOT NULL"  # noqa: E501
             fired = self._db.execute(query, (case.job.name, fire_time)).fetchone()[0]
-            if runs > fired + self.triggered.get((case.job.name, fire_time), 0):
+            again = self._may_come_again(case, fire_time)
+            if runs > fired + self.triggered.get((case.job.name, fire_time), 0) + again:
                 raise Violation("one run per fire time", f"{case.name} is another run for {fire_time}")
             if row[3] == "queued" and case.job.overlap is OverlapPolicy.BUFFER_ONE:
                 waiting = [c.name for c in self.cases.values() if c.job is case.job and c.trigger == "schedule"
@@ -257,6 +262,29 @@ class Referee:
                 if waiting:
                     raise Violation("overlap policies hold", f"{case.name} (buffer_one) waits beside {waiting}")
         return case
+
+    def _may_come_again(self, case: Case, fire_time: int) -> int:
+        """How often a fire time may have come once more: what follows real time does so as often as the clock was set
+        back, a fixed time only when it was set back by hours since it came."""
+        fired = [c for c in self.cases.values() if c.job.name == case.job.name and c.trigger == "schedule"]
+        earlier = [c for c in fired if c.state.fire_time == fire_time]
+        if not earlier:
+            return 0
+        first = min(c.born for c in earlier)
+        steps = [step for mono, step in self._world.steps if mono >= first]
+        if any(_real(schedule) for schedule in case.job.schedules):
+            return sum(step < 0 for step in steps)
+        fell = most = 0
+        for step in steps:
+            fell = max(0, fell - step)
+            most = max(most, fell)
+        return sum(step < 0 for step in steps) if most > 3 * HOUR else 0
+
+    def followed(self, schedules: Collection[int]) -> None:
+        """A daemon has had its turn: none of its schedules waits for a time that the clock has shown already."""
+        for number, progress in self._db.execute("SELECT id, progress FROM schedules WHERE active = 1"):
+            if number in schedules and progress > self._world.now() + 2 * SECOND:
+                raise Violation("no schedule stands still", f"{number}: {progress - self._world.now()} ms ahead")
 
     def _read(self, case: Case, row: Any) -> None:
         if row[2] < case.seq:
@@ -914,14 +942,18 @@ class Referee:
         """Each fire time up to the progress has its run, or its record of why not: at every instant."""
         for number, job_name, key, progress in self._db.execute("SELECT id, job, key, progress FROM schedules"):
             since = max(self.covered.get(number, 0), self.first_progress.get(number, 0))
+            before = self.furthest.get(number, 0)
+            self.furthest[number] = max(self.furthest.get(number, 0), progress)
             if progress <= since:
+                if number in self.first_progress:  # the clock was set back: what comes is dealt with from there
+                    self.first_progress[number] = self.covered[number] = progress
                 continue
             self.covered[number] = progress
             job = next((case.job for case in self.cases.values() if case.job.name == job_name), None)
             if job is None or number not in self.first_progress or job_name in self.prunable or job.pause_on_failure:
                 continue
-            if job_name in self.loose or self._world.clock_steps:
-                continue  # after a step of the clock what lies ahead is dealt with anew
+            if job_name in self.loose:
+                continue
             schedule = next((s for s in job.schedules if encode_schedule(s, job) == key), None)
             if schedule is None:
                 continue
@@ -932,12 +964,19 @@ class Referee:
                 (number, since),
             ).fetchall()
             for at in wanted:
+                if _real(schedule) and at <= before:
+                    continue  # it had been there before the clock was set back, and then forth
                 if not any(first <= at <= last for first, last in found):
                     raise Violation("no fire time is lost", f"{job_name}: {at} of {key}")
 
     def saw_schedules(self) -> None:
         for number, progress in self._db.execute("SELECT id, progress FROM schedules"):
             self.first_progress.setdefault(number, progress)
+
+
+def _real(schedule: Schedule) -> bool:
+    """Whether it follows real time when the clock is set back."""
+    return schedule.every is not None or (schedule.cron is not None and schedule.cron.startswith("*"))
 
 
 def _step_state(state: RunState, key: str) -> StepState | None:

@@ -549,7 +549,9 @@ class _Simulation:
     def step_clock(self, deed: Deed) -> None:
         steps = (-2 * HOUR, 2 * HOUR, -3 * SECOND, 40 * SECOND, 3 * DAY, -3 * DAY, -DAY // 2)
         most = 3 * self.plan.horizon  # or a world of minutes would have thousands of fire times to catch up with
-        self.world.offset += max(-most, min(steps[deed.amount % len(steps)], most))
+        step = max(-most, min(steps[deed.amount % len(steps)], most))
+        self.world.offset += step
+        self.world.steps.append((self.world.mono, step))
         self.world.disturbed += 1
         self.world.clock_steps += 1
         self.world.changes += 1

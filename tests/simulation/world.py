@@ -11,7 +11,7 @@ import json
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,6 +58,8 @@ class Judge(Protocol):
     def script_begins(self, keeper: Command) -> None: ...
 
     def told(self, keeper: Command, call: int, what: dict[str, Any]) -> None: ...
+
+    def followed(self, schedules: Collection[int]) -> None: ...
 
 
 class Fault:
@@ -115,6 +117,7 @@ class World:
         self.places = 0  # counts what may have freed a place in a queue of runs
         self.disturbed = 0  # counts crashes, clock steps, outages: timing is not judged across them
         self.clock_steps = 0
+        self.steps: list[tuple[int, int]] = []  # of the wall clock: when (monotonic), by how much
         self.settling = False  # no faults any more, and commands do what they should
         self.temper = 0.0  # how likely commands misbehave
         self.scale = SECOND  # how long commands take, about

@@ -141,16 +141,49 @@ def test_what_was_dropped_lately(store: Store, first: int, last: int, dropped_at
     assert firings.lately_dropped(store, NOW - 10) == ([("x", "missed", 7, last, "no daemon ran")] if shown else [])
 
 
-def test_rewind_takes_the_progress_back_for_all_but_what_has_started(store: Store) -> None:
-    wrong, right = armed(store, "wrong", "right")
-    for number in (wrong, right):
+def test_rewind_where_what_was_dealt_with_counts(store: Store) -> None:
+    fixed, other = armed(store, "fixed", "other")
+    for number in (fixed, other):
         fire(store, number, NOW + 10, f"x-{number}")
     with store.transaction() as db:
-        firings.drop(store, db, [Dropped(wrong, "skipped", NOW + 5, NOW + 9, 2, "busy")], NOW + 10)
-    firings.rewind(store, [wrong], NOW + 1)
-    assert progress(store, wrong, right) == [NOW + 1, NOW + 10]
-    assert not fire(store, wrong, NOW + 10, "x-again")
-    assert fire(store, wrong, NOW + 5, "x-now")
+        gone = [
+            Dropped(fixed, "skipped", NOW + 5, NOW + 9, 2, "busy"),
+            Dropped(fixed, "missed", NOW + 3, NOW + 4, 2, "late"),
+        ]
+        firings.drop(store, db, gone, NOW + 10)
+    firings.rewind(store, {fixed: True}, NOW + 1)
+    assert progress(store, fixed, other) == [NOW + 1, NOW + 10]
+    assert firings.beyond(store, fixed, NOW + 1) == [(NOW + 5, NOW + 9), (NOW + 10, NOW + 10)]
+    assert firings.ahead(store) == {fixed: NOW + 10}
+    assert not fire(store, fixed, NOW + 10, "x-again")
+    assert fire(store, fixed, NOW + 3, "x-now")
+
+
+def test_rewind_where_it_does_not(store: Store) -> None:
+    (number,) = armed(store, "k")
+    fire(store, number, NOW + 1, "x-before")
+    fire(store, number, NOW + 10, "x-first")
+    firings.rewind(store, {number: False}, NOW + 1)
+    assert firings.ahead(store) == {}
+    assert fire(store, number, NOW + 10, "x-again")
+    assert not fire(store, number, NOW + 1, "x-before-again")
+
+
+def test_rewind_cuts_what_was_missed_in_between(store: Store) -> None:
+    (number,) = armed(store, "k")
+    with store.transaction() as db:
+        firings.drop(store, db, [Dropped(number, "missed", NOW + 10, NOW + 100, 10, "late")], NOW + 100)
+    firings.rewind(store, {number: True}, NOW + 39)
+    assert store.rows("SELECT fire_time, last, count FROM firings") == [(NOW + 10, NOW + 39, 3)]
+
+
+def test_rewind_takes_nothing_back_that_does_not_lie_ahead(store: Store) -> None:
+    """Another daemon has done it, and fired since."""
+    (number,) = armed(store, "k")
+    fire(store, number, NOW + 10, "x-first")
+    firings.rewind(store, {number: False}, NOW + 10)
+    assert progress(store, number) == [NOW + 10]
+    assert not fire(store, number, NOW + 10, "x-again")
 
 
 # -- paused ------------------------------------------------------------------------------------------------------------

@@ -29,19 +29,25 @@ from jobctl.core.zones import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from jobctl.core.model import Schedule
 
 __all__ = [
+    "AHEAD_MS",
+    "CORRECTION_MS",
     "Cron",
     "CronError",
     "Exclusions",
     "ZoneError",
     "check_zone",
+    "coming",
     "fires",
+    "follows_real_time",
     "format_instant",
+    "goes_on_from",
+    "is_dealt_with",
     "jitter",
     "moved_to",
     "next_fire",
@@ -62,6 +68,11 @@ _MOST_EXCLUDED = 100_000
 # Debian takes a larger jump of the clock for a correction and drops what lies in it. Such gaps are lost days, when a
 # place moves across the date line: Apia had no 2011-12-30.
 _LARGEST_GAP = 3 * 3600
+
+# It does so, too, where the clock is set back by more than this.
+CORRECTION_MS = _LARGEST_GAP * 1000
+# A progress that lies no further ahead than this is waited for: two readings of a clock, a clock that is adjusted.
+AHEAD_MS = 1_000
 
 
 def next_fire(schedule: Schedule, after: int, *, zone: str) -> int | None:
@@ -84,6 +95,58 @@ def jitter(job: str, schedule_key: str, fire_time: int, jitter: int) -> int:
     from zlib import crc32
 
     return crc32(f"{job}\0{schedule_key}\0{fire_time}".encode()) * jitter >> 32
+
+
+def follows_real_time(schedule: Schedule) -> bool:
+    """Whether it goes on in real time when the clock is set back: an interval, and a cron whose minute or hour begins
+    with `*`. What else there is has a fixed time."""
+    return schedule.every is not None or (schedule.cron is not None and parse_cron(schedule.cron).wild)
+
+
+def goes_on_from(schedule: Schedule, progress: int, now: int, *, step: int = 0) -> tuple[int, bool]:
+    """(from when on it fires, whether what was dealt with after that is kept), given how far it has been dealt with.
+
+    Mostly the progress. One that lies ahead was reached by a clock that was set back since: it goes on from now. What
+    has a fixed time and was dealt with does not fire again while the clock passes it once more, what follows real time
+    does. But where the clock was set back by hours it had been wrong, and everything starts anew (Debian's rule, and
+    its three hours: cron(8), "Notes"). `step`: by how much it was set, where that is known.
+    """
+    ahead = progress - now
+    if ahead <= AHEAD_MS or schedule.boot:
+        return progress, True
+    return now, max(ahead, -step) <= CORRECTION_MS
+
+
+def coming(
+    schedule: Schedule,
+    progress: int | None,
+    dealt: Sequence[tuple[int, int]],
+    now: int,
+    zone: str,
+    starts_at: Callable[[int], int],
+    limit: int,
+) -> list[int]:
+    """The nominal fire times that are still to start for a daemon that lives at `now`, at most `limit`, oldest first:
+    what people are told is what the daemon does.
+
+    `progress`: how far it has been dealt with, None for one that no daemon has seen; `dealt`: stretches of fire times
+    beyond that which have been, too; `starts_at`: jitter. What was due before now and was not started - no daemon ran -
+    is none of them: what becomes of it depends on when one does.
+    """
+    after, counts = (now, True) if progress is None else goes_on_from(schedule, progress, now)
+    counts = counts and bool(dealt) and not follows_real_time(schedule)
+    found: list[int] = []
+    for fire in _fires(schedule, max(after, now - schedule.jitter), LAST_INSTANT, zone):
+        if starts_at(fire) > now and not (counts and is_dealt_with(fire, dealt)):
+            found.append(fire)
+        if len(found) == limit:
+            break
+    return found
+
+
+def is_dealt_with(fire: int, dealt: Iterable[tuple[int, int]]) -> bool:
+    """Whether a fire time lies in one of these stretches (first, last)."""
+    return any(first <= fire <= last for first, last in dealt)
 
 
 class Exclusions:

@@ -69,7 +69,9 @@ class Daemon:
         self._prune_at = clock.monotonic() + PRUNE_MS // 60
         self._to_prune: list[str] | None = None  # jobs of this round that are still to be looked at; None between two
         self._forget_after: firings.Place | None = None
-        self._offset = clock.now() - clock.monotonic()
+        self._offset = clock.now() - clock.boottime()
+        self._slept = clock.boottime() - clock.monotonic()
+        self._clock_step = 0
         self._dispatch = True
         self._rescue = True
         self._orphans = True
@@ -193,14 +195,20 @@ class Daemon:
             self._look_at = min(self._look_at, self._not_before)
 
     def _follow_clock(self, now: int, mono: int) -> None:
-        step = now - mono - self._offset
-        self._offset = now - mono
+        boot = clock.boottime()
+        step, slept = now - boot - self._offset, boot - mono - self._slept
+        self._offset, self._slept = now - boot, boot - mono
         if abs(step) > _CLOCK_STEP_MS:
-            self._journal.say(f"the clock was set, or the machine slept: {step / 1000:+.1f} s")
+            self._journal.say(f"the clock was set: {step / 1000:+.1f} s")
+            self._clock_step += step
+            self._clock_was_set = True
+        if slept > _CLOCK_STEP_MS:
+            self._journal.say(f"the machine slept: {slept / 1000:.1f} s")
             self._clock_was_set = True
         if self._clock_was_set:
-            self._scheduler.resync(now)
-            self._clock_was_set = False
+            with alone(self._store.state_dir):  # what others fire meanwhile would lie ahead of the clock as it was read
+                self._scheduler.resync(clock.now(), self._clock_step)
+            self._clock_was_set, self._clock_step = False, 0
 
     def _fire(self, now: int, _: int) -> None:
         due = self._next_due()
@@ -324,6 +332,8 @@ class Daemon:
 
     def _arm(self) -> None:
         self._scheduler.arm(self._reloader.catalog.jobs, self._reloader.files, clock.now())
+        # By another clock they may have been dealt with beyond what this one shows.
+        self._clock_was_set = self._clock_was_set or self._scheduler.is_ahead(clock.now())
 
     def _next_due(self) -> int | None:
         """When the next fire time has to be dealt with here."""

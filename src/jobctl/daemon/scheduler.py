@@ -15,7 +15,15 @@ from jobctl.core.errors import JobctlError
 from jobctl.core.history import TOO_LATE
 from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
 from jobctl.core.overlap import Fire
-from jobctl.core.schedule import fires, jitter, next_fire
+from jobctl.core.schedule import (
+    AHEAD_MS,
+    fires,
+    follows_real_time,
+    goes_on_from,
+    is_dealt_with,
+    jitter,
+    next_fire,
+)
 from jobctl.daemon.starter import Starter
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
@@ -29,7 +37,6 @@ _AT_FIRST = 5
 _AT_A_TIME = 40
 _A_YEAR = 365 * 86_400_000  # Temporal's default catch-up window
 _ON_TIME_MS = 1_000  # nobody is exactly on time; a shorter catch-up window would let no fire time through
-_WRONG_CLOCK_MS = 86_400_000
 _REPLACES = {OverlapPolicy.CANCEL_OTHER, OverlapPolicy.TERMINATE_OTHER}
 
 
@@ -54,6 +61,9 @@ class Scheduler:
         self._zone = machine.zone()
         self._armed: dict[int, _Armed] = {}
         self._progress: dict[int, int] = {}
+        # The last fire time that was dealt with, where that lies beyond the progress: the clock was set back.
+        self._dealt_with: dict[int, int] = {}
+        self._stood: dict[int, int] = {}  # how far those were that this daemon has seen set back
         # What next_fire answered, and for which progress: that a schedule never fires takes it long to find out.
         self._next: dict[int, tuple[int, int | None]] = {}
         self._found_alive: dict[int, tuple[int, int]] = {}  # (begun, buffered), for schedules with more to deal with
@@ -71,7 +81,7 @@ class Scheduler:
         self._progress = {e.id: e.progress for e in entries}
         self._next = {e.id: self._next[e.id] for e in entries if e.id in self._next}
         self._found_alive = {}
-        self._rewind(now)
+        self._dealt_with = firings.ahead(self._store)
         self._due = []
         for entry in entries:
             self._push(entry.id)
@@ -145,25 +155,47 @@ class Scheduler:
         self._starter.drop(gone, now, told)
         return bool(told)
 
-    def resync(self, now: int) -> None:
-        """The wall clock was set: what the wrong one dealt with beforehand does not keep schedules from firing."""
-        self._progress.update(firings.progress(self._store, list(self._progress)))
-        self._rewind(now)
+    def resync(self, now: int, step: int = 0) -> None:
+        """Go on where the clock stands now: it may have been set, by `step` as far as that is known, or been ahead
+        before this daemon lived. A progress that lies ahead of it would silence its schedule until then.
+
+        To be called while no other daemon fires, with the clock read since: what one has just dealt with lies ahead of
+        whoever read it before.
+        """
+        reached = firings.progress(self._store, list(self._progress))
+        self._progress.update(reached)
+        ahead = {}
+        for number, progress in reached.items():
+            goes_on, counts = goes_on_from(self._armed[number].schedule, progress, now, step=step)
+            if goes_on != progress:
+                ahead[number] = counts
+        for number in ahead:
+            self._stood[number] = max(self._stood.get(number, 0), reached[number])
+        if ahead:
+            firings.rewind(self._store, ahead, now)
+            self._progress.update(dict.fromkeys(ahead, now))
+            for number in ahead:
+                self._next.pop(number, None)  # what is dealt with after that instant may be other now
+        self._dealt_with = firings.ahead(self._store)
+        if step > AHEAD_MS:
+            # And forth again: what follows real time has missed nothing up to where it had stood.
+            again = {
+                number: min(stood, now)
+                for number, stood in self._stood.items()
+                if number in self._armed and follows_real_time(self._armed[number].schedule)
+            }
+            firings.skip(self._store, again)
+            self._progress.update((number, max(self._progress[number], at)) for number, at in again.items())
         self._due = []
         for number in self._armed:
             self._push(number)
 
-    def _rewind(self, now: int) -> None:
-        """Let schedules go on from now that a clock more than a day ahead has dealt with: they would sleep until then.
-        A clock that was less ahead is waited for, so that nothing fires twice."""
-        ahead = [
-            number
-            for number, reached in self._progress.items()
-            if reached > now + _WRONG_CLOCK_MS and not self._armed[number].schedule.boot
-        ]
-        if ahead:
-            firings.rewind(self._store, ahead, now)
-            self._progress.update((number, now) for number in ahead)
+    def is_ahead(self, now: int) -> bool:
+        """Whether a schedule stands ahead of the clock: `resync` is due."""
+        return any(
+            progress > now + AHEAD_MS and not self._armed[number].schedule.boot
+            for number, progress in self._progress.items()
+        )
 
     def _push(self, number: int, again_at: int | None = None) -> None:
         armed = self._armed[number]
@@ -177,16 +209,33 @@ class Scheduler:
         progress = self._progress[number]
         known = self._next.get(number)
         if known is None or known[0] != progress:
-            nominal = next_fire(armed.schedule, progress, zone=self._zone_of(armed))
+            nominal = self._next_of(armed, progress)
             known = self._next[number] = (progress, None if nominal is None else self._starts_at(armed, nominal))
         if known[1] is not None:
             heapq.heappush(self._due, (known[1], number))
+
+    def _next_of(self, armed: _Armed, after: int) -> int | None:
+        """The next fire time that has not been dealt with."""
+        nominal = next_fire(armed.schedule, after, zone=self._zone_of(armed))
+        if armed.id not in self._dealt_with or follows_real_time(armed.schedule):
+            return nominal
+        dealt = firings.beyond(self._store, armed.id, after)
+        while nominal is not None and is_dealt_with(nominal, dealt):
+            nominal = next_fire(armed.schedule, nominal, zone=self._zone_of(armed))
+        return nominal
 
     def _due_times(self, armed: _Armed, now: int) -> tuple[list[int], bool]:
         """Fire times after the progress whose start has come, oldest first; whether there are more of them."""
         if armed.schedule.boot:
             return self._boot_due(armed), False
-        found = fires(armed.schedule, self._progress[armed.id], now, self._zone_of(armed), _MOST_AT_ONCE + 1)
+        progress = self._progress[armed.id]
+        found = fires(armed.schedule, progress, now, self._zone_of(armed), _MOST_AT_ONCE + 1)
+        if armed.id in self._dealt_with:
+            if progress >= self._dealt_with[armed.id]:
+                del self._dealt_with[armed.id]
+            elif not follows_real_time(armed.schedule):
+                dealt = firings.beyond(self._store, armed.id, progress)
+                found = [fire for fire in found if not is_dealt_with(fire, dealt)]
         due = self._started_before(armed, found, now + 1)
         return due[:_MOST_AT_ONCE], len(due) > _MOST_AT_ONCE
 
@@ -255,6 +304,7 @@ class Scheduler:
                 schedule=armed.id,
                 hold=hold,
                 due=now if armed.schedule.boot else self._starts_at(armed, nominal),
+                again=armed.id in self._dealt_with,
             )
             running += status is RunStatus.RUNNING
             waiting += status is RunStatus.QUEUED

@@ -55,13 +55,14 @@ class Starter:
         given: dict[str, Any] | None = None,
         hold: bool = False,
         due: int | None = None,
+        again: bool = False,
     ) -> RunStatus:
         """A new run: running, or queued because it is to be held or there is no room. A run that cannot begin at all -
         a missing parameter, an unreadable env_file - is recorded as failed, with why. `due`: from when on
-        `start_within` counts, where that is not now."""
+        `start_within` counts, where that is not now. `again`: its fire time may have come before."""
         name = self._store.unused_name(job.name)
         new = NewRun(name, job.name, self._text(job), trigger, fire_time, job.queue, job.priority, schedule)
-        new = new._replace(start_by=start_by(job, now if due is None else due))
+        new = new._replace(start_by=start_by(job, now if due is None else due), again=again)
         try:
             at = fire_time if fire_time is not None else now
             params = parameters.values(job, given or {}, run_values(job, new.name, at))

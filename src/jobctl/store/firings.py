@@ -134,15 +134,64 @@ def advance(db: sqlite3.Connection, progress: Iterable[tuple[int, int]]) -> None
     )
 
 
-def rewind(store: Store, schedules: Sequence[int], now: int) -> None:
-    """Have these go on from now, though later fire times have been dealt with: by a clock that was wrong. Those that
-    got a run then do not get another; those that it dropped are still to come."""
+def rewind(store: Store, schedules: Mapping[int, bool], now: int) -> None:
+    """Have these go on from now, though later fire times have been dealt with: the clock was set back since.
+
+    schedule -> whether what is recorded of those is kept: all but what was missed, which is still to come.
+    """
     with store.transaction() as db:
-        db.executemany("UPDATE schedules SET progress = ? WHERE id = ?", [(now, number) for number in schedules])
-        db.executemany(
-            "DELETE FROM firings WHERE schedule = ? AND fire_time > ? AND dropped_at IS NOT NULL",
-            [(number, now) for number in schedules],
+        for number, counts in schedules.items():
+            changed = db.execute("UPDATE schedules SET progress = ? WHERE id = ? AND progress > ?", (now, number, now))
+            if not changed.rowcount:
+                continue  # another daemon has done it
+            which = "schedule = ?" + (" AND outcome = 'missed'" if counts else "")
+            db.execute(f"DELETE FROM firings WHERE {which} AND fire_time > ?", (number, now))
+            # What began before that instant and ended after it: as many as fit in.
+            db.execute(
+                "UPDATE firings SET last = :now, count = 1 + (count - 1) * (:now - fire_time) / (last - fire_time)"
+                f" WHERE {which.replace('?', ':number')} AND fire_time <= :now AND last > :now",
+                {"now": now, "number": number},
+            )
+
+
+def skip(store: Store, progress: Mapping[int, int]) -> None:
+    """schedule -> instant: what lies before has been dealt with, and is recorded."""
+    if progress:
+        with store.transaction() as db:
+            advance(db, progress.items())
+
+
+def beyond(store: Store, number: int, after: int) -> list[tuple[int, int]]:
+    """(first, last) of what is recorded of a schedule's fire times after that instant, oldest first."""
+    return store.rows(
+        "SELECT fire_time, coalesce(last, fire_time) FROM firings WHERE schedule = ? AND fire_time >= coalesce((SELECT"
+        " max(fire_time) FROM firings WHERE schedule = ? AND fire_time <= ?), 0) AND coalesce(last, fire_time) > ?"
+        " ORDER BY fire_time",
+        number,
+        number,
+        after,
+        after,
+    )
+
+
+def ahead(store: Store) -> dict[int, int]:
+    """schedule -> the last of its fire times that has a record, of those where that lies beyond the progress: they
+    were dealt with, and the clock was set back since."""
+    return dict(
+        store.rows(
+            "SELECT id, reached FROM (SELECT id, progress, (SELECT coalesce(f.last, f.fire_time) FROM firings f"
+            " WHERE f.schedule = schedules.id ORDER BY f.fire_time DESC LIMIT 1) AS reached"
+            " FROM schedules WHERE active = 1) WHERE reached > progress"
         )
+    )
+
+
+def reached(store: Store) -> dict[tuple[str, str], tuple[int, int]]:
+    """(job, key) -> (schedule, progress), of every schedule that a daemon has read."""
+    return {
+        (job, key): (number, progress)
+        for job, key, number, progress in store.rows("SELECT job, key, id, progress FROM schedules WHERE active = 1")
+    }
 
 
 def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
@@ -169,7 +218,7 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
 
 def forget(store: Store, before: int, after: Place = FIRST) -> Place | None:
     """Remove what was recorded of fire times before then whose run is gone or never was. The schedule's progress, which
-    never goes back, keeps them from firing again.
+    goes back only by so much as the clock is set back, keeps them from firing again.
 
     Looks at one page, some milliseconds: those behind `after`. Returns where the next one begins, None at the end.
     """

@@ -27,6 +27,13 @@ _BUSY_SECONDS = 30.0
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
 _WAL_LIMIT = 4 * 1024 * 1024
 _LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
+_FIRES = "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?)"
+# One that has come before, by a clock that was set back since: once more, if the schedule has not got that far again.
+_FIRES_AGAIN = (
+    "INSERT INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET outcome = excluded.outcome, run = NULL, count = 1, last = NULL, reason = NULL, dropped_at = NULL"
+    " WHERE (SELECT progress FROM schedules WHERE id = excluded.schedule) < excluded.fire_time"
+)
 
 
 class RunRow(NamedTuple):
@@ -70,6 +77,7 @@ class NewRun(NamedTuple):
     parent: int | None = None
     parent_step: str | None = None
     start_by: int | None = None  # one that has not begun by then ends
+    again: bool = False  # its fire time may have come before, by a clock that was set back since
 
 
 Transaction = sqlite3.Connection  # one that is under way: whoever is given it may write, and neither ends nor keeps it
@@ -458,10 +466,7 @@ class Store:
         if new.schedule is not None:
             outcome = "buffered" if state.status is RunStatus.QUEUED else "started"
             # Here the database says "only once".
-            if not db.execute(
-                "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?)",
-                (new.schedule, new.fire_time, outcome),
-            ).rowcount:
+            if not db.execute(_FIRES_AGAIN if new.again else _FIRES, (new.schedule, new.fire_time, outcome)).rowcount:
                 batch.dealt_with = True
                 return False
             db.execute(
