@@ -16,7 +16,7 @@ from jobctl.cli.exit import EXIT_CODES
 from jobctl.core.history import Event, EventType
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
-from jobctl.store.store import Store
+from jobctl.store.store import LOOP_PATIENCE_MS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +69,7 @@ def drive(
     engine = LocalEngine(store, executor, observer=audience, keeper=keeper)
     engine.queues = queues or {}
     asked = _Signals(executor.wake_fd)
+    hurried = False
     try:
         run = begin(engine)
         view.begin(run)
@@ -84,6 +85,9 @@ def drive(
                         left = _left(engine, run)
                         if left:
                             view.say(left)
+                if run.new is None and not hurried:  # it is recorded: from here on there are timeouts to be kept
+                    store.be_patient(LOOP_PATIENCE_MS)
+                    hurried = True
                 engine.turn(TICK_MS if view.wants_ticks else None)
                 if run.new is not None and engine.trouble is not None:
                     raise engine.trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
@@ -110,6 +114,7 @@ def drive(
     finally:
         asked.restore()
         engine.close()
+        store.be_patient()
     status = str(run.state.status)
     if status == "canceled" and asked.last == signal.SIGTERM:
         return 128 + signal.SIGTERM

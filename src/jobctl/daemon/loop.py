@@ -27,7 +27,7 @@ from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
 from jobctl.process.keepers import Link
 from jobctl.store import firings
-from jobctl.store.store import Store
+from jobctl.store.store import LOOP_PATIENCE_MS, Store
 
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long
@@ -96,6 +96,7 @@ class Daemon:
         self._arm()
         self._housekeeping()
         poke_daemons(self._store)  # they are to see when this one dies
+        self._store.be_patient(LOOP_PATIENCE_MS)
         jobs = self._reloader.catalog.jobs
         self._journal.say(f"ready: {len(jobs)} jobs, {sum(len(j.schedules) for j in jobs.values())} schedules")
         self._notifier.tell(f"READY=1\nSTATUS={len(jobs)} jobs")

@@ -24,6 +24,7 @@ APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite data
 VERSION = 3  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
+LOOP_PATIENCE_MS = 500  # of a loop with timeouts to keep: it comes back soon, and tries again between two turns
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
 _WAL_LIMIT = 4 * 1024 * 1024
 _LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
@@ -187,6 +188,7 @@ class Store:
                 migrations.create(self.path)
         with _explained(self.path):
             self._db = self._connect()
+        self._patience_ms = int(_BUSY_SECONDS * 1000)
         self._new_executors: list[tuple[Any, ...]] = []
         self._commits = 0
         found = os.stat(self.path)
@@ -307,7 +309,14 @@ class Store:
         except sqlite3.Error:
             pass  # a reader or writer was there, or the disk is full: the next one will do it
         finally:
-            self._db.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+            self._db.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
+
+    def be_patient(self, ms: int | None = None) -> None:
+        """How long from now on another process that writes - one that is stopped amid a transaction, say - may hold up
+        this one: StoreUnavailableError after that. None: as long as at first, for who has nothing else to do."""
+        self._patience_ms = int(_BUSY_SECONDS * 1000) if ms is None else ms
+        with _explained(self.path):
+            self._db.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
 
     # -- write -----------------------------------------------------------------------------------------------------
 
