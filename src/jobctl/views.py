@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+_NAMED = 5  # of what an event names
 _NOTIFICATIONS = 20  # of a job, among which those that failed are looked for
 
 
@@ -265,6 +266,9 @@ def _described(event: Event) -> str:
         return f"{about}: the signal {data['name']} has come"
     if kind is EventType.SIGNAL_RECEIVED:
         return f"signal {data['name']} sent{_by(data)}"
+    if kind is EventType.WAKE_REQUESTED:
+        names = ", ".join(data["steps"][:_NAMED]) + (" …" if len(data["steps"]) > _NAMED else "")
+        return f"to go on now: {names}" + _after(": ", data.get("reason")) + _by(data)
     words = {
         EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
         EventType.RUN_PAUSED: "run paused",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli import interface
-from jobctl.cli.main import _IN_STEP
+from jobctl.cli.main import _AS_MODULE, _IN_STEP
 
 GENERATED = interface.generated(Path(__file__).parents[2])
 
@@ -21,6 +21,6 @@ def test_every_command_has_its_file() -> None:
     folder = Path(interface.__file__).parent
     commands = [path for path, command in interface.table().items() if not command["group"]]
     assert "list" in commands
-    files = {path: _IN_STEP.get(path, path.replace(" ", "_")) for path in commands}
+    files = {path: _IN_STEP.get(path, path.translate(_AS_MODULE)) for path in commands}
     missing = [path for path, file in files.items() if not (folder / f"{file}.py").exists()]
     assert missing == []

@@ -137,6 +137,8 @@ class World:
             data = {"count": int(count[0]), "items": list("abcdefgh"[: int(count[0])])} if count else None
             data = data or {"count": len(self.state.steps[name].items or ())}
             return self._say(self.feed(Event(EventType.ITEMS_LISTED, self.now(), name, data=data)))
+        if word == "woken":
+            return self._say(self.feed(Event(EventType.WAKE_REQUESTED, self.now(), data={"steps": [name]})))
         if word == "waits":
             return self._say(self.feed(Event(EventType.WAIT_STARTED, self.now(), name, data=self._wait(name))))
         if word == "wakes":

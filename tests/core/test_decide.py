@@ -1838,6 +1838,33 @@ SUSPENDED: Situations = {
         a ends -> undo a
         """,
     ),
+    "it is woken: its sleep ends, not its own time": (
+        job("a [undo]"),
+        """
+        take -> start a
+        a nears-its-limit
+        a woken
+        a fires -> start a
+        """,
+    ),
+    "woken before its next attempt": (
+        job("a"),
+        """
+        take -> start a
+        a retries
+        a woken
+        a ok -> finish succeeded
+        """,
+    ),
+    "a signal is not what waking brings": (
+        job("a"),
+        """
+        take -> start a
+        a listens
+        a woken
+        send go 1 -> wake a go=1
+        """,
+    ),
     "what is suspended holds no slot, and goes on when there is one": (
         job("a", "b", "c", limit=1),
         """

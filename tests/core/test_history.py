@@ -31,6 +31,7 @@ DATA: dict[EventType, dict[str, Any]] = {
     E.RUN_REOPENED: {"redo": []},
     E.RUN_ENDED: {"status": "succeeded"},
     E.SIGNAL_RECEIVED: {"name": "go"},
+    E.WAKE_REQUESTED: {"steps": []},
 }
 
 ABOUT_STEPS = {E.ATTEMPT_STARTED, E.ATTEMPT_ENDED, E.STEP_ENDED, E.UNDO_STARTED, E.UNDO_ENDED}

@@ -20,7 +20,7 @@ from .world import DAY, HOUR, MINUTE, SECOND
 Table = dict[str, Any]
 
 # 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times; 6: faults of
-# keepers; 7: a time to begin in
+# keepers; 7: a time to begin in, what waits for a time is woken
 VERSION = 7
 
 
@@ -361,13 +361,16 @@ DEEDS = (
 )
 _SINCE_5 = (("absence", 4, ""),)
 _SINCE_6 = (("kill_keeper", 8, "keeping"), ("stop_keeper", 3, ""))
+_SINCE_7 = (("wake", 6, "begin"),)
 
 
 def _deeds(draw: Drawing, horizon: int) -> list[Deed]:
     rng = draw.random
     deeds = []
     burst = rng.randrange(horizon)
-    possible = DEEDS + (_SINCE_5 if draw.version >= 5 else ()) + (_SINCE_6 if draw.version >= 6 else ())
+    possible = DEEDS
+    for since, more in ((5, _SINCE_5), (6, _SINCE_6), (7, _SINCE_7)):
+        possible += more if draw.version >= since else ()
     quiet = rng.random() < 0.15  # a world without faults, in which time can be judged
     for _ in range(rng.choice((5, 10, 20, 40, 60))):
         what, _, seam = rng.choices(possible, [weight for _, weight, _ in possible])[0]

@@ -365,6 +365,9 @@ class Referee:
             self._begins_in_time(case, event)
         if kind is _E.RUN_TAKEN and case.state.started_at is None:
             self._begins(case)
+        elif kind is _E.WAKE_REQUESTED:
+            for key in event.data["steps"]:
+                self._woken(case, key, event.at)
         elif kind is _E.ATTEMPT_STARTED or kind is _E.WAIT_STARTED:
             self._step_starts(case, event)
         elif kind is _E.ATTEMPT_ENDED:
@@ -514,6 +517,14 @@ class Referee:
         missing = self._due(case, now)
         if missing:
             raise Violation("compensations complete", f"{case.name}: {name} starts before the undo of {missing}")
+
+    def _woken(self, case: Case, key: str, at: int) -> None:
+        state = _step_state(case.state, key)
+        wait = case.present.suspended.get(key)
+        if wait is not None and wait["kind"] == "sleep":
+            case.present.suspended[key] = {name: wait[name] for name in wait if name != "limit"} | {"until": at}
+        if state is None or not (state.waits_for_a_time or key in case.present.attempts):
+            raise Violation("who is woken waited", f"{case.name} {key}")
 
     def _attempt_starts(self, case: Case, event: Event, key: str) -> None:
         now = case.present

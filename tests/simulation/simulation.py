@@ -428,6 +428,17 @@ class _Simulation:
 
         self._ask(call)
 
+    def wake(self, deed: Deed) -> None:
+        """`jobctl retry-now`: of a run of which anything waits for a time, all of that."""
+
+        def call(store: Store) -> None:
+            rows = [row for row in store.alive() if any(s.waits_for_a_time for s in store.state(row).steps.values())]
+            row = self._pick(deed, rows)
+            if row is not None:
+                requests.wake(store, row, None, reason=None, by="me")
+
+        self._ask(call)
+
     def interrupt(self, deed: Deed) -> None:
         found: Foreground | None = self._pick(deed, [a for a in self.actors if isinstance(a, Foreground)])
         if found is not None:

@@ -12,7 +12,7 @@ from jobctl.store import codec
 
 @pytest.mark.parametrize("kind", list(EventType))
 def test_every_type_of_event_can_be_stored(kind: EventType) -> None:
-    said = {"kind": "sleep", "approved": True, "name": "go", "status": "failed", "redo": ["dump"]}
+    said = {"kind": "sleep", "approved": True, "name": "go", "status": "failed", "redo": ["dump"], "steps": ["a"]}
     event = Event(kind, 17, "dump", 3, {**said, "a": [1, {"b": None}], "ü": "é"})
     assert codec.from_row(codec.to_row(event)) == event
 

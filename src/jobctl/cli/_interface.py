@@ -73,6 +73,7 @@ Commands:
   logs         Print a run's output.
   resume       Take up a paused, interrupted or unsuccessful run.
   pause        Start no new attempt of these runs until `resume`.
+  retry-now    End a back-off, a sleep or the wait of a poll: it goes on now.
   cancel       Stop runs gracefully: ask, compensate, clean up.
   terminate    Kill runs: nothing else of them runs, no compensation either.
   signal       Send a run the message that one of its steps waits for.
@@ -364,6 +365,30 @@ Usage: jobctl pause [OPTIONS] RUN...
 Arguments:
   RUN...  Run ids, unique beginnings of them, or jobs' names for their latest
           runs.  [required]
+
+Options:
+  --reason TEXT  Kept in the run's history.
+  -h, --help     Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'retry-now': {
+        'summary': 'End a back-off, a sleep or the wait of a poll: it goes on now.',
+        'group': False,
+        'options': {'--reason': ('reason', 'text', (), 'TEXT', "Kept in the run's history."),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (('run', 'one', (), 'RUN'), ('step', 'optional', (), 'STEP')),
+        'defaults': {'run': None, 'step': None, 'reason': None},
+        "page": """\
+Usage: jobctl retry-now [OPTIONS] RUN [STEP]
+
+  End a back-off, a sleep or the wait of a poll: it goes on now.
+
+Arguments:
+  RUN   A run's id, a unique beginning of one, or a job's name for its latest
+        run.  [required]
+  STEP  A step, or an item: STEP[3]. Without it, all of the run.
 
 Options:
   --reason TEXT  Kept in the run's history.

@@ -266,6 +266,17 @@ def pause(runs: RunsArgument, reason: ReasonOption = None) -> None:
 
 
 @command
+def retry_now(
+    run: RunArgument,
+    step: Annotated[
+        str | None, typer.Argument(metavar="STEP", help="A step, or an item: STEP[3]. Without it, all of the run.")
+    ] = None,
+    reason: ReasonOption = None,
+) -> None:
+    """End a back-off, a sleep or the wait of a poll: it goes on now."""
+
+
+@command
 def cancel(runs: RunsArgument, reason: ReasonOption = None) -> None:
     """Stop runs gracefully: ask, compensate, clean up."""
 

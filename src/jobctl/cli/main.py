@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 # Commands for inside of a step's command, and the files that do them: they need no settings, and run in loops.
+_AS_MODULE = {ord(" "): "_", ord("-"): "_"}
 _IN_STEP = {
     "step": "step",
     "sleep": "sleep",
@@ -78,6 +79,6 @@ def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
         cwd = os.getcwd()
     except FileNotFoundError:
         raise UsageError("the current folder does not exist any more", hint="go to another one: cd") from None
-    module = import_module("jobctl.cli." + command.replace(" ", "_"))
+    module = import_module("jobctl.cli." + command.translate(_AS_MODULE))
     code: int = module.main(settings.resolve(flags, os.environ, cwd), **values)
     return code

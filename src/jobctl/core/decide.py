@@ -174,6 +174,10 @@ class Decider:
             self._timer(event.step, out)
         elif kind is EventType.WAIT_ENDED:
             self._wake(event.step, out)
+        elif kind is EventType.WAKE_REQUESTED:
+            for key in event.data["steps"]:
+                if self._suspended.get(key, ("signal",))[0] == "":  # it sleeps, and its step's own time is not over yet
+                    self._suspended[key] = ("", "")
         elif kind is EventType.RUN_TAKEN:
             if self.mode is Mode.NEW:
                 self._begin(out)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from jobctl.core.keys import ITEMS, item_key, step_name
+from jobctl.core.keys import ITEMS, is_undo, item_key, step_name, undone_key
 from jobctl.core.status import RunStatus, StepStatus
 
 
@@ -24,6 +24,8 @@ class EventType(StrEnum):
     # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
     # limit: which deadline passes at `until`, where it is no end of the wait but the step's).
     ATTEMPT_ENDED = "attempt_ended"
+    # steps: what waited for a time - its next attempt, a sleep, a poll's next question - and need not; by, reason
+    WAKE_REQUESTED = "wake_requested"
     WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval, child), name, until; of a child also its job
     SIGNAL_RECEIVED = "signal_received"  # name, payload, by
     APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
@@ -74,6 +76,8 @@ TRANSITIONS: Mapping[tuple[RunStatus | None, EventType], RunStatus] = {
     (_Q, EventType.SIGNAL_RECEIVED): _Q,  # kept for the step that will wait for it
     (_R, EventType.SIGNAL_RECEIVED): _R,
     (_P, EventType.SIGNAL_RECEIVED): _P,
+    (_R, EventType.WAKE_REQUESTED): _R,
+    (_P, EventType.WAKE_REQUESTED): _P,
     # Whoever ends the child does not know whether the parent still waits for it.
     (_Q, EventType.CHILD_ENDED): _Q,
     (_R, EventType.CHILD_ENDED): _R,
@@ -307,6 +311,22 @@ class StepState:
         self.waiting = None
         self.retry_at = at
 
+    @property
+    def waits_for_a_time(self) -> bool:
+        """Whether nothing but the time keeps it from going on. Of a poll, its attempt has to be asked."""
+        if self.waiting is not None:
+            return bool(self.waiting["kind"] == "sleep")
+        return self.status is StepStatus.WAITING and self.retry_at is not None
+
+    def wake(self, at: int) -> None:
+        """It need not wait for its time any longer. What has gone on in the meantime is left alone."""
+        if not self.waits_for_a_time:
+            return
+        if self.waiting is None:
+            self.retry_at = at
+        else:  # where the step's own time would have passed first, that is not what ends the sleep
+            self.waiting = {**{key: value for key, value in self.waiting.items() if key != "limit"}, "until": at}
+
     def reset(self, *, anew: bool = False) -> None:
         # The cursor is for work that was left unfinished. Work that is asked for again begins at its beginning.
         if self.status in (StepStatus.SUCCEEDED, StepStatus.COMPENSATED):
@@ -377,6 +397,10 @@ class RunState:
         if state is None:
             state = self.steps[name] = StepState(name)
         return state
+
+    def by_key(self, key: str) -> StepState:
+        """The step, the item or the compensation of that key."""
+        return self.undo_of(undone_key(key)) if is_undo(key) else self.step(key)
 
     def items_of(self, step: StepState) -> Iterator[StepState | None]:
         """The items of a `foreach` step in their order, None for one that nothing was heard of yet."""
@@ -467,6 +491,9 @@ class RunState:
         elif kind is EventType.CHILD_ENDED:
             if event.step in self.steps:
                 self.steps[event.step].child_ended(event)
+        elif kind is EventType.WAKE_REQUESTED:
+            for key in event.data["steps"]:
+                self.by_key(key).wake(event.at)
         else:
             self.reason = event.data.get("reason", self.reason)
             if kind is EventType.RUN_PAUSED:

@@ -162,6 +162,7 @@ class Effects:
         "stops",
         "timers",
         "waits",
+        "woken",
     )
 
     def __init__(self) -> None:
@@ -176,6 +177,7 @@ class Effects:
         self.notices: list[Notice] = []  # runs that tell of this one's end, and are recorded with it
         self.asks: list[tuple[str, EventType]] = []  # key, what is asked of the child run that it has started
         self.held: list[str] = []  # key: the family had no place
+        self.woken: list[str] = []  # key: what need not wait for its time any longer
         self.follows: list[Fact] = []  # what an event leads to beside what was decided, until it is dealt with
 
 
@@ -620,6 +622,8 @@ class LocalEngine:
                     self.children.follow(run, event, effects)
             follows.extend(effects.follows)
             effects.follows.clear()
+            if event.type is EventType.WAKE_REQUESTED:
+                effects.woken += event.data["steps"]
             if event.type is EventType.WAIT_STARTED and "until" in event.data:
                 effects.waits.append((event.data["until"], event.step))
             elif "wait" in event.data and "until" in event.data["wait"]:
@@ -849,6 +853,8 @@ class LocalEngine:
             self.children.hold(run, key)
         for key, kind_of_end in effects.asks:
             self.children.ask(run, key, kind_of_end)
+        for key in effects.woken:
+            self._wake(run, key)
         for until, name in effects.waits:
             self.at_wait_over(run, name, until)
         for retry_at, name in effects.timers:
@@ -858,6 +864,16 @@ class LocalEngine:
             self._over += 1
             if self._over > _OVER_AT_MOST + len(self.runs):
                 self._forget_timers()
+
+    def _wake(self, run: LiveRun, key: str) -> None:
+        """The time that it waited for is now; a poll is asked."""
+        step = run.step_state(key)
+        if step.waiting is not None and "until" in step.waiting:
+            self.at_wait_over(run, key, step.waiting["until"])
+        elif step.retry_at is not None:
+            self._at_wall(step.retry_at, self._retry_due, run, key, step.retry_at)
+        elif key in run.attempts:
+            self.supervisor.ask_now(run.attempts[key])
 
     def _watch_run_deadline(self, run: LiveRun) -> None:
         start = run.state.try_started_at

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from jobctl import clock, executor
 from jobctl.core.decide import to_begin_anew, to_redo
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
-from jobctl.core.history import Event, EventType, RunState
-from jobctl.core.keys import item_index, step_name
+from jobctl.core.history import Event, EventType, RunState, StepState
+from jobctl.core.keys import UNDO, item_index, step_name, undone_key
 from jobctl.core.model import Job, RunStatus, When
+from jobctl.core.status import StepStatus
 from jobctl.core.suggest import did_you_mean
 from jobctl.engines.daemons import daemons, poke_daemons
 from jobctl.process.attempt import MAX_OUTPUT
@@ -105,6 +106,40 @@ def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comme
         return Event(EventType.APPROVAL_ANSWERED, clock.now(), waiting[0], data=data), None
 
     return _append(store, row, make)
+
+
+def wake(store: Store, row: RunRow, step: str | None, *, reason: str | None, by: str) -> list[str]:
+    """Have what only waits for a time go on now: the next attempt, a sleep, a poll's next question. `step`, or an item
+    of it (`STEP[3]`), or all of the run. Returns the keys. JobctlError when none of it waits for a time."""
+    steps = _steps(store, row)
+    names = [known["name"] for known in steps]
+    if step is not None and step_name(step) not in names:
+        raise NotFoundError(f"run {row.name} has no step {step!r}", hint=did_you_mean(step, names))
+    polls = {known["name"] for known in steps if "poll" in known}
+    keys: list[str] = []
+
+    def make(now: RunRow, state: RunState) -> tuple[Event, None]:
+        _must_live(now)
+        waiting = [key for key, one in state.steps.items() if one.waits_for_a_time or _is_asked(one, polls)]
+        waiting += [key + UNDO for key, one in state.undo.items() if one.waits_for_a_time]
+        if step is not None:
+            waiting = [key for key in waiting if step in (undone_key(key), step_name(key))]
+        if not waiting:
+            what = f"step {step} of run {now.name}" if step is not None else f"run {now.name}"
+            raise JobctlError(
+                f"nothing of {what} waits for a time: no next attempt, no sleep, no poll",
+                hint=f"what it waits for: jobctl why {now.name}",
+            )
+        keys[:] = waiting
+        data = {key: value for key, value in (("steps", waiting), ("by", by), ("reason", reason)) if value}
+        return Event(EventType.WAKE_REQUESTED, clock.now(), data=data), None
+
+    _append(store, row, make)
+    return keys
+
+
+def _is_asked(step: StepState, polls: Collection[str]) -> bool:
+    return step.status is StepStatus.RUNNING and step.items is None and step_name(step.name) in polls
 
 
 def _check(payload: Any) -> None:

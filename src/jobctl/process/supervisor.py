@@ -1104,15 +1104,21 @@ class Supervisor(Generic[Owner]):
             return
         files_of.write_poll(attempt.files.poll, attempt.probes, next_probe.retry_at)
         attempt.between_probes = True
-        self.timers.at_wall(next_probe.retry_at, self._probe, attempt)
+        self.timers.at_wall(next_probe.retry_at, self._probe, attempt, attempt.probes)
 
     def _acknowledge_probe(self, attempt: Attempt[Owner]) -> None:
         found = self._ended_under.pop(attempt.id, None)
         if found is not None:
             self._acks.setdefault(found[0], []).append(found[1])
 
-    def _probe(self, attempt: Attempt[Owner]) -> None:
-        if attempt.over or not attempt.between_probes or self.draining:
+    def ask_now(self, attempt: Attempt[Owner]) -> None:
+        """A poll need not wait any longer: it is asked. One that is being asked just now is left alone, and so is an
+        attempt that is no poll's. Whoever has only taken it over has asked it anyway."""
+        self._probe(attempt, attempt.probes)
+
+    def _probe(self, attempt: Attempt[Owner], probes: int) -> None:
+        """Ask it again, after so many times."""
+        if attempt.over or not attempt.between_probes or self.draining or attempt.probes != probes:
             return
         attempt.between_probes = False
         attempt.started_at = clock.now()  # start_to_close is for one probe

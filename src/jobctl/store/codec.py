@@ -31,6 +31,7 @@ _CODES: dict[EventType, int] = {
     EventType.ITEMS_LISTED: 19,
     EventType.CHILD_ENDED: 20,
     EventType.WAIT_ENDED: 21,
+    EventType.WAKE_REQUESTED: 22,
 }
 _YEAR_9999 = 253_370_764_800_000  # ms; what lies beyond, Python cannot write in every zone
 _TYPES = {code: kind for kind, code in _CODES.items()}
@@ -116,7 +117,7 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("kind", "name", "cursor", "stdout", "trigger", "executor"), _is_text),
     **dict.fromkeys(("exit_code", "signal"), _is_integer),
     **dict.fromkeys(("params", "outputs"), _is_table),
-    **dict.fromkeys(("redo", "notifications"), _are_texts),
+    **dict.fromkeys(("redo", "notifications", "steps"), _are_texts),
     "about": _is_about,
 }
 _NEEDED: dict[EventType, tuple[str, ...]] = {
@@ -124,6 +125,7 @@ _NEEDED: dict[EventType, tuple[str, ...]] = {
     EventType.APPROVAL_ANSWERED: ("approved",),
     EventType.SIGNAL_RECEIVED: ("name",),
     EventType.STEP_ENDED: ("status",),
+    EventType.WAKE_REQUESTED: ("steps",),
     EventType.RUN_REOPENED: ("redo",),
     EventType.RUN_ENDED: ("status",),
 }
