@@ -215,6 +215,12 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/daemon/test_scheduler.py": ["test_a_job_that_cannot_begin_is_recorded_as_failed_and_stops_no_other"],
         "tests/daemon/test_rescuer.py": ["test_a_run_that_cannot_be_read_keeps_no_other_from_being_rescued"],
         "tests/daemon/test_loop.py": ["test_a_duty_that_fails_is_reported_once_and_does_not_stop_the_others"],
+        "tests/daemon/test_barrier.py": [
+            "test_what_goes_wrong_in_one_run_stops_no_other",
+            "test_how_a_command_ends_whose_run_is_put_aside_is_not_lost",
+            "test_events_of_one_run_that_cannot_be_written_stop_no_other",
+        ],
+        "tests/reported/test_damaged_attempts.py": ["test_each_file_of_an_attempt_damaged_in_each_way"],
         "tests/store/test_store.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },

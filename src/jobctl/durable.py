@@ -11,6 +11,7 @@ import fcntl
 import os
 
 from jobctl.core.errors import JobctlError, UsageError
+from jobctl.files import open_named, open_own
 
 try:  # what json is made of; json itself would cost as much as a start of Python
     from _json import encode_basestring_ascii as _quoted
@@ -66,7 +67,7 @@ class Script:
                 f"{name[:40]!r} is no name for a step or a signal",
                 f"a name is printable and has up to {_MAX_NAME} characters",
             )
-        calls = os.open(self.base + ".calls", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        calls = open_own(self.base + ".calls", os.O_RDWR | os.O_CREAT)
         try:
             return self._begin(calls, kind, name)
         except BaseException:
@@ -94,7 +95,7 @@ class Script:
             )
         if os.path.exists(self.base + ".suspend"):
             raise JobctlError(f"the attempt has been suspended: {what} is for the next one")
-        journal = os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        journal = open_own(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         call = Call(self, calls, journal, number, kind, name)
         try:
             record, call.end, followed = self._recorded(journal, number, offset)
@@ -221,7 +222,7 @@ def named(kind: str, name: str) -> str:
 
 def append(path: str, text: str) -> None:
     """Add to one of the attempt's files, in one piece."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fd = open_named(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         os.write(fd, text.encode("utf-8", "surrogateescape"))
     finally:
@@ -255,8 +256,8 @@ def pair(key: str, value: str) -> str:
     """A key and its value as an output or failure file has them."""
     if "\n" not in value:
         return f"{key}={value}\n"
-    end, lines = "END", value.split("\n")
-    while any(line.strip() == end for line in lines):
+    end, lines = "END", {line.strip() for line in value.split("\n")}
+    while end in lines:
         end += "_"
     return f"{key}<<{end}\n{value}\n{end}\n"
 
@@ -264,7 +265,7 @@ def pair(key: str, value: str) -> str:
 def beat(path: str, cursor: str | None) -> None:
     """A sign of life; without a cursor the last one stays. ValueError for a cursor of several lines, or too long."""
     if cursor is None:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(open_named(path, os.O_WRONLY | os.O_CREAT, 0o600))
         os.utime(path)
         return
     if "\n" in cursor or "\0" in cursor or len(cursor.encode("utf-8", "surrogateescape")) > _CHUNK:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
+from contextlib import suppress
 
 from jobctl import clock, machine
 from jobctl.core.errors import StoreError
+from jobctl.files import PASSING, open_own
 
 
 class Executor:
@@ -52,10 +55,8 @@ class Executor:
 
     def close(self) -> None:
         for suffix in (".wake", ".lock"):
-            try:
+            with suppress(OSError):  # gone, or something else by now
                 os.unlink(self._base + suffix)
-            except FileNotFoundError:
-                pass
         os.close(self.wake_fd)
         os.close(self._lock)
 
@@ -63,9 +64,15 @@ class Executor:
 def alive(state_dir: str, executor_id: str) -> bool:
     """Whether that executor lives, at once and for certain: its lock is held by a living process, or it is not."""
     try:
-        fd = os.open(_base(state_dir, executor_id) + ".lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = open_own(_base(state_dir, executor_id) + ".lock")
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
+        # One that may not be read may be held: what is not known to be dead is not taken over. What is no file is
+        # nobody's lock: it was removed.
+        return error.errno in (errno.EACCES, errno.EPERM)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -78,12 +85,16 @@ def alive(state_dir: str, executor_id: str) -> bool:
 def poke(state_dir: str, executor_id: str) -> bool:
     """Have that executor look at the store now. False when there is nobody to wake."""
     try:
-        fd = os.open(_base(state_dir, executor_id) + ".wake", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(
+            _base(state_dir, executor_id) + ".wake", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+        )
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENXIO):
-            return False
-        raise
+        if error.errno in PASSING:
+            raise
+        return False  # nobody reads it, or it is no pipe any more: who is not woken looks by itself, a little later
     try:
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return False
         os.write(fd, b"!")
     except BlockingIOError:
         pass  # full of pokes that it has not read yet: it will look
@@ -95,10 +106,8 @@ def poke(state_dir: str, executor_id: str) -> bool:
 def forget(state_dir: str, executor_id: str) -> None:
     """Remove what a dead executor left."""
     for suffix in (".wake", ".lock"):
-        try:
+        with suppress(OSError):  # gone, or something else by now
             os.unlink(_base(state_dir, executor_id) + suffix)
-        except FileNotFoundError:
-            pass
 
 
 def folder(state_dir: str) -> str:

@@ -14,13 +14,16 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from jobctl import clock
+from jobctl.core.errors import JobctlError
 from jobctl.durable import Call, Script
+from jobctl.files import read_regular, replace_own
 from jobctl.process import descent
 
 GRACE_SECONDS = 2.0  # what the attempt's other processes have between SIGTERM and SIGKILL
 _LOOK_SECONDS = 0.01
 
 _UNTIL_EVER = 1 << 53
+_MAX_WAITS = 64 * 1024 * 1024  # bytes: what came in for some thousand waits
 
 
 def sleep(command: str, until: int) -> None:
@@ -64,10 +67,14 @@ def _ended(script: Script, call: Call) -> dict[str, Any] | None:
     """What the executor says that this wait has come to."""
     assert script.waits is not None
     try:
-        with open(script.waits, encoding="utf-8") as file:
-            waits: list[dict[str, Any]] = json.load(file)
+        waits: list[dict[str, Any]] = json.loads(read_regular(script.waits, _MAX_WAITS))
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise JobctlError(
+            "what the waits before have come to cannot be read: its file is damaged",
+            hint="something but jobctl has written into the run's folder",
+        ) from None
     return next((wait for wait in waits if wait["call"] == call.number), None)
 
 
@@ -105,12 +112,7 @@ def _suspend(script: Script, wait: dict[str, Any]) -> NoReturn:
 
 def _leave_word(path: str, text: str) -> None:
     """Whole and on the disk, or not at all."""
-    fd = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(fd)
-    os.replace(path + "~", path)
+    replace_own(path, (text + "\n").encode(), flush=True)
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from loops import Loop
 from places import Place
 
 from jobctl.core.errors import JobctlError
@@ -30,3 +31,16 @@ def new_place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
 @pytest.fixture
 def place(new_place: Callable[..., Place]) -> Place:
     return new_place()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Loop]]:
+    made: list[Loop] = []
+
+    def make(text: str, **environ: str) -> Loop:
+        made.append(Loop(tmp_path, text, **environ))
+        return made[-1]
+
+    yield make
+    for one in reversed(made):  # each puts back the signal handlers that it found
+        one.close()

@@ -2,82 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import json
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from places import HELD, PATIENCE, job
+from loops import Loop
+from places import HELD, job
 
-import kept
 from jobctl import clock
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.daemon import dispatcher, rescuer
-from jobctl.daemon.journal import Journal
-from jobctl.daemon.loop import Daemon
-from jobctl.daemon.systemd import Notifier
 from jobctl.engines.submit import enqueue
 from jobctl.store import firings
-from jobctl.store.store import Store
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'
 SOON = '{ every = "1s" }'
-
-
-class Loop:
-    def __init__(self, folder: Path, text: str, **environ: str) -> None:
-        self.path = folder / "jobs.toml"
-        self.path.write_text(text)
-        self.folder = folder
-        state = folder / "state"
-        state.mkdir(0o700, exist_ok=True)
-        self.store = Store(str(state))
-        self.stream = io.StringIO()
-        self.daemon = Daemon(
-            self.store,
-            [str(self.path)],
-            max_concurrent_runs=10,
-            journal=Journal("json", self.stream),
-            notifier=Notifier(environ),
-        )
-        self.daemon.start()
-
-    def said(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
-
-    def messages(self) -> list[str]:
-        return [line["message"] for line in self.said()]
-
-    def until(self, holds: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < deadline, self.messages()
-            self.daemon.turn(10)
-
-    def statuses(self, job: str = "x") -> list[str]:
-        return [row.status for row in reversed(self.store.history(job=job))]
-
-    def close(self) -> None:
-        self.daemon.close()
-        self.store.close()
-        kept.end_all(self.store.state_dir)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Loop]]:
-    made: list[Loop] = []
-
-    def make(text: str, **environ: str) -> Loop:
-        made.append(Loop(tmp_path, text, **environ))
-        return made[-1]
-
-    yield make
-    for one in reversed(made):  # each puts back the signal handlers that it found
-        one.close()
 
 
 def test_fires_and_says_so(start: Callable[..., Loop]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from places import DAY, HELD, HOUR, MINUTE, NOW, SECOND, Place, job
 
+from jobctl.core.errors import JobctlError
 from jobctl.core.model import RunStatus
 from jobctl.core.overlap import BUFFER_LIMIT
 from jobctl.daemon import scheduler as module
@@ -519,7 +520,7 @@ def test_a_job_that_cannot_begin_is_recorded_as_failed_and_stops_no_other(
 def test_what_could_not_be_recorded_is_fired_when_it_can(place: Place) -> None:
     place.arm(job(EVERY_MINUTE, HELD) + job(EVERY_MINUTE, name="y", overlap='"buffer_all"'))
     place.store._db.execute("PRAGMA query_only = ON")
-    with pytest.raises(module.JobctlError):
+    with pytest.raises(JobctlError):
         place.scheduler.once(NOW + 2 * M)
     assert place.scheduler.next_due() == NOW + M
     place.store._db.execute("PRAGMA query_only = OFF")

@@ -334,8 +334,8 @@ retry = 5
     ("command", "says"),
     [
         ("echo garbage > $JOBCTL_OUTPUT", "line 1 of the output file is not key=value"),
-        ("mkdir $JOBCTL_OUTPUT", "not a regular file"),
-        ("mkfifo $JOBCTL_OUTPUT", "not a regular file"),
+        ("mkdir $JOBCTL_OUTPUT", "it is a folder, not a file"),
+        ("mkfifo $JOBCTL_OUTPUT", "it is a pipe, not a file"),
         ("head -c 1100000 /dev/zero > $JOBCTL_OUTPUT", "the limit: hand on a path"),
     ],
 )

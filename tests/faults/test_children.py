@@ -73,7 +73,7 @@ JOBS: dict[str, tuple[str, list[tuple[str, int | None, str | None, str]], int]] 
     ),
     "lies-in-its-files": (
         'command = \'mkfifo "$JOBCTL_OUTPUT"; head -c 3000 /dev/urandom > "$JOBCTL_HEARTBEAT"\'',
-        [("failed", None, None, "is not a regular file")],
+        [("failed", None, None, "not a file")],
         1000,
     ),
 }

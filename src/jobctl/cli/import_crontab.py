@@ -10,7 +10,7 @@ from jobctl.cli import output
 from jobctl.cli.exit import two_lines
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.crontab import Became, Dialect, Imported, Line, convert, to_toml
-from jobctl.files import read_regular
+from jobctl.files import open_named, read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,12 +97,9 @@ def _user() -> str:
 
 def _write(path: str, text: str, *, force: bool) -> None:
     """For the owner's eyes only, as crontabs are: the variables may be secrets."""
-
-    def private(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o600)
-
     try:
-        with open(path, "w" if force else "x", encoding="utf-8", opener=private) as file:
+        fd = open_named(path, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise _exists(path) from None

@@ -7,6 +7,7 @@ import shlex
 
 from jobctl.cli import output
 from jobctl.core.errors import JobctlError
+from jobctl.files import open_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def main(settings: Settings, *, path: str, force: bool) -> int:
     if os.path.isdir(path):
         path = os.path.join(path, "jobs.toml")
     try:
-        with open(path, "w" if force else "x", encoding="utf-8") as file:
+        fd = open_named(path, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL))
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(FIRST)
     except FileExistsError:
         hint = "`jobctl init OTHER.toml` writes another one, --force overwrites it"

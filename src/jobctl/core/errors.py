@@ -89,5 +89,9 @@ class StoreLostError(StoreError):
     supervises this process starts it again."""
 
 
+class UnwritableError(StoreError):
+    """What was to be written cannot be, in this store or another: the fault is in it, and concerns nobody else."""
+
+
 class StoreUnavailableError(StoreError):
     """The store cannot be written just now: full, locked, a disk error. An engine keeps what it has and tries again."""

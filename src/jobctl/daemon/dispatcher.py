@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from jobctl import clock
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.overlap import may_leave_buffer
+from jobctl.daemon.aside import Aside
 from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.take import OnFailed, ignore, take, take_all
-from jobctl.engines.local import LocalEngine
+from jobctl.engines.local import LocalEngine, in_a_sentence
 from jobctl.store.store import Store
 
 _SNOOZE_MS = 60_000
@@ -27,8 +29,8 @@ def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
         return []
     except StoreUnavailableError:
         raise
-    except JobctlError:
-        pass  # one of them does not keep the others from going on
+    except Exception:
+        pass  # one of them does not keep the others from going on: it is found out below which one it is
     troubles = []
     for number in due:
         if number in engine.runs:
@@ -37,14 +39,22 @@ def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
             take(store, engine, number)
         except StoreUnavailableError:
             raise
-        except JobctlError as error:
-            troubles.append((store.run(number).name, error.message))
+        except Exception as error:
+            troubles.append((store.run(number).name, in_a_sentence(error)))
             store.snooze(number, now + _SNOOZE_MS)
     return troubles
 
 
-def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFailed = ignore) -> list[tuple[str, str]]:
-    """Begin what may begin. Returns (run, why) of those whose turn it is and that cannot be read."""
+def once(
+    store: Store,
+    engine: LocalEngine,
+    capacity: Capacity,
+    on_failed: OnFailed = ignore,
+    aside: Aside | None = None,
+) -> list[tuple[str, str]]:
+    """Begin what may begin. Returns (run, why) of those whose turn it is and that cannot be begun; they are put
+    `aside`."""
+    aside, mono = aside if aside is not None else Aside(), clock.monotonic()
     capacity.refresh()
     if capacity.full:
         return []
@@ -52,6 +62,7 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
     policies: dict[int, OverlapPolicy] = {}
     troubles = []
     closed = _Closed()
+    closed.runs.update(aside.resting(mono))
     while not capacity.full:
         queued = _queued(store, capacity, closed)
         for number, name, job, queue, trigger, definition in queued:
@@ -75,9 +86,10 @@ def once(store: Store, engine: LocalEngine, capacity: Capacity, on_failed: OnFai
                 taken = take(store, engine, number, on_failed)
             except StoreUnavailableError:
                 raise
-            except JobctlError as error:
+            except Exception as error:
                 taken = False
-                troubles.append((name, error.message))
+                aside.put(number, mono)
+                troubles.append((name, in_a_sentence(error)))
             if taken:
                 if trigger != "child":
                     begun[job] = begun.get(job, 0) + 1
@@ -141,5 +153,7 @@ def _policy(store: Store, definition: int) -> OverlapPolicy:
 
     try:
         return OverlapPolicy(json.loads(store.definition(definition)).get("overlap", OverlapPolicy.SKIP))
-    except (JobctlError, ValueError):
+    except StoreUnavailableError:
+        raise
+    except (JobctlError, ValueError, AttributeError, RecursionError):
         return OverlapPolicy.SKIP

@@ -9,11 +9,12 @@ from types import FrameType
 from typing import Any
 
 from jobctl import clock, executor
-from jobctl.core.errors import JobctlError, StoreLostError
+from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.history import TOO_LATE, Event, EventType
 from jobctl.core.model import RunStatus
 from jobctl.daemon import dispatcher, pruner, rescuer
 from jobctl.daemon.alone import alone
+from jobctl.daemon.aside import Aside
 from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.journal import Journal
 from jobctl.daemon.reloader import Reloader
@@ -23,7 +24,7 @@ from jobctl.daemon.systemd import Notifier
 from jobctl.daemon.take import Failed
 from jobctl.engines import unbegun
 from jobctl.engines.daemons import poke_daemons
-from jobctl.engines.local import LiveRun, LocalEngine
+from jobctl.engines.local import LiveRun, LocalEngine, in_a_sentence
 from jobctl.executor import Executor
 from jobctl.process.keepers import Link
 from jobctl.store import firings
@@ -37,6 +38,8 @@ FIRINGS_KEPT_MS = 90 * 86_400_000  # what became of fire times whose run is gone
 RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
 _NEVER_MS = 1 << 40
+_ANEW_AT_MOST_MS = 60_000
+_ANEW_FORGOTTEN_MS = 300_000
 _PRUNE_FOR_MS = 5
 _PRUNE_AGAIN_MS = 50
 
@@ -82,6 +85,8 @@ class Daemon:
         self._look_at_others = False
         self._clock_was_set = False
         self._arm_again = False
+        self._aside = Aside()
+        self._anew_at, self._anew_pause = -_ANEW_FORGOTTEN_MS, RETRY_MS
         self._wakeup = -1
         self._fires_until: int | None = None
         self._handlers: dict[int, Any] = {}
@@ -134,14 +139,48 @@ class Daemon:
 
     def turn(self, timeout_ms: int | None = None) -> None:
         """One round: wait for the next thing to happen, then every duty whose turn has come."""
-        if self._engine.turn(self._wait_ms() if timeout_ms is None else timeout_ms):
-            self._dispatch = self._look_at_others = True  # poked: a run was queued or reopened, a daemon has started
+        try:
+            if self._engine.turn(self._wait_ms() if timeout_ms is None else timeout_ms):
+                # Poked: a run was queued or reopened, a daemon has started.
+                self._dispatch = self._look_at_others = True
+            self._say_aside()
+        except (StoreUnavailableError, OSError) as error:
+            self._begin_anew(error)
+        except JobctlError:
+            raise  # of the store itself, which does not pass: whoever supervises us is to know
+        except Exception as error:
+            self._begin_anew(error)
         self._keep_watchdog()
         if clock.monotonic() >= self._not_before:
             self._duties()
         trouble = self._engine.trouble
         self._journal.say_once("engine", f"{trouble.message}; trying again" if trouble else "")
         self._journal.say_once("keepers", self._engine.supervisor.trouble)
+
+    # -- a barrier around each run ---------------------------------------------------------------------------------
+
+    def _say_aside(self) -> None:
+        """Runs that went wrong while they were advanced here: said once, and tried again after a pause."""
+        while self._engine.set_aside:
+            run, name, why = self._engine.set_aside.pop()
+            pause = self._aside.put(run, clock.monotonic()) if run else 0
+            self._rescue = self._dispatch = True
+            self._journal.say_once(f"rescue {name}", f"put aside, to be tried again: {why}", run=name)
+            self._look_at = min(self._look_at, clock.monotonic() + pause)
+
+    def _begin_anew(self, error: Exception) -> None:
+        """Something went wrong that is nobody's in particular: what is in memory may be half done, and is let go. All
+        of it is taken up again from what is recorded, after a pause that grows as long as that does not help."""
+        mono = clock.monotonic()
+        quiet = mono - self._anew_at > _ANEW_FORGOTTEN_MS
+        self._anew_at = mono
+        self._anew_pause = RETRY_MS if quiet else min(2 * self._anew_pause, _ANEW_AT_MOST_MS)
+        self._journal.say_once("anew", f"{in_a_sentence(error)}; all runs are taken up anew")
+        self._engine.begin_anew()
+        self._rescue = self._dispatch = True
+        self._arm_again = True
+        self._not_before = mono + self._anew_pause
+        self._look_at = self._not_before
 
     # -- what the engine tells -------------------------------------------------------------------------------------
 
@@ -188,8 +227,9 @@ class Daemon:
                 duty(now, mono)
             except StoreLostError:
                 raise  # nothing that is tried again here will help
-            except (JobctlError, OSError) as error:
-                trouble = trouble or (error.message if isinstance(error, JobctlError) else str(error))
+            except Exception as error:
+                trouble = trouble or in_a_sentence(error)
+        self._say_aside()
         self._journal.say_once("duties", f"{trouble}; trying again" if trouble else "")
         if trouble:
             self._not_before = mono + RETRY_MS
@@ -232,7 +272,7 @@ class Daemon:
                 self._journal.say(what, run=name)
         if self._rescue:
             self._rescue = False
-            for name, what in rescuer.once(self._store, self._engine, now, self._never_began):
+            for name, what in rescuer.once(self._store, self._engine, now, self._never_began, self._aside):
                 if what == rescuer.TAKEN_OVER:
                     self._journal.say(what, run=name)
                 else:
@@ -254,7 +294,7 @@ class Daemon:
         if self._dispatch and not self._engine.draining:
             self._dispatch = False
             with alone(self._store.state_dir):
-                troubles = dispatcher.once(self._store, self._engine, self._capacity, self._never_began)
+                troubles = dispatcher.once(self._store, self._engine, self._capacity, self._never_began, self._aside)
             for name, why in troubles:
                 self._journal.say_once(f"dispatch {name}", f"cannot begin: {why}", run=name)
 
@@ -292,6 +332,8 @@ class Daemon:
         self._rescue = True
         self._dispatch = True
         self._store.checkpoint()
+        if len(self._aside):
+            self._aside.keep({row.id for row in self._store.alive()})
         rescuer.forget_dead(self._store)
 
     def _watch_others(self) -> None:

@@ -3,12 +3,13 @@ again and again is ended."""
 
 from __future__ import annotations
 
-from jobctl import executor
-from jobctl.core.errors import JobctlError
+from jobctl import clock, executor
+from jobctl.core.errors import StoreUnavailableError
 from jobctl.core.history import EventType
+from jobctl.daemon.aside import Aside
 from jobctl.daemon.take import OnFailed, fail, ignore, take
 from jobctl.engines.commands import token
-from jobctl.engines.local import LocalEngine
+from jobctl.engines.local import LocalEngine, in_a_sentence
 from jobctl.process import descent, journal, keepers
 from jobctl.store.store import RunRow, Store
 from jobctl.views import attempt_files
@@ -24,9 +25,16 @@ TAKEN_OVER = "taken over"
 _LEFT_ALONE_MS = 3_000
 
 
-def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = ignore) -> list[tuple[str, str]]:
-    """Take over what has lost its executor. Returns (run, what became of it), for the daemon's log."""
+def once(
+    store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = ignore, aside: Aside | None = None
+) -> list[tuple[str, str]]:
+    """Take over what has lost its executor. Returns (run, what became of it), for the daemon's log.
+
+    `aside`: those that went wrong before, with pauses that grow.
+    """
     found = []
+    aside = aside if aside is not None else Aside()
+    mono = clock.monotonic()
     living = {engine.executor.id: False}  # what stands under our own name and is not here was lost on its way here
     for row in store.awake():
         if row.id in engine.runs or row.status == "queued":
@@ -37,6 +45,8 @@ def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = igno
             living[row.executor] = executor.alive(store.state_dir, row.executor)
         if row.executor is not None and living[row.executor]:
             continue
+        if aside.rests(row, mono):
+            continue
         try:
             if row.executor is None and _is_fresh(store, row, now):
                 continue
@@ -45,8 +55,11 @@ def once(store: Store, engine: LocalEngine, now: int, on_failed: OnFailed = igno
                 found.append((row.name, f"ended: it was recovered {POISON} times without progress"))
             elif take(store, engine, row.id, on_failed):
                 found.append((row.name, TAKEN_OVER))
-        except JobctlError as error:
-            found.append((row.name, f"cannot go on: {error.message}"))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # one run does not keep the others from being taken over
+            aside.put(row.id, mono)
+            found.append((row.name, f"cannot go on: {in_a_sentence(error)}"))
     return found
 
 

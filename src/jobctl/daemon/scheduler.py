@@ -11,7 +11,6 @@ from typing import NamedTuple
 from jobctl import machine
 from jobctl.core import overlap
 from jobctl.core.durations import format
-from jobctl.core.errors import JobctlError
 from jobctl.core.history import TOO_LATE
 from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
 from jobctl.core.overlap import Fire
@@ -105,7 +104,7 @@ class Scheduler:
             found_alive = self._found_alive.copy()
             try:
                 dealt, queued = self._deal([number for _, number in due[:size]], now)
-            except JobctlError:
+            except Exception:
                 self._found_alive = found_alive
                 for entry in due:
                     heapq.heappush(self._due, entry)

@@ -12,7 +12,7 @@ from jobctl import clock, executor
 from jobctl.core import children as rules
 from jobctl.core import parameters
 from jobctl.core.decide import Decider, Mode, StopStep, restore, to_redo
-from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.history import Event, EventType, RunState, replay
 from jobctl.core.keys import step_name
 from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, When, encode
@@ -151,7 +151,9 @@ class Children:
                 except StoreUnavailableError as error:
                     self._engine.trouble = error
                     self._errands.append((mono + RETRY_STORE_MS, act))
-                except JobctlError:
+                except StoreLostError:
+                    raise
+                except Exception:
                     if self._engine.executor.kind != "daemon":
                         raise  # a run that cannot be read: a daemon's rescuer says so
         for family in list(self._families):
@@ -576,9 +578,14 @@ def close_orphans(store: Store, known: set[tuple[int, int | None]]) -> list[RunR
             seen.add((row.id, finished))
             if (row.id, finished) in known:
                 continue
-            found = orphan(store, parent, row.parent_step or "", store.state(row))
-            if found is not None and close(store, row, *found):
-                asked.append(row)
+            try:
+                found = orphan(store, parent, row.parent_step or "", store.state(row))
+                if found is not None and close(store, row, *found):
+                    asked.append(row)
+            except StoreUnavailableError:
+                raise
+            except Exception:  # one that cannot be read keeps nobody from asking the others; its rescuer says so
+                continue
     known.clear()
     known.update(seen)
     return asked

@@ -27,8 +27,8 @@ from jobctl.core.decide import (
     reopened,
     restore,
 )
-from jobctl.core.errors import JobctlError, StoreUnavailableError
-from jobctl.core.history import TOO_LATE, Event, EventType, RunState, StepState
+from jobctl.core.errors import JobctlError, StoreError, StoreUnavailableError, UnwritableError
+from jobctl.core.history import TOO_LATE, Event, EventType, RunState, StepState, replay
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus
 from jobctl.engines.commands import RunContext, UnresolvedError
@@ -40,7 +40,7 @@ from jobctl.process.keepers import private_files
 from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, Store, Transaction
+from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, RunRow, Store, Transaction
 
 if TYPE_CHECKING:
     from jobctl.engines.children import Begun, Children, Family
@@ -65,6 +65,14 @@ class Start(NamedTuple):
     """A fact that is no event yet: the next attempt of a step, or of its undo, is due."""
 
     key: str
+
+
+class Aside(NamedTuple):
+    """A run that an executor has put aside: what went wrong in it is nobody else's affair."""
+
+    run: int
+    name: str
+    why: str
 
 
 class Company(NamedTuple):
@@ -154,6 +162,7 @@ class Effects:
         "children",
         "follows",
         "held",
+        "is_last",
         "launches",
         "limits",
         "notices",
@@ -165,7 +174,8 @@ class Effects:
         "woken",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_last: bool = False) -> None:
+        self.is_last = is_last  # that the run could not even begin
         self.places: dict[str, int] = {}  # places of queues that attempts are about to take
         self.limits: dict[str, int] = {}  # of these queues
         self.queued: list[tuple[str, str]] = []  # queue, key: no place was free
@@ -195,7 +205,7 @@ class LocalEngine:
         self._watch = Watch()
         self._watch.add(executor.wake_fd, self._poked)
         self._woken = False
-        self._timers = Timers()
+        self._timers = Timers(self._failed)
         self._at, self._at_wall, self._do = self._timers.at, self._timers.at_wall, self._timers.do
         self._over = 0  # runs that have ended here and may have timers left
         self._facts: dict[int, tuple[LiveRun, list[Fact]]] = {}
@@ -210,6 +220,7 @@ class LocalEngine:
         self._full: set[str] = set()  # queues whose last places others in the commit at hand take
         self._children: Children | None = None  # made for the first run that has a child or is one
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
+        self.set_aside: list[Aside] = []  # runs that went wrong here and are here no more, for whoever is to tell
         private_files()
         self.supervisor: Supervisor[LiveRun] = Supervisor(
             executor_folder(store.state_dir),
@@ -255,28 +266,40 @@ class LocalEngine:
         runs = []
         work: list[Work] = []
         for run_id in self.store.take(jobs, ours.id, ours.boot, clock.now(), lambda other: alive(state_dir, other)):
-            job, env_file = jobs[run_id]
             row = self.store.run(run_id)
-            events = self.store.events(run_id, upto=row.seq)
-            # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
-            state, decider = restore(job, events[:-1])
-            run = LiveRun(run_id, row.name, job, row.seq - 1, state, decider)
-            run.context = self.context_of(run, env_file)
-            run.takers = _takers(events)
-            self.runs[run_id] = run
-            if job.children:
-                self.children.link(run)
-            if row.parent is not None:
-                run.parent, run.parent_step = row.parent, row.parent_step or ""
-                self.children.joined(run)
+            try:
+                run, last = self._restored(row, *jobs[run_id])
+            except Exception as error:
+                if not self._is_its_own(error):
+                    raise
+                self.runs.pop(run_id, None)
+                self.set_aside.append(Aside(run_id, row.name, in_a_sentence(error)))
+                continue
             runs.append(run)
-            work.append((run, [], events[-1:]))
+            work.append((run, [], [last]))
         self._advance(work)
         for run in runs:
-            if run.id in self.runs:
-                self._reconcile(run)
+            if self.runs.get(run.id) is run:
+                self._timers.do(self._reconcile, run)
         self.supervisor.flush()
-        return runs
+        return [run for run in runs if run.name not in self.supervisor.aside]
+
+    def _restored(self, row: RunRow, job: Job, env_file: dict[str, str]) -> tuple[LiveRun, Event]:
+        """A run that was just taken, as its history says it is, and the event that says it was taken."""
+        events = self.store.events(row.id, upto=row.seq)
+        # RUN_TAKEN is the last: what it leads to in a run that was never begun is due now.
+        state, decider = restore(job, events[:-1])
+        run = LiveRun(row.id, row.name, job, row.seq - 1, state, decider)
+        run.context = self.context_of(run, env_file)
+        run.takers = _takers(events)
+        self.runs[row.id] = run
+        if job.children:
+            self.children.link(run)
+        if row.parent is not None:
+            run.parent, run.parent_step = row.parent, row.parent_step or ""
+            self.children.joined(run)
+        self.supervisor.aside.discard(row.name)
+        return run, events[-1]
 
     def unborn(self) -> list[LiveRun]:
         """Runs that were submitted and are not recorded yet."""
@@ -415,11 +438,54 @@ class LocalEngine:
             return self.store.events(run.id, after=run.seq)
         except StoreUnavailableError:
             raise
-        except JobctlError:
+        except JobctlError as error:
             if self.executor.kind != "daemon":
                 raise
-            self._let_go(run)  # its commands run on; whoever takes it next is told why it cannot
+            self._put_aside(run, error)
             return []
+
+    # -- a barrier around each run ---------------------------------------------------------------------------------
+
+    def _failed(self, values: tuple[Any, ...], error: Exception) -> bool:
+        """Something went wrong that nobody foresaw. Whether it is one run's affair, and that is put aside."""
+        about = values[0] if values else None
+        run = about.owner if isinstance(about, Attempt) else about
+        if not isinstance(run, LiveRun) or not self._is_its_own(error):
+            return False
+        self._put_aside(run, error)
+        return True
+
+    def _is_its_own(self, error: Exception) -> bool:
+        """Whether an error while a run was dealt with is that run's alone. A foreground executor has no other: it
+        ends."""
+        if self.executor.kind != "daemon":
+            return False
+        return isinstance(error, UnwritableError) or not isinstance(error, StoreError)
+
+    def _put_aside(self, run: LiveRun, error: Exception) -> None:
+        """The run is not here any more. Its commands run on, and their keepers keep how they end: whoever takes it next
+        begins from what is recorded."""
+        self.supervisor.aside.add(run.name)
+        self._facts.pop(id(run), None)
+        self._unwritten.pop(id(run), None)
+        if run.parent is not None or run.family is not None:
+            self.children.gone(run)
+        self._let_go(run)
+        self.set_aside.append(Aside(run.id, run.name, in_a_sentence(error)))
+
+    def begin_anew(self) -> None:
+        """Let go of all runs: what is in memory may be half done. They are to be taken again, from what is recorded."""
+        for run in list(self.runs.values()):
+            self.supervisor.aside.add(run.name)
+            self._let_go(run)
+        self._facts.clear()
+        self._unwritten.clear()
+        self._company.clear()
+        self._waiting.clear()
+        self._full = set()
+        self._children = None
+        self.trouble = None
+        self._forget_timers()
 
     def context_of(self, run: LiveRun, env_file: dict[str, str]) -> RunContext:
         if not self._store_id:
@@ -441,22 +507,15 @@ class LocalEngine:
                 if id(run) in self._unwritten:
                     self._unwritten[id(run)][1].extend(fact for fact in facts if isinstance(fact, Event))
                     continue
-                events, effects = self._plan(run, facts, foreign)
-                seq = run.seq + len(foreign)
-                tell = self.children.tell(run, events) if run.parent is not None else None
-                batch = Batch(
-                    run.id,
-                    seq,
-                    events,
-                    run.state,
-                    executor=self.executor.id,
-                    new=run.new,
-                    limits=effects.limits,
-                    wake_at=self._wake_at(run, effects),
-                    children=[begun.batch for begun in effects.children],
-                    tell=tell,
-                    notices=[notice.batch for notice in effects.notices],
-                )
+                try:
+                    batch, effects = self._planned(run, facts, foreign)
+                except Exception as error:
+                    if not self._is_its_own(error):
+                        raise
+                    if run.new is None:
+                        self._put_aside(run, error)
+                        continue
+                    batch, effects = self._stillborn(run, facts, error), Effects()
                 planned[id(batch)] = (run, facts, foreign, effects)
                 batches.append(batch)
             work = []
@@ -466,6 +525,22 @@ class LocalEngine:
                 written = [batch for batch in batches if batch.events or batch.wake_at is not None]
                 beside = [one for each in company for one in each.batches]
                 refused = self.store.append([*written, *beside], _all(company)) if written or company else []
+            except (ArithmeticError, TypeError, ValueError, UnwritableError) as error:
+                bad = self.store.unwritable(written) if self._is_its_own(error) else []
+                if not bad:
+                    raise
+                for batch in bad:  # one run's events do not keep those of the others from being recorded
+                    run, facts, _, effects = planned.pop(id(batch))
+                    batches.remove(batch)
+                    if run.new is None:
+                        self._put_aside(run, error)
+                    elif effects.is_last:  # not even that it has failed can be written: nothing of it can
+                        self.set_aside.append(Aside(0, run.name, in_a_sentence(error)))
+                    else:
+                        batch = self._stillborn(run, facts, error)
+                        planned[id(batch)] = (run, facts, [], Effects(is_last=True))
+                        batches.append(batch)
+                continue
             except StoreUnavailableError as error:
                 self._keep(planned.values(), error)
                 if any(run.new is not None for run, _, _, _ in planned.values()):
@@ -507,7 +582,12 @@ class LocalEngine:
                     if told and self.observer is not None:
                         self.observer.recorded(run, told)
                     if batch.wake_at is None:
-                        self._act(run, effects)
+                        try:
+                            self._act(run, effects)
+                        except Exception as error:
+                            if not self._is_its_own(error):
+                                raise
+                            self._put_aside(run, error)
                     else:
                         self._let_go(run)
                     if run.parent is not None and run.id not in self.runs:
@@ -525,6 +605,31 @@ class LocalEngine:
                 if id(parent) not in known and id(parent) not in self._unwritten:
                     work.append((parent, [], self._added(parent)))
             self.supervisor.flush()  # what was begun need not wait for what is recorded next
+
+    def _planned(self, run: LiveRun, facts: list[Fact], foreign: list[Event]) -> tuple[Batch, Effects]:
+        """What facts and what others have recorded come to, as it is to be written."""
+        events, effects = self._plan(run, facts, foreign)
+        batch = Batch(
+            run.id,
+            run.seq + len(foreign),
+            events,
+            run.state,
+            executor=self.executor.id,
+            new=run.new,
+            limits=effects.limits,
+            wake_at=self._wake_at(run, effects),
+            children=[begun.batch for begun in effects.children],
+            tell=self.children.tell(run, events) if run.parent is not None else None,
+            notices=[notice.batch for notice in effects.notices],
+        )
+        return batch, effects
+
+    def _stillborn(self, run: LiveRun, facts: Iterable[Fact], error: Exception) -> Batch:
+        """A new run that cannot be begun: recorded as failed, and its fire time as dealt with."""
+        first = next(fact for fact in facts if isinstance(fact, Event))
+        end = Event(EventType.RUN_ENDED, clock.now(), data={"status": "failed", "reason": in_a_sentence(error)})
+        run.state = replay([first, end])
+        return Batch(0, 0, [first, end], run.state, executor=self.executor.id, new=run.new)
 
     def _began(self, notice: Notice) -> Work:
         """A run's end is recorded, and with it what tells of it: that goes on here."""
@@ -1027,7 +1132,8 @@ class LocalEngine:
         # is gone after a power cut. A poll may be asked once more.
         boot = last.boot
         same = not boot or not self.executor.boot or boot == self.executor.boot or attempt.poll is not None
-        self.supervisor.attach(attempt, run.takers, stop=_stop_of(run.decider), may_start=same)
+        old = last.keeper is None
+        self.supervisor.attach(attempt, run.takers, stop=_stop_of(run.decider), may_start=same, by_shell=old)
 
 
 _OVER_AT_MOST = 100
@@ -1037,6 +1143,15 @@ _OTHER_FAILED = "another item has failed"
 
 def taken(executor: Executor, now: int) -> Event:
     return Event(EventType.RUN_TAKEN, now, data={"executor": executor.id, "boot": executor.boot})
+
+
+def in_a_sentence(error: Exception) -> str:
+    """What went wrong with a run, for people who cannot know where."""
+    if isinstance(error, JobctlError):
+        return error.message
+    if isinstance(error, OSError) and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
+    return f"something unexpected happened in jobctl: {type(error).__name__}: {error}"
 
 
 def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = None) -> Event:

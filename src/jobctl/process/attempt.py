@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jobctl.core.attempts import CANCELED, FAILED, SKIPPED, SUCCEEDED, Outcome
+from jobctl.files import PASSING, open_own, open_regular, replace_own
 from jobctl.process.end import End
 
 MAX_OUTPUT = 1024 * 1024  # bytes of an output file; a payload on a Temporal cluster may have 2 MB
@@ -156,6 +156,10 @@ def read_cursor(path: str) -> str | None:
         size = os.fstat(fd).st_size
         start = max(0, size - MAX_CURSOR - 2)
         text = os.pread(fd, size - start, start)
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
+        return None
     finally:
         os.close(fd)
     end = text.rfind(b"\n")
@@ -167,6 +171,16 @@ def read_cursor(path: str) -> str | None:
     cursor = _text(text[begin + 1 : end].removesuffix(b"\r"))
     # Bytes that are no text take more room when they are written as such.
     return cursor if len(cursor.encode()) <= MAX_CURSOR else None
+
+
+def read_stdout(path: str) -> str:
+    """The last line that the command has printed. FileError as above."""
+    from jobctl.process.logs import last_line
+
+    try:
+        return last_line(path)
+    except OSError as error:
+        raise _not_readable(path, error) from error
 
 
 def journal_path(folder: str, key: str, first: int) -> str:
@@ -182,10 +196,7 @@ def write_waits(path: str, ended: Sequence[Mapping[str, Any]]) -> None:
     """What the waits of a piece of work have come to, whole or not at all. Each names its call."""
     import json
 
-    fd = os.open(path + "~", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "w") as file:
-        json.dump(list(ended), file)
-    os.replace(path + "~", path)
+    replace_own(path, json.dumps(list(ended)).encode())
 
 
 def read_suspension(path: str) -> dict[str, Any] | None:
@@ -221,9 +232,8 @@ def heartbeat_mark(path: str) -> tuple[int, int] | None:
 def write_poll(path: str, asked: int, next_at: int) -> None:
     """Note that a poll has said "not yet" so many times and is asked again then. Only to be told: a note that cannot be
     written is not missed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(path, flags, 0o600)
+        fd = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     except OSError:
         return
     try:
@@ -280,17 +290,21 @@ def _text(data: bytes) -> str:
 
 
 def _open(path: str) -> int:
-    """The file for reading. FileError when it is none: whatever a command puts there, nobody waits for it."""
+    """The file for reading. FileNotFoundError; FileError when it is none: whatever a command puts there, nobody waits
+    for it, and it is no more than this attempt's failure. OSError for what passes by itself."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return open_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.ELOOP, errno.ENXIO):
-            raise
-        raise FileError(f"{os.path.basename(path)} cannot be read: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise FileError(f"{os.path.basename(path)} is not a regular file")
-    return fd
+        raise _not_readable(path, error) from error
+
+
+def _not_readable(path: str, error: OSError) -> Exception:
+    if error.errno in PASSING:
+        return error
+    what = "it is a folder, not a file" if isinstance(error, IsADirectoryError) else error.strerror
+    return FileError(f"{os.path.basename(path)} cannot be read: {what}")
 
 
 def read(path: str, limit: int) -> bytes | None:
@@ -301,5 +315,7 @@ def read(path: str, limit: int) -> bytes | None:
         return None
     try:
         return os.read(fd, limit)
+    except OSError as error:
+        raise _not_readable(path, error) from error
     finally:
         os.close(fd)

@@ -17,12 +17,10 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from jobctl.files import PASSING
 from jobctl.process import cgroups
 
 TOKEN = "JOBCTL_TOKEN"
-
-# No process, memory, descriptor or disk space just now.
-PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EINTR})
 
 LOCKS = 10  # RLIMIT_LOCKS: the resource module has no name for it
 MARKED = 1 << 61  # what every mark has, and no limit that a person would set

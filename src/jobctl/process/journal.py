@@ -21,7 +21,7 @@ import binascii
 import os
 from typing import NamedTuple
 
-from jobctl.process.descent import PASSING
+from jobctl.files import PASSING, open_own
 from jobctl.process.end import End
 
 FORMAT = "1"
@@ -241,12 +241,8 @@ def _checked(raw: bytes) -> list[str]:
 
 
 def _content(path: str, most: int = 64 * FILE_SIZE) -> bytes:
-    import stat
-
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    fd = open_own(path)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return b""
         pieces, left = [], most
         while left > 0 and (piece := os.read(fd, min(left, FILE_SIZE))):
             pieces.append(piece)

@@ -14,8 +14,8 @@ import select
 import signal
 import sys
 
+from jobctl.files import PASSING
 from jobctl.process import frames, journal, kernel
-from jobctl.process.descent import PASSING
 from jobctl.process.frames import FrameError, Frames, Message
 from jobctl.process.keeper import INTERLEAVE, INTERLEAVE_MS, Keeper
 

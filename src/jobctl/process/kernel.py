@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jobctl.files import PASSING, open_own
 from jobctl.process import cgroups, descent
-from jobctl.process.descent import PASSING
 
 _SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
 _LOCK_TRIES = 20
@@ -355,7 +355,7 @@ def is_locked(path: str, *, exclusively: bool = False) -> bool:
     `exclusively`: whoever only asks, as this does, is not taken for a holder.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        fd = open_own(path)
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 from jobctl import text
+from jobctl.files import open_own
 
 CHUNK = 256 * 1024  # the most that is handed out at once
 LINE_LIMIT = 64 * 1024  # the longest line that is held to be handed out whole
@@ -173,7 +174,7 @@ def cap(path: str, limit: int) -> bool:
     if _size(path) <= limit:
         return False
     # Not O_APPEND: with it, Linux' pwrite would append.
-    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = open_own(path, os.O_RDWR)
     try:
         quarter = limit // 4
         head, resumes, left_out = _head(fd, quarter)
@@ -275,7 +276,7 @@ def _from_character(data: bytes) -> bytes:
 
 def _open(path: str) -> int | None:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return open_own(path)
     except FileNotFoundError:
         return None
 

@@ -20,6 +20,7 @@ from jobctl.core import attempts as rules
 from jobctl.core.attempts import Outcome
 from jobctl.core.children import RUN_STOPPED
 from jobctl.core.model import Poll, Timeouts
+from jobctl.files import PASSING
 from jobctl.process import attempt as files_of
 from jobctl.process import descent, frames, keepers
 from jobctl.process.attempt import AttemptFiles, FileError
@@ -245,6 +246,7 @@ class Supervisor(Generic[Owner]):
         self._adopts = False
         self._heir_of: set[str] = set()  # keepers of ours whose children come to us, whenever they die
         self._troubles: dict[str, str] = {}
+        self.aside: set[str] = set()  # runs that nobody is at here for now: what a keeper tells of them it is to keep
         if stays:
             self._adopt_orphans()
 
@@ -344,7 +346,12 @@ class Supervisor(Generic[Owner]):
             self._heard[link.name] = clock.monotonic()
             self._say(link.name, "")
         for message in found:
-            self._fact(link, message)
+            try:
+                self._fact(link, message)
+            except Exception as error:
+                attempt = self._attempts.get(frames.fields(message).get("id", ""))
+                if not self.timers.failed((attempt,), error):
+                    raise
         if gone:
             self._gone(link)
 
@@ -461,7 +468,7 @@ class Supervisor(Generic[Owner]):
             self._tell(attempt, Ended(error.outcome, {}))
             return
         except OSError as error:
-            if error.errno in descent.PASSING:
+            if error.errno in PASSING:
                 raise
             self._tell(attempt, Ended(Outcome(rules.FAILED, error=f"it could not be started: {error}"), {}))
             return
@@ -529,11 +536,19 @@ class Supervisor(Generic[Owner]):
 
     # -- find again ------------------------------------------------------------------------------------------------
 
-    def attach(self, attempt: Attempt[Owner], candidates: Iterable[str], *, stop: str | None, may_start: bool) -> None:
+    def attach(
+        self,
+        attempt: Attempt[Owner],
+        candidates: Iterable[str],
+        *,
+        stop: str | None,
+        may_start: bool,
+        by_shell: bool = True,
+    ) -> None:
         """An attempt that is recorded as started: take it up where it is, tell its end, or start it.
 
         `candidates`: executors that may have begun it, the first one first. `stop`: what it is to be stopped for.
-        `may_start`: an attempt that no journal knows has certainly not run.
+        `may_start`: an attempt that no journal knows has certainly not run. `by_shell`: it may be one of jobctl 0.1.
         """
         attempt.pending_stop = stop
         attempt.may_start = may_start
@@ -543,7 +558,7 @@ class Supervisor(Generic[Owner]):
         self._attempts[attempt.probe_id] = attempt
         attempt.executors = list(candidates)
         attempt.left = self._names(attempt)
-        self.timers.do(self._find_shell, attempt)
+        self.timers.do(self._find_shell if by_shell else self._seek, attempt)
 
     def _names(self, attempt: Attempt[Owner]) -> list[str]:
         """Keepers that may have an attempt. The newest first: what an earlier one has of it is older."""
@@ -668,7 +683,7 @@ class Supervisor(Generic[Owner]):
         if attempt is not None and not attempt.running:
             self._rename(attempt, id)
             self._ended_by_keeper(attempt, link, end, told)
-        else:  # nobody asks for it any more
+        elif id.partition("/")[0] not in self.aside:  # nobody asks for it any more
             self._acks.setdefault(link, []).append(id)
 
     def _rename(self, attempt: Attempt[Owner], id: str) -> None:
@@ -1037,9 +1052,7 @@ class Supervisor(Generic[Owner]):
                     extra["cursor"] = cursor
                 extra["outputs"] = files_of.read_outputs(files.output) if self._has(attempt, "o") else {}
                 if attempt.wants_stdout:
-                    from jobctl.process.logs import last_line
-
-                    extra["stdout"] = last_line(files.log)
+                    extra["stdout"] = files_of.read_stdout(files.log)
             else:
                 extra = self._files(attempt)
         except FileError as error:
@@ -1163,7 +1176,7 @@ def _leader(token: str, mark: int) -> tuple[int | None, bool]:
     try:
         ours = [pid for pid in descent.children(os.getpid()) if descent.mark_of(pid) == mark]
     except OSError as error:
-        if error.errno in descent.PASSING:
+        if error.errno in PASSING:
             raise
         ours = []  # the kernel does not list children
     for pid in [*ours, *descent.members(token, mark)]:

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobctl import clock
-from jobctl.process.descent import PASSING
+from jobctl.files import PASSING
 
 RETRY_MS = 1_000
 
 
 class Timers:
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[tuple[Any, ...], Exception], bool] = lambda *_: False) -> None:
+        """`failed`: told of an error that nobody foresaw, and with what was acted; whether it has seen to it."""
+        self.failed = failed
         self._heap: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._count = 0
 
@@ -48,10 +50,11 @@ class Timers:
         """Act; again in a second when the system has no descriptor or memory for it just now."""
         try:
             act(*values)
-        except OSError as error:
-            if error.errno not in PASSING:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in PASSING:
+                self.at(clock.monotonic() + RETRY_MS, act, *values)
+            elif not self.failed(values, error):
                 raise
-            self.at(clock.monotonic() + RETRY_MS, act, *values)
 
     def keep(self, wanted: Callable[[tuple[Any, ...]], bool]) -> None:
         """Forget those about something that is over: a timeout of a day would keep a run that took a second."""

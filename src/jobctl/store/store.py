@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
+from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError, UnwritableError
 from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.keys import UNDO
 from jobctl.core.status import RunStatus
@@ -410,6 +410,22 @@ class Store:
                 beside(db)
         self._new_executors.clear()
         return refused
+
+    def unwritable(self, batches: Iterable[Batch]) -> list[Batch]:
+        """Those of some batches that cannot be written, whatever the store is like; nothing is written."""
+        found = []
+        for batch in batches:
+            try:
+                self.append([batch], _undo)
+            except (_UndoneError, NotTogetherError):
+                continue
+            except UnwritableError:
+                found.append(batch)
+            except StoreError:
+                raise
+            except Exception:  # a number that is too large, half a character: Python's words for it are many
+                found.append(batch)
+        return found
 
     def insert(self, db: sqlite3.Connection, batch: Batch) -> None:
         """Write a new run and its events in a transaction that is under way. Its `run_id` is set."""
@@ -861,6 +877,14 @@ def pause_job(db: Transaction, job: str, *, at: int, reason: str | None, who: st
     )
 
 
+class _UndoneError(Exception):
+    pass
+
+
+def _undo(_: Transaction) -> None:
+    raise _UndoneError
+
+
 def new_name(job: str) -> str:
     """A fresh run id, JOB-xxxxxx: a thousand million for each job; the database refuses one that was given before."""
     return f"{job}-{''.join(_ALPHABET[byte & 31] for byte in os.urandom(6))}"
@@ -914,6 +938,8 @@ def _to_read(path: str) -> str:
     return f"file:{quote(path)}?" + ("mode=ro" if logged else "immutable=1")
 
 
+_OF_THE_VALUES = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
+
 # The beginning of SQLite's name for it; what is wrong; the way out; whether it may pass by itself.
 _EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
     ("SQLITE_BUSY", "is locked by another process", "try again; if it stays so: fuser {path}", True),
@@ -935,6 +961,8 @@ _EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
 def explain(error: sqlite3.Error, path: str) -> StoreError:
     """The sentence for an error of SQLite's. StoreUnavailableError for one that may pass by itself."""
     name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(_OF_THE_VALUES) or isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError)):
+        return UnwritableError(f"it cannot be written to the state store {path}: {error}", hint="see: jobctl doctor")
     for prefix, what, hint, passes in _EXPLANATIONS:
         if name.startswith(prefix):
             kind = StoreUnavailableError if passes else StoreError
