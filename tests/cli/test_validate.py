@@ -53,6 +53,7 @@ def test_problems_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert timeout.pop("message")
     assert timeout.pop("hint")
     file = str(folder / "jobs.toml")
+    assert (timeout.pop("column"), timeout.pop("source")) == (11, "timeout = 5")
     assert timeout == {"file": file, "line": 6, "job": "c", "step": None, "key": "timeout", "severity": "error"}
 
 
@@ -98,7 +99,8 @@ def test_schedules_that_may_surprise(
 def test_a_surprise_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "jobs.toml").write_text('[jobs.a]\nschedule = "*/7 * * * *"\ncommand = "true"\n')
     assert main(["validate"]) == 0
-    warning, summary = capsys.readouterr().out.splitlines()
+    warning, line, carets, summary = capsys.readouterr().out.splitlines()
+    assert (line, carets) == ('  2 | schedule = "*/7 * * * *"', "    | " + " " * 11 + "^" * 13)
     assert warning.startswith("warning: jobs.toml:2: job a, schedule: minute */7")
     assert summary == "1 job, 1 warning"
 

@@ -419,13 +419,11 @@ command = "./charge"
 retry = { maximum_attempts = "3" }
 needs = ["pay"]
 """) == [
-        "jobs.toml:2: defaults.retry: must be an integer or a table, not true or false"
-        " | How failed attempts are repeated: a number of attempts, or a table.",
-        "jobs.toml:3: job backup: needs one of `command`, `steps` | add one of them",
+        "jobs.toml:2: defaults.retry: must be an integer or a table, not true or false | write retry = 3",
         "jobs.toml:4: job backup, comand: there is no key `comand` here | did you mean `command`?",
         'jobs.toml:5: job backup, timeout: must be a duration such as "30s", not an integer'
         ' | write "30s" (units: ms, s, m, h, d, w)',
-        "jobs.toml:10: job trip, step charge, retry.maximum_attempts: must be an integer, not text | without quotes",
+        "jobs.toml:10: job trip, step charge, retry.maximum_attempts: must be an integer, not text | without quotes: 3",
         "jobs.toml:11: job trip, step charge, needs[0]: there is no step pay in this job | known: charge",
     ]
 
@@ -448,7 +446,7 @@ def _one(found: list[str], expected: str) -> None:
         ("jobs = 3", "jobs: must be a table, not an integer"),
         ("jobs.a = 3", "job a: must be a table, not an integer"),
         ('[jobs.a]\ncommand = "x"\n[job.b]', "no key `job` here…write [jobs.NAME]"),
-        ('[jobs.a]\ncommand = "x"\n[backup]', "no key `backup` here…a job is written [jobs.NAME]"),
+        ('[jobs.a]\ncommand = "x"\n[backup]', "no key `backup` here…a job is written [jobs.backup]"),
         ('timezone = "UTC"\n[jobs.a]\ncommand = "x"', "no key `timezone`…in [defaults]"),
         ('[jobs.a]\ncommand = "x"\n[defaults]\nschedule = "@daily"', "each job has its own `schedule`"),
         ('[jobs.a]\ncommand = "x"\n[defaults]\nneeds = []', "`needs` belongs to a step"),

@@ -50,6 +50,8 @@ def show(error: JobctlError, *, json: bool) -> int:
     problems = getattr(error, "problems", None)
     for problem in problems or [None]:
         _say(two_lines(problem or error))
+        if problem is not None and problem.excerpt is not None:
+            _say(pointed_at(problem))
     if json:
         import json as json_text
 
@@ -73,6 +75,16 @@ def two_lines(error: JobctlError | Problem) -> str:
     if text.startswith("/"):  # a problem's file, called as people call it
         text = text.removeprefix(os.getcwd() + "/")
     return f"{kind}: {text}" + (f"\nhint: {error.hint}" if error.hint else "")
+
+
+def pointed_at(problem: Problem) -> str:
+    """The line of the file that a problem is about, and carets below what is meant."""
+    if problem.excerpt is None:
+        return ""
+    from jobctl.core.excerpt import marker
+
+    number = str(problem.line)
+    return f"  {number} | {problem.excerpt.text}\n  {' ' * len(number)} | {marker(problem.excerpt)}"
 
 
 def understand(error: Exception) -> JobctlError:

@@ -104,6 +104,8 @@ def problem_document(problem: Problem) -> dict[str, Any]:
     return {
         "file": problem.file or None,
         "line": problem.line or None,
+        "column": problem.column or None,
+        "source": problem.excerpt.text if problem.excerpt else None,
         "job": problem.job or None,
         "step": problem.step or None,
         "key": problem.key or None,

@@ -6,7 +6,7 @@ import os
 
 from jobctl import clock, machine
 from jobctl.cli import output
-from jobctl.cli.exit import two_lines
+from jobctl.cli.exit import pointed_at, two_lines
 from jobctl.cli.load import existing
 from jobctl.core.definition import Here
 from jobctl.definitions import STDIN, check_file, duplicates
@@ -36,6 +36,8 @@ def main(settings: Settings, *, files: list[str]) -> int:
         return 2 if failed else 0
     for problem in problems:
         output.say(two_lines(problem))
+        if problem.excerpt is not None:
+            output.say(pointed_at(problem))
     if not failed and not settings.quiet:
         output.say(f"{_count(len(jobs), 'job')}, {_count(len(problems), 'warning') if problems else 'no problems'}")
     elif failed:

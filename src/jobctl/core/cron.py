@@ -178,7 +178,7 @@ def _split(text: str) -> tuple[str, ...]:
     if zone := re.match(r"(?:CRON_)?TZ=(\S+)", text):
         raise CronError("a zone has a key of its own", value=zone[0], hint=f'write timezone = "{zone[1]}"')
     fields = tuple(text.split())
-    if len(fields) != 5:
+    if len(fields) != 5 or (fields[0].isalpha() and _spoken(fields)):
         raise _wrong_count(fields)
     return fields
 
@@ -202,6 +202,9 @@ def _wrong_count(fields: tuple[str, ...]) -> CronError:
     count = len(fields)
     if count == 0:
         return CronError("the cron expression is empty", hint="every night at three: 0 3 * * *")
+    spoken = _spoken(fields)
+    if spoken:
+        return CronError("a schedule is not written in words", hint=f"write schedule = {spoken}")
     message = f"{count} {'field' if count == 1 else 'fields'}, cron has 5: minute hour day-of-month month day-of-week"
     if count < 5:
         filled = " ".join(fields + ("*",) * (5 - count))
@@ -216,6 +219,16 @@ def _wrong_count(fields: tuple[str, ...]) -> CronError:
         f"{message}. Each tool reads more in its own way (seconds, or a year)",
         hint=f'{drop}below a minute write schedule = {{ every = "10s" }}',
     )
+
+
+def _spoken(fields: tuple[str, ...]) -> str:
+    """What words such as `every day at 3am` are to cron; "" for what is none, or fields that are only too few."""
+    text = " ".join(fields)
+    if "*" in text or not re.search(r"[A-Za-z]{3}|[0-9](?:[smhdw]$|am\b|pm\b|:[0-9])", text, re.IGNORECASE):
+        return ""
+    from jobctl.core.spoken import as_written
+
+    return as_written(text)
 
 
 def _valid(text: str) -> bool:
@@ -356,6 +369,8 @@ def _strange(field: Field, value: str, item: str) -> CronError:
     elif "#" in item or upper.endswith("L") or upper.startswith("L-"):
         problem = f"{shown} is not known here"
         hint = "L, in day-of-month, is its last day; mon#1 to mon#5 and monL (the last one) stand in day-of-week"
+    elif near := _near_names(field, item.lower()):
+        problem, hint = f"{shown} cannot be read", f'did you mean "{near}"?'
     elif item.startswith("*"):
         problem, hint = f"{shown} cannot be read", "after * comes nothing, or a step as in */5"
     else:
@@ -368,6 +383,18 @@ def _short_names(field: Field, item: str) -> str:
     short = "-".join(name[:3] for name in item.split("-"))
     known = all(part in field.names for part in short.split("-"))
     return short if known and re.fullmatch(r"[a-z]+(-[a-z]+)?", item) else ""
+
+
+def _near_names(field: Field, item: str) -> str:
+    """`fry` as fri, `jna-mar` as jan-mar: names with letters mistaken or exchanged; "" where none is near."""
+    if not field.names or not re.fullmatch(r"[a-z]{2,10}(-[a-z]{2,10})?", item):
+        return ""
+    near = [next((name for name in field.names if _alike(part[:3], name)), "") for part in item.split("-")]
+    return "-".join(near) if all(near) else ""
+
+
+def _alike(word: str, name: str) -> bool:
+    return sorted(word) == sorted(name) or sum(a == b for a, b in zip(word, name, strict=False)) == 2
 
 
 def _must_fire(cron: Cron) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jobctl.core import document, graph, references
 from jobctl.core.cron import parse_cron
 from jobctl.core.errors import Problem
+from jobctl.core.excerpt import excerpt
 from jobctl.core.model import (
     Compensation,
     ForEach,
@@ -33,8 +34,8 @@ from jobctl.core.model import (
 )
 from jobctl.core.places import Path, Places
 from jobctl.core.references import Scope
-from jobctl.core.schema import FILE, KINDS, MAX_JOB_DEPTH
-from jobctl.core.shapes import NAME_RULE, is_date, kind
+from jobctl.core.schema import FILE, JOB, KINDS, MAX_JOB_DEPTH
+from jobctl.core.shapes import NAME_RULE, Named, is_date, kind
 from jobctl.core.suggest import did_you_mean, quoted
 
 Raw = Mapping[str, Any]  # a table as tomllib gives it
@@ -70,12 +71,29 @@ def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> t
         return None, [read]
     text, raw = read
     findings = _Findings(raw)
-    reader = _Reader(raw, FILE.read(raw, (), findings.error), findings, file, folder, here)
+    clean = FILE.read(_with_a_head(raw, findings), (), findings.error)
+    reader = _Reader(raw, clean, findings, file, folder, here)
     jobs, queues = reader.jobs(), reader.queues()
     problems = findings.problems(file, text)
     if findings.failed:
         return None, problems
     return Definitions(jobs, queues, file), problems
+
+
+def _with_a_head(raw: Raw, findings: _Findings) -> Raw:
+    """The file; of one whose head [jobs.NAME] is missing, that is said once, and the keys of the job are left out."""
+    keys = [key for key in raw if key in JOB.keys]
+    if "jobs" in raw or not keys:
+        return raw
+    what = "a job" if len(keys) == 1 else f"a job without a head: {', '.join(keys[:6])}"
+    FILE.read({keys[0]: raw[keys[0]]}, (), findings.error)
+    if len(keys) > 1:
+        place = Named((keys[0],))
+        findings.replace(place, f"these are keys of {what}", "write [jobs.NAME] above them")
+    return {key: value for key, value in raw.items() if key not in keys}
+
+
+_EXCERPTS = 100  # lines shown of one file: nobody reads more
 
 
 class _Findings:
@@ -90,6 +108,11 @@ class _Findings:
         self.failed = True
         self._found.setdefault((path, message), (hint, False))
 
+    def replace(self, path: Path, message: str, hint: str) -> None:
+        """An error in place of what was found there."""
+        self._found = {key: value for key, value in self._found.items() if key[0] != path}
+        self.error(path, message, hint)
+
     def warning(self, path: Path, message: str, hint: str) -> None:
         self._found.setdefault((path, message), (hint, True))
 
@@ -97,14 +120,21 @@ class _Findings:
         if not self._found:
             return []
         places = Places(text)
-        problems = []
+        problems: list[Problem] = []
         for (path, message), (hint, warning) in self._found.items():
             job, step, key = self._names(path)
-            problems.append(
-                Problem(
-                    message, hint=hint, file=file, line=places.line(path), job=job, step=step, key=key, warning=warning
-                )
-            )
+            problem = Problem(message, hint=hint, file=file, job=job, step=step, key=key, warning=warning)
+            span = None if isinstance(path, Named) else places.value(path)
+            at, end = span or places.key(path) or (-1, -1)
+            if at >= 0:
+                # The line is that of the key, as ever, unless the value says more: an element of a list.
+                problem.line = places.line(path)
+                if places.line_of(at) != problem.line:
+                    at, end = places.key(path) or (at, end)
+                problem.column = at - text.rfind("\n", 0, at)
+                if len(problems) < _EXCERPTS:
+                    problem.excerpt = excerpt(text, at, end - at)
+            problems.append(problem)
         return sorted(problems, key=lambda problem: problem.line)
 
     def _names(self, path: Path) -> tuple[str, str, str]:
@@ -159,7 +189,8 @@ class _Reader:
         return {name: Queue(name, **table) for name, table in self._queues.items()}
 
     def jobs(self) -> dict[str, Job]:
-        if "jobs" not in self._raw or self._raw["jobs"] == {}:
+        unknown = any(key not in FILE.keys for key in self._raw)  # that is the reason, and was said
+        if ("jobs" not in self._raw or self._raw["jobs"] == {}) and not unknown:
             self._error((), "defines no jobs", 'write [jobs.NAME] and command = "…"; `jobctl init` writes a first file')
         merged = {name: self._merged(table) for name, table in self._tables.items()}
         for name, table in merged.items():  # of all jobs first: a step may start a job further down

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.core.excerpt import Excerpt
+
 
 class JobctlError(Exception):
     """A request that was understood and could not be done. `code` is API: it stands in --json errors."""
@@ -21,9 +25,9 @@ class UsageError(JobctlError):
 
 
 class Problem:
-    """One thing wrong in one definitions file."""
+    """One thing wrong in one definitions file. `excerpt`: its line, as it may be shown."""
 
-    __slots__ = ("file", "hint", "job", "key", "line", "message", "step", "warning")
+    __slots__ = ("column", "excerpt", "file", "hint", "job", "key", "line", "message", "step", "warning")
 
     def __init__(
         self,
@@ -36,6 +40,8 @@ class Problem:
         step: str = "",
         key: str = "",
         warning: bool = False,
+        column: int = 0,
+        excerpt: Excerpt | None = None,
     ) -> None:
         self.message = message
         self.hint = hint
@@ -45,6 +51,8 @@ class Problem:
         self.step = step
         self.key = key
         self.warning = warning
+        self.column = column  # counted from 1; 0 where it is not known
+        self.excerpt = excerpt
 
     def place(self) -> str:
         """`jobs.toml:12: job backup, step dump, retry.maximum_attempts`, as much of it as is known."""

@@ -1,4 +1,5 @@
-"""Where a key stands: key path -> line of a TOML text that tomllib has accepted. Checks nothing and keeps no values.
+"""Where a key stands: key path -> offset and line of a TOML text that tomllib has accepted. Checks nothing and keeps no
+values.
 
 tomllib tells no positions, so this walks over the text once more. It is used only when there is something to report.
 """
@@ -6,6 +7,7 @@ tomllib tells no positions, so this walks over the text once more. It is used on
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 Path = tuple[str | int, ...]
 
@@ -29,12 +31,13 @@ class _LostError(Exception):
 
 
 class Places:
-    """The lines of one text, counted from 1."""
+    """Where the keys of one text stand; its lines are counted from 1."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._lines: dict[Path, int] = {}
-        self._last = (0, 1)  # an offset and its line; offsets only grow
+        self._keys_at: dict[Path, tuple[int, int]] = {}  # where the key, or the element, begins and ends
+        self._values_at: dict[Path, tuple[int, int]] = {}
+        self._breaks: list[int] | None = None  # where the lines end
         self._array_sizes: dict[Path, int] = {}  # of [[arrays of tables]]
         self.whole = True  # all of the text was understood
         try:
@@ -44,17 +47,28 @@ class Places:
 
     def line(self, path: Path) -> int:
         """The line where the key stands; of the nearest key around it where it does not; 0 for the whole file."""
-        while path:
-            if path in self._lines:
-                return self._lines[path]
-            path = path[:-1]
-        return 0
+        span = self.key(path)
+        return self.line_of(span[0]) if span else 0
 
-    def _note(self, path: Path, at: int) -> None:
-        offset, line = self._last
-        line += self._text.count("\n", offset, at)
-        self._last = (at, line)
-        self._lines.setdefault(path, line)
+    def line_of(self, at: int) -> int:
+        if self._breaks is None:
+            self._breaks = [match.start() for match in re.finditer("\n", self._text)]
+        return bisect_left(self._breaks, at) + 1
+
+    def key(self, path: Path) -> tuple[int, int] | None:
+        """Where the key begins and ends, or the nearest key around it."""
+        while path:
+            if path in self._keys_at:
+                return self._keys_at[path]
+            path = path[:-1]
+        return None
+
+    def value(self, path: Path) -> tuple[int, int] | None:
+        """Where its value begins and ends, if it has one behind a `=` or is an element of a list."""
+        return self._values_at.get(path)
+
+    def _note(self, path: Path, start: int, end: int) -> None:
+        self._keys_at.setdefault(path, (start, end))
 
     def _walk(self) -> None:
         text, at = self._text, 0
@@ -74,14 +88,15 @@ class Places:
         path: Path = ()
         for key in keys[:-1]:
             path = self._newest((*path, key))
-            self._note(path, start)
+            self._note(path, start, at + 1)
         path = (*path, keys[-1])
+        end = at + (2 if many else 1)
         if many:
-            self._note(path, start)
+            self._note(path, start, end)
             self._array_sizes[path] = self._array_sizes.get(path, 0) + 1
         path = self._newest(path)
-        self._note(path, start)
-        return path, at + (2 if many else 1)
+        self._note(path, start, end)
+        return path, end
 
     def _newest(self, path: Path) -> Path:
         size = self._array_sizes.get(path)
@@ -90,10 +105,11 @@ class Places:
     def _pair(self, table: Path, at: int) -> int:
         start = at
         keys, at = self._keys(at)
+        end = start + len(self._text[start:at].rstrip())
         path = table
         for key in keys:
             path = (*path, key)
-            self._note(path, start)
+            self._note(path, start, end)
         return self._value(path, _skip(_SPACE, self._text, at + 1))  # past the `=`
 
     def _keys(self, at: int) -> tuple[list[str], int]:
@@ -110,12 +126,19 @@ class Places:
             at += 1
 
     def _value(self, path: Path, at: int) -> int:
+        end = self._end_of_value(path, at)
+        self._values_at.setdefault(path, (at, end))
+        return end
+
+    def _end_of_value(self, path: Path, at: int) -> int:
         text = self._text
         if text[at] == "[":
             at, index = _skip(_BLANK, text, at + 1), 0
             while text[at] != "]":
-                self._note((*path, index), at)
-                at, index = self._after_comma(self._value((*path, index), at)), index + 1
+                element, start = (*path, index), at
+                at = self._value(element, at)
+                self._note(element, start, at)
+                at, index = self._after_comma(at), index + 1
             return at + 1
         if text[at] == "{":
             at = _skip(_BLANK, text, at + 1)

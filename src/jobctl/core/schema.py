@@ -3,6 +3,7 @@ editors both come from it. What the kinds are is shapes.py's; what keys mean tog
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from jobctl.core.model import MAX_ITEMS, OnTimeout, OverlapPolicy, ParamType, ParentClosePolicy, RunStatus, When
@@ -29,9 +30,11 @@ from jobctl.core.shapes import (
     ScheduleText,
     Short,
     Size,
+    Steps,
     Table,
     Text,
     Zone,
+    all_keys,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -258,6 +261,32 @@ _SHARED = {  # keys that a job and its steps have
     "queue": Key(Name(), "The queue whose turn and limit apply."),
 }
 
+_EXAMPLES = {  # of keys whose kind does not say what is written there
+    "description": '"Nightly backup"',
+    "cwd": '"/srv/app"',
+    "shell": '"/bin/bash"',
+    "env_file": '".env"',
+    "queue": '"slow"',
+    "tags": '["nightly"]',
+    "params": '{ day = "monday" }',
+    "needs": '["load"]',
+    "job": '"other"',
+    "approval": '"Ship it?"',
+    "signal": '"paid"',
+    "only_if": '"test -e ready"',
+    "command": '"./backup.sh"',
+    "foreach": '["a", "b"]',
+    "keep": '{ runs = 100, for = "30d" }',
+    "catchup_window": '"24h"',
+    "notify": '{ command = "./tell" }',
+    "inherit_env": '["AWS_*"]',
+}
+
+
+def _with_examples(keys: dict[str, Key]) -> dict[str, Key]:
+    return {key: spec._replace(example=_EXAMPLES.get(key, spec.example)) for key, spec in keys.items()}
+
+
 _OWN_OF_JOB = {
     "description": Key(Text(empty=True), "One line for people."),
     "schedule": Key(SCHEDULE, "When it runs by itself: cron, every, at, or a list of them."),
@@ -367,7 +396,8 @@ KINDS = ("command", "sleep", "sleep_until", "signal", "approval", "job")
 
 STEP = Table(
     "step",
-    _OWN_OF_STEP | {key: spec._replace(beside=_BESIDE[key]) for key, spec in _SHARED.items()},
+    _with_examples(_OWN_OF_STEP | {key: spec._replace(beside=_BESIDE[key]) for key, spec in _SHARED.items()}),
+    written='a step is a table: [[jobs.NAME.steps]], and below it name = "…" and command = "…"',
     one_of=KINDS,
     foreign={
         **_FOREIGN,
@@ -386,11 +416,12 @@ _IN_STEPS = {
     if key not in _OWN_OF_JOB
 }
 
+_STEPS = {"steps": Key(Steps(STEP, least=1), "Its steps; one without needs waits for the one above it.")}
+
 JOB = Table(
     "job",
-    _OWN_OF_JOB
-    | _SHARED
-    | {"steps": Key(ListOf(STEP, least=1), "Its steps; one without needs waits for the one above it.")},
+    _with_examples(_OWN_OF_JOB | _SHARED | _STEPS),
+    written='a job is a table: [jobs.NAME], and below it command = "…"',
     one_of=("command", "steps"),
     foreign={
         **_FOREIGN,
@@ -418,7 +449,7 @@ FILE = Table(
     "file",
     {
         "defaults": Key(DEFAULTS, "For every job of this file; what a job says itself goes first."),
-        "jobs": Key(MapOf(JOB), "The jobs by name."),
+        "jobs": Key(MapOf(JOB, 'jobs have names: [jobs.NAME], and below it command = "…"'), "The jobs by name."),
         "queues": Key(
             MapOf(
                 Table(
@@ -443,8 +474,14 @@ FILE = Table(
             for key in DEFAULTS.keys
         },
     },
-    otherwise="a job is written [jobs.NAME]",
+    otherwise="a job is written [jobs.{}]",
 )
+
+
+@lru_cache(maxsize=1)
+def known_keys() -> frozenset[str]:
+    """Every key that may stand anywhere in a definitions file. Names that users choose are not among them."""
+    return all_keys(FILE)
 
 
 def json_schema() -> dict[str, Any]:

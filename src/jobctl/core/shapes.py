@@ -19,10 +19,16 @@ from jobctl.core.cron import CronError, parse_cron
 from jobctl.core.model import Millis
 from jobctl.core.places import Path
 from jobctl.core.references import mentioned
-from jobctl.core.suggest import closest, did_you_mean, quoted
+from jobctl.core.suggest import closest, did_you_mean, plain_name, quoted
 from jobctl.core.zones import ZoneError, check_zone, parse_instant
 
 Report = Callable[[Path, str, str], None]  # where, what is wrong, the way out
+
+
+class Named(tuple[str | int, ...]):
+    """A path that stands for the key itself, not for its value: the key is what is wrong."""
+
+
 Defs = dict[str, Any]
 
 INVALID: Any = object()  # stands for a value that was reported
@@ -55,6 +61,7 @@ class Shape:
     """One kind of value. `what` names it after "must be"."""
 
     what = "a value"
+    example = ""  # one as it is written, for the way out
 
     def takes(self, value: Any) -> bool:
         """Whether the value has the TOML type; `read` looks at the rest."""
@@ -87,6 +94,7 @@ class Text(Shape):
     what = "text"
     empty: bool = False
     literal: bool = False  # no references here, so what looks like one is a mistake
+    example = '"…"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, str)
@@ -94,6 +102,8 @@ class Text(Shape):
     def convert(self, value: str, path: Path, report: Report) -> Any:
         if not value and not self.empty:
             report(path, "is empty", "leave the key out, or give it a value")
+        elif not self.empty and not value.strip():
+            report(path, "is blank", "leave the key out, or give it a value")
         elif "\0" in value:
             report(path, "holds a NUL character, which no command, variable or path can", "remove \\u0000")
         elif too_long(value):
@@ -118,6 +128,12 @@ def too_long(value: str, beside: int = 1) -> bool:
 
 class Name(Shape):
     what = "a name"
+    example = '"name"'
+
+    def hint(self, value: Any) -> str:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+            return f'put it in quotes: "{value}"'
+        return ""
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, str)
@@ -134,22 +150,29 @@ class Name(Shape):
 
 def name_hint(text: str) -> str:
     """What names are made of, with one that comes near."""
-    near = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:63]
+    near = plain_name(text)
     rule = "a name has 1 to 63 of A-Z a-z 0-9 _ - and begins with a letter or digit"
     return f"{rule}: {near}" if near and near != text else rule
 
 
 class Boolean(Shape):
     what = "true or false"
+    example = "true"
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, bool)
 
     def hint(self, value: Any) -> str:
-        return "without quotes" if isinstance(value, str) else ""
+        if not isinstance(value, str):
+            return ""
+        low = value.strip().lower()
+        return f"without quotes: {_TRUTHS[low]}" if low in _TRUTHS else ""
 
     def schema(self, defs: Defs) -> dict[str, Any]:  # noqa: ARG002
         return {"type": "boolean"}
+
+
+_TRUTHS = dict.fromkeys(("true", "yes", "on", "1"), "true") | dict.fromkeys(("false", "no", "off", "0"), "false")
 
 
 @dataclass(frozen=True)
@@ -158,6 +181,10 @@ class Integer(Shape):
     least: int = -MAX_INTEGER
     most: int = MAX_INTEGER
 
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return str(max(self.least, min(3, self.most)))
+
     def takes(self, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
 
@@ -165,24 +192,31 @@ class Integer(Shape):
         if self.least <= value <= self.most:
             return value
         if value < self.least and self.least > -MAX_INTEGER:
-            report(path, f"must be at least {self.least}", "")
+            report(path, f"must be at least {self.least}, not {_short(value)}", "")
         elif abs(value) > MAX_INTEGER:
             report(path, "is too large a number", f"the largest is {min(self.most, MAX_INTEGER)}")
         else:
-            report(path, f"must be at most {self.most}", "")
+            report(path, f"must be at most {self.most}, not {value}", "")
         return INVALID
 
     def hint(self, value: Any) -> str:
-        return "without quotes" if isinstance(value, str) and value.strip("+-").isdigit() else ""
+        if isinstance(value, str) and value.strip().strip("+-").isdigit():
+            return f"without quotes: {value.strip()}" if len(value) < 20 else "without quotes"
+        return ""
 
     def schema(self, defs: Defs) -> dict[str, Any]:  # noqa: ARG002
         return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+def _short(value: float) -> str:
+    return f"{value:g}" if abs(value) < 10**15 else "so large a number"
 
 
 @dataclass(frozen=True)
 class Number(Shape):
     what = "a number"
     least: float = 0.0
+    example = "2.0"
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -191,7 +225,7 @@ class Number(Shape):
         if isinstance(value, float) and not math.isfinite(value):
             report(path, "must be a finite number", "nan and inf are none")
         elif value < self.least:
-            report(path, f"must be at least {self.least:g}", "")
+            report(path, f"must be at least {self.least:g}, not {_short(value)}", "")
         elif value > MAX_INTEGER:
             report(path, "is too large a number", f"the largest is {MAX_INTEGER}")
         else:
@@ -204,8 +238,15 @@ class Number(Shape):
 
 @dataclass(frozen=True)
 class Choice(Shape):
-    what = "text"
     choices: tuple[str, ...]
+
+    @property
+    def what(self) -> str:  # type: ignore[override]
+        return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
+
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return f'"{self.choices[0]}"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, str)
@@ -214,8 +255,7 @@ class Choice(Shape):
         if value in self.choices:
             return self.choices[self.choices.index(value)]  # the enum's member, where it is one
         near = closest(value, self.choices)
-        some = ", ".join(f'"{choice}"' for choice in self.choices)
-        report(path, f"{quoted(value)} is not one of {some}", f'did you mean "{near}"?' if near else "")
+        report(path, f"{quoted(value)} is not {self.what}", f'did you mean "{near}"?' if near else "")
         return INVALID
 
     def schema(self, defs: Defs) -> dict[str, Any]:  # noqa: ARG002
@@ -229,6 +269,7 @@ class Choice(Shape):
 class Duration(Shape):
     what = 'a duration such as "30s"'
     least: Millis = 1
+    example = '"30s"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, str)
@@ -242,9 +283,10 @@ class Duration(Shape):
         if ms >= self.least:
             return ms
         if self.least == 1:
-            report(path, "must be longer than nothing", "leave the key out, or give it a time")
+            report(path, f"must be longer than nothing, not {quoted(value)}", "leave the key out, or give it a time")
         else:
-            report(path, f"must be at least {durations.format(self.least)}", "")
+            least = durations.format(self.least)
+            report(path, f"must be at least {least}, not {quoted(value)}", f'the least is "{least}"')
         return INVALID
 
     def hint(self, value: Any) -> str:
@@ -267,6 +309,7 @@ class Instant(Shape):
 
     what = "a time with offset"
     text: bool = False
+    example = '"2026-12-24T18:00:00+01:00"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, (str, datetime)) and not (isinstance(value, datetime) and value.tzinfo is None)
@@ -302,6 +345,7 @@ def _without_offset(text: str) -> datetime | None:
 
 class Date(Shape):
     what = 'a date such as "2027-01-01"'
+    example = '"2027-01-01"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, (str, date)) and not isinstance(value, datetime)
@@ -328,6 +372,7 @@ def is_date(text: str) -> bool:
 
 class CronText(Shape):
     what = "a cron expression"
+    example = '"30 2 * * *"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, str)
@@ -356,6 +401,16 @@ class ScheduleText(CronText):
         read = super().convert(value, path, report)
         return INVALID if read is INVALID else {"cron": read}
 
+    def hint(self, value: Any) -> str:
+        if isinstance(value, datetime):
+            offset = "" if value.tzinfo else "+00:00"
+            return f'a single time is written schedule = {{ at = "{value.isoformat()}{offset}" }}'
+        if isinstance(value, date):
+            return f'a single time is written schedule = {{ at = "{value.isoformat()}T00:00:00+00:00" }}'
+        if isinstance(value, time):
+            return f'every day at that time is written schedule = "{value.minute} {value.hour} * * *"'
+        return super().hint(value)
+
     def schema(self, defs: Defs) -> dict[str, Any]:
         schema = super().schema(defs)
         return {**schema, "examples": [*schema["examples"], "@reboot"]}
@@ -363,6 +418,7 @@ class ScheduleText(CronText):
 
 class Zone(Shape):
     what = "the name of a time zone"
+    example = '"Europe/Berlin"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, str)
@@ -390,6 +446,7 @@ def _zone_problem(name: str) -> tuple[str, str] | None:
 
 class Size(Shape):
     what = 'a size such as "64MiB"'
+    example = '"64MiB"'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, (int, str)) and not isinstance(value, bool)
@@ -418,6 +475,10 @@ class ListOf(Shape):
     least: int = 0
     most: int | None = None
 
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return f"[{self.items.example}]"
+
     def takes(self, value: Any) -> bool:
         return isinstance(value, list)
 
@@ -432,7 +493,10 @@ class ListOf(Shape):
         return INVALID if any(item is INVALID for item in read) else read
 
     def hint(self, value: Any) -> str:
-        return "put it in brackets: [ … ]" if self.items.takes(value) else ""
+        if not self.items.takes(value):
+            return ""
+        short = isinstance(value, str) and value.isprintable() and len(value) < 40 and '"' not in value
+        return f'put it in brackets: ["{value}"]' if short else "put it in brackets: [ … ]"
 
     def schema(self, defs: Defs) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "array", "items": self.items.schema(defs)}
@@ -444,16 +508,51 @@ class ListOf(Shape):
 
 
 @dataclass(frozen=True)
+class Steps(ListOf):
+    """A list of tables that is mostly written with heads of their own."""
+
+    def hint(self, value: Any) -> str:  # noqa: ARG002
+        return "each of them has a head of its own: [[jobs.NAME.steps]]"
+
+    def read(self, value: Any, path: Path, report: Report) -> Any:
+        if not isinstance(value, dict):
+            return super().read(value, path, report)
+        head = ".".join(str(part) for part in path)
+        inner = [name for name, item in value.items() if isinstance(item, dict)]
+        if inner and len(inner) == len(value):
+            hint = f'write [[{head}]] and name = "{inner[0][:63]}" instead of [{head}.{inner[0][:63]}]'
+        else:
+            hint = f"write [[{head}]] instead of [{head}], once for each of them"
+        report(path, f"must be {self.what}, not {kind(value)}", hint)
+        return INVALID
+
+
+class _Argument(Text):
+    def hint(self, value: Any) -> str:
+        if isinstance(value, (list, dict)):
+            return 'a list command is one list of texts: ["program", "argument"]'
+        return super().hint(value)
+
+
+@dataclass(frozen=True)
 class Arguments(ListOf):
     """A list command: the program, which must be there, and its arguments, which may be empty."""
 
     what = "a list of texts"
-    items: Shape = field(default_factory=lambda: Text(empty=True))
+    items: Shape = field(default_factory=lambda: _Argument(empty=True))
     least: int = 1
 
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return '["program", "argument"]'
+
     def convert(self, value: list[Any], path: Path, report: Report) -> Any:
-        if value and value[0] == "":
-            report((*path, 0), "is empty: a list command begins with the program", 'write ["program", "argument"]')
+        if value and isinstance(value[0], str) and not value[0].strip():
+            report(
+                (*path, 0),
+                f"is {'blank' if value[0] else 'empty'}: a list command begins with the program",
+                'write ["program", "argument"]',
+            )
             return INVALID
         return super().convert(value, path, report)
 
@@ -468,6 +567,10 @@ class Short(Shape):
     @property
     def what(self) -> str:  # type: ignore[override]
         return self.shape.what
+
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return self.shape.example
 
     def takes(self, value: Any) -> bool:
         return self.shape.takes(value)
@@ -489,6 +592,7 @@ class Either(Shape):
     def __init__(self, *shapes: Shape) -> None:
         self.shapes = shapes
         self.what = " or ".join(shape.what for shape in shapes)
+        self.example = next((shape.example for shape in shapes if shape.example), "")
 
     def takes(self, value: Any) -> bool:
         return any(shape.takes(value) for shape in self.shapes)
@@ -512,6 +616,10 @@ class OneOrMany(Shape):
     @property
     def what(self) -> str:  # type: ignore[override]
         return f"{self.shape.what} or a list of them"
+
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return self.shape.example
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, list) or self.shape.takes(value)
@@ -587,6 +695,7 @@ class Environment(Shape):
     """Variables and their values. The values may be secrets: no message repeats one."""
 
     what = "a table"
+    example = '{ NAME = "value" }'
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, dict)
@@ -597,9 +706,9 @@ class Environment(Shape):
             place = (*path, name)
             if not VARIABLE_RULE.fullmatch(name):
                 # The shell that every command runs under drops other names without a word.
-                report(place, "is not a name of a variable", "letters, digits and _ only, and no digit first")
+                report(Named(place), "is not a name of a variable", "letters, digits and _ only, and no digit first")
             elif not isinstance(content, str):
-                report(place, f"must be text, not {kind(content)}", "put the value in quotes")
+                report(place, f"must be text, not {kind(content)}", _as_variable(name, content))
             elif "\0" in content:
                 report(place, "holds a NUL character, which no variable can", "remove \\u0000")
             elif too_long(content, len(name.encode()) + 2):
@@ -613,22 +722,39 @@ class Environment(Shape):
         return {"type": "object", "propertyNames": names, "additionalProperties": {"type": "string"}}
 
 
+def _as_variable(name: str, content: Any) -> str:
+    """How a value is written that is no text. The value itself is not repeated."""
+    if isinstance(content, list):
+        return f'a variable holds one text, such as {name} = "a b" or "a:b"; as JSON: {name} = \'["a", "b"]\''
+    if isinstance(content, dict):
+        return f'a variable holds one text; as JSON: {name} = \'{{ "key": "value" }}\''
+    return "put the value in quotes"
+
+
 @dataclass(frozen=True)
 class MapOf(Shape):
     """A table whose keys are names that the user chose."""
 
     what = "a table"
     shape: Shape
+    written: str = ""  # how it is written, for who wrote something else
+
+    @property
+    def example(self) -> str:  # type: ignore[override]
+        return f"{{ name = {self.shape.example or '…'} }}"
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, dict)
+
+    def hint(self, value: Any) -> str:  # noqa: ARG002
+        return self.written
 
     def convert(self, value: dict[str, Any], path: Path, report: Report) -> dict[str, Any]:
         out = {}
         for name, item in value.items():
             place = (*path, name)
             if not NAME_RULE.fullmatch(name):
-                report(place, f"{quoted(name)} is not a name", name_hint(name))
+                report(Named(place), f"{quoted(name)} is not a name", name_hint(name))
             read = self.shape.read(item, place, report)
             if read is not INVALID:
                 out[name] = read
@@ -647,13 +773,15 @@ class Key(NamedTuple):
     about: str  # one sentence, shown by editors
     beside: tuple[str, ...] = ()  # it means something only next to one of these
     required: bool = False
+    example: str = ""  # how it is written, where its shape does not say
 
 
 class Table(Shape):
     """A table with known keys. `read` gives a dict of what was valid, an empty one for a value of another type.
 
     `one_of`: exactly one of these keys is there. `foreign`: hints for keys that other tools, or other tables, have;
-    `otherwise`: the hint for a key that resembles none.
+    `otherwise`: the hint for a key that resembles none, `{}` for its name. `written`: how such a table is written, for
+    who wrote something else.
     """
 
     what = "a table"
@@ -666,6 +794,7 @@ class Table(Shape):
         one_of: tuple[str, ...] = (),
         foreign: Mapping[str, str] | None = None,
         otherwise: str = "",
+        written: str = "",
     ) -> None:
         self.name = name
         self.keys = keys
@@ -673,10 +802,16 @@ class Table(Shape):
         self._foreign = foreign or {}
         self._otherwise = otherwise
         self._required = [key for key, spec in keys.items() if spec.required]
-        self._hints: dict[str, str] = {}
+        self._hints: dict[tuple[str, bool], str] = {}
+        self._written = written
+        first = next((key for key in (*one_of, *self._required, *keys) if keys[key].shape.example), "")
+        self.example = f"{{ {first} = {keys[first].shape.example} }}" if first else ""
 
     def takes(self, value: Any) -> bool:
         return isinstance(value, dict)
+
+    def hint(self, value: Any) -> str:  # noqa: ARG002
+        return self._written
 
     def read(self, value: Any, path: Path, report: Report) -> Any:
         read = super().read(value, path, report)
@@ -684,46 +819,78 @@ class Table(Shape):
 
     def convert(self, value: dict[str, Any], path: Path, report: Report) -> dict[str, Any]:
         read = {}
+        strayed = self._strayed(value, path, report) if self.one_of else {}
+        meant = {key for keys in strayed.values() for key in keys}
         for key, item in value.items():
             spec = self.keys.get(key)
             if spec is None:
-                report((*path, key), f"there is no key {quoted(key)} here", self._unknown_hint(key))
+                hint = self._unknown_hint(key, isinstance(item, dict))
+                report(Named((*path, key)), f"there is no key {quoted(key)} here", hint)
+                meant.update(_BACKTICKED.findall(hint))
                 continue
             if spec.beside and not any(other in value for other in spec.beside):
                 self._lonely(key, spec, value, path, report)
-            converted = spec.shape.read(item, (*path, key), partial(_with_hint, report, spec.about))
+            if outer := strayed.get(key):
+                item = {name: inner for name, inner in item.items() if name not in outer}
+            converted = spec.shape.read(item, (*path, key), partial(_with_hint, report, key, spec))
             if converted is not INVALID:
                 read[key] = converted
+        # A key that is missing because it is misspelt, or stands elsewhere, was reported there.
         for key in self._required:
-            if key not in value:
-                report(path, f"needs a `{key}`", self.keys[key].about)
-        if self.one_of:
+            if key not in value and key not in meant:
+                example = self.keys[key].example or self.keys[key].shape.example
+                report(path, f"needs a `{key}`", f"write {key} = {example}")
+        if self.one_of and not meant.intersection(self.one_of):
             self._check_one_of(value, path, report)
         return read
+
+    def _strayed(self, value: dict[str, Any], path: Path, report: Report) -> dict[str, set[str]]:
+        """Keys that this table lacks and that stand in one inside of it: what follows a head belongs to it."""
+        strayed: dict[str, set[str]] = {}
+        if any(key in value for key in self.one_of):
+            return strayed
+        for outer, item in value.items():
+            spec = self.keys.get(outer)
+            if not isinstance(item, dict) or spec is None:
+                continue
+            known = {key for table in tables(spec.shape) for key in table.keys}
+            for key in item:
+                if key in self.one_of and key not in known:
+                    head = ".".join(str(part) for part in (*path, outer) if isinstance(part, str))
+                    form = f"[{head}]" if not any(isinstance(part, int) for part in path) else f"the head of `{outer}`"
+                    message = f"`{key}` became one of the names in `{outer}`: the {self.name} has none"
+                    if known:
+                        message = f"there is no key {quoted(key)} here"
+                    hint = f"`{key}` belongs to the {self.name}: move it above {form}, whose own is all that follows it"
+                    report(Named((*path, outer, key)), message, hint)
+                    strayed.setdefault(outer, set()).add(key)
+        return strayed
 
     def _lonely(self, key: str, spec: Key, value: dict[str, Any], path: Path, report: Report) -> None:
         goes_with = " or ".join(f"`{other}`" for other in spec.beside)
         if not set(spec.beside) & set(self.one_of):
-            report((*path, key), f"means nothing without {goes_with}", f"add {goes_with}, or remove it")
+            report(Named((*path, key)), f"means nothing without {goes_with}", f"add {goes_with}, or remove it")
         elif chosen := next((other for other in self.one_of if other in value), None):
-            report((*path, key), f"means nothing next to `{chosen}`", f"it goes with {goes_with}")
+            report(Named((*path, key)), f"means nothing next to `{chosen}`", f"it goes with {goes_with}")
 
     def _check_one_of(self, value: dict[str, Any], path: Path, report: Report) -> None:
         given = [key for key in self.one_of if key in value]
         if not given:
             some = ", ".join(f"`{key}`" for key in self.one_of)
-            report(path, f"needs one of {some}", "add one of them")
+            first = self.one_of[0]
+            example = self.keys[first].example or self.keys[first].shape.example
+            report(path, f"needs one of {some}", f"add one of them: {first} = {example}")
         for other in given[1:]:
-            report((*path, other), f"`{given[0]}` and `{other}` exclude each other", "remove one of them")
+            report(Named((*path, other)), f"`{given[0]}` and `{other}` exclude each other", "remove one of them")
 
-    def _unknown_hint(self, key: str) -> str:
-        if key not in self._hints:
+    def _unknown_hint(self, key: str, is_table: bool) -> str:
+        if (key, is_table) not in self._hints:
             if len(self._hints) > 1000:
                 self._hints.clear()
-            self._hints[key] = self._find_hint(key)
-        return self._hints[key]
+            self._hints[key, is_table] = self._find_hint(key, is_table)
+        return self._hints[key, is_table]
 
-    def _find_hint(self, key: str) -> str:
+    def _find_hint(self, key: str, is_table: bool) -> str:
         plain = key.replace("-", "_").lower()
         if plain in self.keys:
             return f"did you mean `{plain}`?"
@@ -735,7 +902,7 @@ class Table(Shape):
         if near := closest(plain, self.keys):
             return f"did you mean `{near}`?"
         if self._otherwise:
-            return self._otherwise
+            return self._otherwise.format(key if is_table and NAME_RULE.fullmatch(key) else "NAME")
         return did_you_mean(plain, self.keys) if len(self.keys) <= 8 else "`jobctl schema` lists all keys"
 
     def schema(self, defs: Defs) -> dict[str, Any]:
@@ -763,8 +930,13 @@ class Table(Shape):
         return {"$ref": f"#/$defs/{self.name}"}
 
 
-def _with_hint(report: Report, about: str, path: Path, message: str, hint: str) -> None:
-    report(path, message, hint or about)
+_BACKTICKED = re.compile(r"`([a-z_]+)`")
+
+
+def _with_hint(report: Report, key: str, spec: Key, path: Path, message: str, hint: str) -> None:
+    """A problem that says no way out itself: how the key is written."""
+    example = spec.example or spec.shape.example
+    report(path, message, hint or (f"write {key} = {example}" if example else spec.about))
 
 
 def tables(shape: Shape) -> list[Table]:
@@ -777,3 +949,24 @@ def tables(shape: Shape) -> list[Table]:
         case OneOrMany():
             return tables(shape.shape)
     return []
+
+
+def all_keys(table: Table) -> frozenset[str]:
+    """The keys of a table and of all tables that may stand in it. Names that users choose are not among them."""
+    found: set[str] = set()
+    left: list[Shape] = [table]
+    seen: set[Table] = set()
+    while left:
+        match left.pop():
+            case Table() as one:
+                if one not in seen:
+                    seen.add(one)
+                    found.update(one.keys)
+                    left += [spec.shape for spec in one.keys.values()]
+            case Either() as one:
+                left += one.shapes
+            case OneOrMany() | MapOf() | Short() as one:
+                left.append(one.shape)
+            case ListOf() as one:
+                left.append(one.items)
+    return frozenset(found)

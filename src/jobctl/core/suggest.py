@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from itertools import islice
 
@@ -34,3 +35,22 @@ def quoted(name: str) -> str:
     """A name from a file in backticks, cut to a readable length, control characters escaped."""
     shown = name if name.isprintable() else repr(name)[1:-1]
     return f"`{shown if len(shown) <= 60 else shown[:57] + '...'}`"
+
+
+_SPELT = str.maketrans({"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"}
+                       | {"Æ": "Ae", "Ø": "O", "Œ": "Oe", "Ł": "L", "Đ": "D", "Þ": "Th"})  # fmt: skip
+
+
+def plain_name(text: str) -> str:
+    """A name of letters, digits, - and _ that comes near to a text; "" where nothing of it is left.
+
+    Letters lose their accents. A text whose letters are of another script gives nothing rather than its remains.
+    """
+    import unicodedata
+
+    plain = "".join(
+        char for char in unicodedata.normalize("NFKD", text.translate(_SPELT)) if not unicodedata.combining(char)
+    )
+    if any(char.isalpha() and not char.isascii() for char in plain):
+        return ""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", plain).strip("-_")[:63]
