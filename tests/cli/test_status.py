@@ -119,9 +119,9 @@ def test_invalid_definitions_are_said_in_one_line(
     assert name in out
     if args:
         assert [problem["job"] for problem in json.loads(out)["problems"]] == ["a", "b"]
-        assert [problem["line"] for problem in json.loads(out)["problems"]] == [1, 2, 3]
+        assert [problem["line"] for problem in json.loads(out)["problems"]] == [2, 3]
     else:
-        assert err.startswith("warning: jobs.toml:1: job a: needs one of ")
+        assert err.startswith("warning: jobs.toml:2: job a, comand: there is no key")
         assert err.endswith("(and 1 more: jobctl validate)\n")
 
 

@@ -267,7 +267,8 @@ def test_what_tomllib_takes_has_no_fault() -> None:
         "a = [\n  1, # one\n  [2, 3],\n]\nb = { c = 1,\n  d = [ { e = 2 } ], }\n",
         "a.b = 1\na.c = 2\n[d.e]\nf = 1\n[d]\ng = 2\n[[h.i]]\n[h.i.j]\n[[h.i]]\n[h.i.j]\nk = 1\n",
         'a = """\\\n  x ""y"" \\\n  z"""\nb = \'\'\'it\'s\'\'\'\'\nc = "\\u00e9\\U0001F600\\"\\\\"\n"d e".\'f\' = 1\n',
-        "a = +1_000\nb = 0xdead_beef\nc = 0o755\nd = 1e5\ne = -0.5E-2\nf = inf\ng = 1979-05-27 07:32:00.5Z\nh = 07:32:00\n",
+        "a = +1_000\nb = 0xdead_beef\nc = 0o755\nd = 1e5\ne = -0.5E-2\nf = inf\ng = 1979-05-27 07:32:00.5Z\n",
+        "a = 07:32:00\n",
         "a = 1\r\n[b] # c\r\n  c = 'x' # d\r\n",
     ]
     assert len(texts) > 8
