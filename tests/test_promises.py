@@ -81,6 +81,16 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_processes_that_multiply_are_stopped_all_of_them",
         ],
     },
+    "A run that was started in the foreground is canceled by a signal, in whatever phase it comes, and never later "
+    "than that; before anything is recorded nothing is": {
+        "tests/reported/test_signals.py": [
+            "test_while_it_waits_for_a_place",
+            "test_while_a_daemon_has_the_run",
+            "test_of_a_run_that_is_taken_up_again",
+            "test_while_the_store_is_locked",
+            "test_from_the_first_instruction",
+        ],
+    },
     "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed"
     " - but for a run that kills whoever takes it": {
         "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],

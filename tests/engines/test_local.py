@@ -1219,7 +1219,7 @@ def test_a_store_that_is_locked_for_long_is_waited_for(world: World, monkeypatch
 
     monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
     run = world.start('command = "echo ran >> order"')
-    world.engine.store._db.execute("PRAGMA busy_timeout = 20")
+    world.engine.store.be_patient(20)
     holder = sqlite3.connect(Path(world.state, "jobctl.db"), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     world.until(lambda: world.engine.trouble is not None)

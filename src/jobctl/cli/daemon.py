@@ -35,8 +35,12 @@ def main(
     drain_ms = _duration("--drain", drain) if drain is not None else 0
     if max_concurrent_runs is not None and max_concurrent_runs < 1:
         raise UsageError("--max-concurrent-runs is below 1", hint="leave it out for a default that fits the machine")
+    import signal
+
     from jobctl.process import cgroups, keepers
 
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)  # "read the definitions again": that is still to come
     cgroups.settle()
     with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
         return _daemon(settings, keeper, once, drain_ms, max_concurrent_runs, log_format)

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jobctl import clock
-from jobctl.cli.exit import EXIT_CODES
+from jobctl.cli import signals
+from jobctl.cli.signals import Signals
+from jobctl.core.errors import JobctlError
 from jobctl.core.history import Event, EventType
 from jobctl.engines.local import LiveRun, LocalEngine
 from jobctl.executor import Executor
@@ -56,19 +56,23 @@ def drive(
     *,
     queues: Mapping[str, Queue] | None = None,
     keeper: Link | None = None,
+    asked: Signals | None = None,
 ) -> int:
     """Advance one run until it ends; its exit code. `begin` submits or takes it with the engine it is given. `keeper`
     was forked before the store was opened.
 
     `queues` limit how many attempts of theirs run at once, here and elsewhere. The first SIGINT, SIGTERM or SIGHUP
-    cancels the run gracefully, a second one kills.
+    cancels the run gracefully, a second one kills. `asked`: those that came since something of the run was recorded.
     """
+    if asked is None:
+        with Signals(store) as asked:
+            return drive(settings, store, begin, queues=queues, keeper=keeper, asked=asked)
     executor = Executor(store.state_dir, "foreground")
     view = _view(settings, store)
     audience = _Audience(view, settings)
     engine = LocalEngine(store, executor, observer=audience, keeper=keeper)
     engine.queues = queues or {}
-    asked = _Signals(executor.wake_fd)
+    asked.wake(executor.wake_fd)
     hurried = False
     try:
         run = begin(engine)
@@ -94,8 +98,8 @@ def drive(
                 numbers = asked.take()
                 if left is not None and numbers:
                     break
-                for number in numbers:
-                    _ask(engine, run, view, number, asked.count)
+                for count, number in enumerate(numbers, asked.count - len(numbers) + 1):
+                    _ask(engine, run, view, number, count)
                 if engine.trouble is None:
                     give_up_at = None
                 elif asked.count and give_up_at is None:
@@ -109,16 +113,23 @@ def drive(
                 view.tick()
             audience.leave(store, engine)
         finally:
-            view.end(run)
+            _end(view, run, asked)
         audience.tell()
     finally:
-        asked.restore()
+        asked.sleep()
         engine.close()
         store.be_patient()
-    status = str(run.state.status)
-    if status == "canceled" and asked.last == signal.SIGTERM:
-        return 128 + signal.SIGTERM
-    return EXIT_CODES[status]
+    return signals.code(str(run.state.status), asked.last)
+
+
+def _end(view: View, run: LiveRun, asked: Signals) -> None:
+    """Have the view shown to its end. Whoever has asked for the end of the run, by closing the terminal say, is told by
+    the exit code that it was canceled, not that nobody can read it."""
+    try:
+        view.end(run)
+    except (BrokenPipeError, JobctlError):
+        if not asked.last or run.state.status is None or not run.state.status.final:
+            raise
 
 
 class _Audience:
@@ -214,52 +225,13 @@ def _is_terminal() -> bool:
 
 
 def _ask(engine: LocalEngine, run: LiveRun, view: View, number: int, count: int) -> None:
-    name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    name = signals.name(number)
     if count == 1:
         view.say(f"{name}: canceling {run.name}; once more to stop waiting and kill")
         engine.request(run, EventType.CANCEL_REQUESTED, reason=f"canceled by {name}", by=user())
     else:
         view.say(f"{name} again: killing {run.name}")
         engine.request(run, EventType.TERMINATE_REQUESTED, reason=f"killed by a second {name}", by=user())
-
-
-class _Signals:
-    """SIGINT, SIGTERM and SIGHUP, counted; the pipe wakes the loop. A handler does nothing else."""
-
-    _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self, wake_fd: int) -> None:
-        self.count = 0
-        self.last = 0
-        self._new: list[int] = []
-        self._before: dict[int, Any] = {}
-        for number in self._NUMBERS:
-            before = signal.getsignal(number)
-            if before is signal.SIG_IGN and number == signal.SIGHUP:
-                continue  # nohup: it was meant to be ignored
-            self._before[number] = before
-            signal.signal(number, self._came)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would reap keepers before their time
-        self._wakeup = signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)  # blocked, as may be inherited too, they never came
-
-    def _came(self, number: int, _: FrameType | None) -> None:
-        self._new.append(number)
-
-    def take(self) -> list[int]:
-        """Those that came since the last call, oldest first."""
-        new: list[int] = []
-        while self._new:
-            number = self._new.pop(0)
-            self.count += 1
-            self.last = number
-            new.append(number)
-        return new
-
-    def restore(self) -> None:
-        signal.set_wakeup_fd(self._wakeup)
-        for number, before in self._before.items():
-            signal.signal(number, before)
 
 
 def user() -> str:

@@ -89,10 +89,13 @@ def paged(lines: Sequence[str], *, ask: bool = True, environ: Mapping[str, str] 
         import subprocess
 
         # -F: short texts are just printed; -R: colours; -X: the text stays when it is left.
+        from jobctl.cli.signals import left_to_another
+
         try:
-            subprocess.run(
-                shlex.split(command), input=text + "\n", text=True, env={"LESS": "FRX", **environ}, check=False
-            )
+            with left_to_another():
+                subprocess.run(
+                    shlex.split(command), input=text + "\n", text=True, env={"LESS": "FRX", **environ}, check=False
+                )
             return
         except (OSError, ValueError):
             pass  # there is no such pager

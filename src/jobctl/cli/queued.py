@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobctl import clock
-from jobctl.cli import output
+from jobctl.cli import output, signals
 from jobctl.cli.foreground import drive, user
+from jobctl.cli.signals import Signals
 from jobctl.cli.wait import until
+from jobctl.core.errors import JobctlError
 from jobctl.daemon.capacity import Capacity
 from jobctl.engines import requests, unbegun
 from jobctl.engines.local import created
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.process.keepers import Link
     from jobctl.settings import Settings
-    from jobctl.store.store import NewRun, Store
+    from jobctl.store.store import NewRun, RunRow, Store
 
 LOOK_EVERY_MS = 200
 _NO_LIMIT = 1 << 30
@@ -43,34 +44,50 @@ def drive_in_turn(
     keeper: Link | None = None,
 ) -> int:
     """Queue the run, wait for a place, advance it here - or watch it, when a daemon has taken it. Its exit code."""
-    record(store, new, [created(new, params, clock.now(), like)])
-    row = store.find(new.name)
+    with Signals(store) as asked:  # from before anything of it is recorded: what is, a signal cancels
+        record(store, new, [created(new, params, clock.now(), like)])
+        row = store.find(new.name)
+        if not _has_place(settings, store, row, new, queues, asked):
+            return until(settings, store, [row], None, asked)
+
+        def begin(engine: LocalEngine) -> LiveRun:
+            live = engine.take(row.id, job, env_file=env_file)
+            if live is None:
+                raise _TakenError
+            return live
+
+        try:
+            return drive(settings, store, begin, queues=queues, keeper=keeper, asked=asked)
+        except _TakenError:
+            return until(settings, store, [store.run(row.id)], None, asked)
+
+
+def _has_place(
+    settings: Settings, store: Store, row: RunRow, new: NewRun, queues: Mapping[str, Queue], asked: Signals
+) -> bool:
+    """Wait for a place, or for a signal, which cancels the run: then it needs none. False when another has taken it."""
     capacity = Capacity(store, "", _NO_LIMIT)
     capacity.set_queues(queues)
     told = False
-    try:
-        while True:
-            if new.start_by is not None and clock.now() >= new.start_by:
-                unbegun.end_late(store, clock.now())
-            if store.run(row.id).status != "queued":
-                return until(settings, store, [row], None)
-            capacity.refresh()
-            if capacity.take_place(new.queue):
-                break
-            if not told and not settings.quiet:
-                output.note(f"{new.name} waits for a place in the queue {new.queue}")
-                told = True
-            time.sleep(LOOK_EVERY_MS / 1000)
-    except KeyboardInterrupt:
-        requests.cancel(store, row, reason="canceled by Ctrl-C", by=user())
-
-    def begin(engine: LocalEngine) -> LiveRun:
-        live = engine.take(row.id, job, env_file=env_file)
-        if live is None:
-            raise _TakenError
-        return live
-
-    try:
-        return drive(settings, store, begin, queues=queues, keeper=keeper)
-    except _TakenError:
-        return until(settings, store, [store.run(row.id)], None)
+    while True:
+        if new.start_by is not None and clock.now() >= new.start_by:
+            unbegun.end_late(store, clock.now())
+        if store.run(row.id).status != "queued":
+            return False
+        if numbers := asked.take():
+            name = signals.name(numbers[0])
+            output.note(f"{name}: canceling {new.name}")
+            try:
+                requests.cancel(store, row, reason=f"canceled by {name}", by=user())
+            except JobctlError:
+                if store.run(row.id).finished_at is None:
+                    raise
+                return False  # somebody else was faster
+            return True
+        capacity.refresh()
+        if capacity.take_place(new.queue):
+            return True
+        if not told and not settings.quiet:
+            output.note(f"{new.name} waits for a place in the queue {new.queue}")
+            told = True
+        asked.pause(LOOK_EVERY_MS)

@@ -8,6 +8,7 @@ from jobctl import clock
 from jobctl.cli import load, output
 from jobctl.cli.foreground import drive, user
 from jobctl.cli.run import say_waits
+from jobctl.cli.signals import Signals
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode
 from jobctl.core.notices import TRIGGER, origin
@@ -95,16 +96,8 @@ def _resume(
             env_file = env_file_of(job)
         else:
             job, env_file, _ = job_of(store, row, strict=True)
-        if row.finished_at is not None:
-            text = encode(redact(job)) if updated else None
-            requests.reopen(store, row, job, definition=text, from_step=from_step, by=user(), queued=detach)
-        elif row.status == "paused":
-            requests.unpause(store, row, by=user())
-            if held:
-                output.note(f"{row.name} goes on where it runs")
-                return 0
-
         if detach:
+            _ask(store, row, job, updated, from_step, queued=True)
             poke_daemons(store)
             if not daemons(store):
                 say_waits(row.name)
@@ -119,4 +112,18 @@ def _resume(
                 )
             return live
 
-        return drive(settings, store, begin, queues=_queues(job), keeper=keeper)
+        with Signals(store) as asked:  # from before it is asked to go on: if it is, a signal cancels it
+            _ask(store, row, job, updated, from_step, queued=False)
+            if held:
+                output.note(f"{row.name} goes on where it runs")
+                return 0
+            return drive(settings, store, begin, queues=_queues(job), keeper=keeper, asked=asked)
+
+
+def _ask(store: Store, row: RunRow, job: Job, updated: bool, from_step: str | None, *, queued: bool) -> None:
+    """Have it recorded that the run goes on, where its history does not say so already."""
+    if row.finished_at is not None:
+        text = encode(redact(job)) if updated else None
+        requests.reopen(store, row, job, definition=text, from_step=from_step, by=user(), queued=queued)
+    elif row.status == "paused":
+        requests.unpause(store, row, by=user())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.process.keepers import Link
     from jobctl.settings import Settings
+    from jobctl.store.store import RunRow
 
 
 def main(
@@ -149,6 +150,7 @@ def _hand_over(
     """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
     long has passed."""
     from jobctl.cli import output
+    from jobctl.cli.signals import Signals
     from jobctl.cli.wait import until
     from jobctl.engines.daemons import daemons, need_daemon
     from jobctl.engines.submit import enqueue
@@ -159,23 +161,29 @@ def _hand_over(
     with Store(state_dir_ready(settings.state_dir, True)) as store:
         if how.require_daemon:
             need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
-        row = store.find(
-            enqueue(
-                store,
-                job,
-                given,
-                trigger="manual",
-                fire_time=old.fire_time if old is not None else None,
-                like=old,
-                start_within=start_within,
+
+        def record() -> RunRow:
+            row = store.find(
+                enqueue(
+                    store,
+                    job,
+                    given,
+                    trigger="manual",
+                    fire_time=old.fire_time if old is not None else None,
+                    like=old,
+                    start_within=start_within,
+                )
             )
-        )
-        if old is not None:
-            _say_reused(settings, old)
-        if not daemons(store):
-            say_waits(row.name)
+            if old is not None:
+                _say_reused(settings, old)
+            if not daemons(store):
+                say_waits(row.name)
+            return row
+
         if how.wait is not None:
-            return until(settings, store, [row], how.wait)
+            with Signals(store) as asked:  # from before it is recorded: wherever it is advanced, it is this command's
+                return until(settings, store, [record()], how.wait, asked)
+        row = record()
         if settings.json:
             output.print_json(run_document(store, row))
         else:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from jobctl.cli.signals import Signals
     from jobctl.store.store import RunRow
 
 
@@ -41,7 +42,7 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str
     return code
 
 
-def carry_out(settings: Settings, store: Store, row: RunRow) -> str:
+def carry_out(settings: Settings, store: Store, row: RunRow, asked: Signals | None = None) -> str:
     """End here what nobody else will: take the run that was asked to end and see it through. How it ended."""
     from jobctl.cli.foreground import drive
     from jobctl.engines.kept import job_of
@@ -58,5 +59,5 @@ def carry_out(settings: Settings, store: Store, row: RunRow) -> str:
         return live
 
     # What is printed is the answer to `cancel`: with --json it is one document, and the run's events are not in it.
-    drive(Settings(quiet=True, color=settings.color) if settings.json else settings, store, begin)
+    drive(Settings(quiet=True, color=settings.color) if settings.json else settings, store, begin, asked=asked)
     return store.run(row.id).status.replace("_", " ")

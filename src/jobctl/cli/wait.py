@@ -1,5 +1,8 @@
-"""`jobctl wait`: until runs end, whatever their end. Nothing is advanced here; what can no longer
-begin is recorded as over."""
+"""`jobctl wait`: until runs end, whatever their end. Nothing is advanced here; what can no longer begin is recorded as
+over.
+
+So does whoever has started a run that another process advances (`run --wait`): a signal is then meant for the run.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,19 @@ import time
 from typing import TYPE_CHECKING
 
 from jobctl import clock, text, views
-from jobctl.cli import output
+from jobctl.cli import output, signals
+from jobctl.cli.foreground import user
 from jobctl.cli.moments import span
 from jobctl.cli.secrets import hidden
 from jobctl.cli.status import exit_code, find
+from jobctl.cli.stop import carry_out
 from jobctl.core.errors import JobctlError
+from jobctl.engines import requests
 from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.cli.signals import Signals
     from jobctl.settings import Settings
     from jobctl.store.store import RunRow
 
@@ -32,11 +39,16 @@ def main(settings: Settings, *, runs: list[str], timeout: str | None) -> int:
         return until(settings, store, [find(settings, store, name, now=clock.now()) for name in runs], timeout)
 
 
-def until(settings: Settings, store: Store, found: list[RunRow], timeout: str | None) -> int:
-    """Wait for these runs and tell of each end; the exit code as above. What is not over by then is named on stdout."""
+def until(
+    settings: Settings, store: Store, found: list[RunRow], timeout: str | None, asked: Signals | None = None
+) -> int:
+    """Wait for these runs and tell of each end; the exit code as above. What is not over by then is named on stdout.
+
+    `asked`: the runs are this process's own, and a signal asks for their end, which is waited for as well.
+    """
     deadline = clock.monotonic() + span(timeout, "--wait") if timeout is not None else None
     rows = {row.id: row for row in found}
-    in_time = _wait(settings, store, rows, deadline)
+    in_time = _wait(settings, store, rows, deadline, asked)
     if settings.json:
         documents = [hidden(store, row, views.run_document(store, row)) for row in rows.values()]
         output.print_json(documents[0] if len(documents) == 1 else documents)
@@ -47,17 +59,24 @@ def until(settings: Settings, store: Store, found: list[RunRow], timeout: str | 
             for row in rows.values():
                 if row.finished_at is None:
                     output.say(row.name)
-        return exit_code("running")
-    codes = [exit_code(row.status) for row in rows.values()]
+        return signals.code("canceled", asked.last) if asked is not None and asked.last else exit_code("running")
+    last = asked.last if asked is not None else 0
+    codes = [signals.code(row.status, last) for row in rows.values()]
     return next((code for code in codes if code), 0)
 
 
-def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: int | None) -> bool:
+def _wait(
+    settings: Settings, store: Store, rows: dict[int, RunRow], deadline: int | None, asked: Signals | None
+) -> bool:
     """Whether all ended before the deadline (monotonic). Brings `rows` up to date; what has ended is not read again."""
     watched = set(rows)
     told: set[int] = set()  # of which people know that nobody is at them
     changes = look_at_alive = -1
     while True:
+        if asked is not None:
+            for number in asked.take():
+                for run_id in sorted(watched):
+                    _ask(settings, store, store.run(run_id), number, asked)
         mono = clock.monotonic()
         changed = store.changes()
         if changed != changes or mono >= look_at_alive:
@@ -78,7 +97,30 @@ def _wait(settings: Settings, store: Store, rows: dict[int, RunRow], deadline: i
         left = deadline - clock.monotonic() if deadline is not None else LOOK_EVERY_MS
         if left <= 0:
             return False
-        time.sleep(min(left, LOOK_EVERY_MS) / 1000)
+        if asked is not None:
+            asked.pause(min(left, LOOK_EVERY_MS))
+        else:
+            time.sleep(min(left, LOOK_EVERY_MS) / 1000)
+
+
+def _ask(settings: Settings, store: Store, row: RunRow, number: int, asked: Signals) -> None:
+    """A signal has come: have the run end, by whoever has it, and here where nobody does."""
+    name = signals.name(number)
+    if asked.count > 2:  # whoever has it does not do it: it is asked, and will when it goes on
+        asked.restore()
+        signals.raise_signal(number)
+    try:
+        if asked.count == 1:
+            output.note(f"{name}: canceling {row.name}; once more to stop waiting and kill")
+            row = requests.cancel(store, row, reason=f"canceled by {name}", by=user())
+        else:
+            output.note(f"{name} again: killing {row.name}")
+            row = requests.terminate(store, row, reason=f"killed by a second {name}", by=user())
+        if not requests.is_held(store, row):
+            carry_out(settings, store, row, asked)
+    except JobctlError:
+        if store.run(row.id).finished_at is None and not requests.is_held(store, store.run(row.id)):
+            raise  # else it has ended in between, or another process was faster and sees to it
 
 
 def _end_late(store: Store) -> None:

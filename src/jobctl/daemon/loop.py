@@ -425,6 +425,7 @@ class Daemon:
         self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Blocked, as they may be inherited too, they would never come.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handlers)
+        self._store.give_up = lambda: bool(self._stops)
 
     def _restore_signals(self) -> None:
         if self._handlers:

@@ -25,6 +25,7 @@ VERSION = 3  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 LOOP_PATIENCE_MS = 500  # of a loop with timeouts to keep: it comes back soon, and tries again between two turns
+_LOOK_UP_MS = 100  # of a patience at a time: SQLite does not hear signals while it waits
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
 _WAL_LIMIT = 4 * 1024 * 1024
 _LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
@@ -189,6 +190,7 @@ class Store:
         with _explained(self.path):
             self._db = self._connect()
         self._patience_ms = int(_BUSY_SECONDS * 1000)
+        self.give_up: Callable[[], bool] | None = None  # whether to wait no longer for others that write
         self._new_executors: list[tuple[Any, ...]] = []
         self._commits = 0
         found = os.stat(self.path)
@@ -207,6 +209,7 @@ class Store:
         # writer's lock, which excludes that. SQLite's own, at a commit, does not.
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute("PRAGMA foreign_keys = ON")
+        _patiently(db, "PRAGMA application_id", int(_BUSY_SECONDS * 1000))
         version = self._check(db)
         if version < VERSION:
             from jobctl.store import migrations
@@ -245,7 +248,7 @@ class Store:
         """The only way state changes. The body does no I/O but SQL."""
         db = self._db
         with _explained(self.path):
-            db.execute("BEGIN IMMEDIATE")
+            _patiently(db, "BEGIN IMMEDIATE", self._patience_ms, self.give_up)
             try:
                 self._check_version()
                 yield db
@@ -924,6 +927,27 @@ def _explained(path: str) -> Iterator[None]:
             f"the state store {path} cannot be used: {error.strerror or error}",
             hint="choose another state folder with --state-dir, or see: jobctl doctor",
         ) from error
+
+
+def _patiently(
+    db: sqlite3.Connection, statement: str, patience: int, give_up: Callable[[], bool] | None = None
+) -> None:
+    """Carry it out, with patience for whoever has the lock just now, in short waits: handlers of signals run between
+    them, and whoever was told by one to end (`give_up`) waits no longer."""
+    looks = -(-patience // _LOOK_UP_MS)
+    db.execute(f"PRAGMA busy_timeout = {min(patience, _LOOK_UP_MS)}")
+    try:
+        while True:
+            looks -= 1
+            try:
+                db.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or looks <= 0 or (give_up is not None and give_up()):
+                    raise
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _to_read(path: str) -> str:
