@@ -234,6 +234,21 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/store/test_store.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
+    "A copy of a state folder touches nothing of the original: no process, no fire time, no run, until somebody says"
+    " what it is to be": {
+        "tests/reported/test_identity.py": [
+            "test_a_folder_is_known_wherever_it_lies_and_a_copy_is_not_it",
+            "test_a_copy_touches_nothing_of_the_original_until_it_is_a_store_of_its_own",
+        ],
+    },
+    "A store that has vanished is no first use: no empty one is made beside what it has left, and who uses it goes on"
+    " when it is back": {
+        "tests/reported/test_lost_store.py": [
+            "test_what_a_lost_store_has_left_is_told_from_a_first_use",
+            "test_a_first_use_that_is_killed_anywhere_is_tried_again",
+            "test_a_daemon_waits_for_its_store_and_goes_on",
+        ],
+    },
     "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
         "tests/store/test_store.py": [
             "test_a_database_that_cannot_be_used_is_named_with_a_way_out",

@@ -155,6 +155,7 @@ def test_an_interrupted_run_is_a_warning(folder: Path, capsys: pytest.CaptureFix
 
 def test_a_run_that_somebody_has_is_not_interrupted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = _state(folder)
+    Store(state).close()
     executor = Executor(state, "foreground")
     try:
         _run(state, executor.id)

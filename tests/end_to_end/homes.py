@@ -144,6 +144,23 @@ class Daemons(Home):
         self.until(lambda: "ready" in log.read_text() or process.poll() is not None)
         return process
 
+    def daemon_that(self, says: str, *args: str) -> subprocess.Popen[str]:
+        """One that has said something of that, before it is ready."""
+        log = self.folder / f"daemon.{len(self.running)}"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [*JOBCTL, "daemon", *args],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                text=True,
+            )
+        self.running.append(process)
+        self.until(lambda: says in log.read_text())
+        return process
+
     def said(self, number: int = -1) -> str:
         number = number if number >= 0 else len(self.running) + number
         return (self.folder / f"daemon.{number}").read_text()

@@ -55,7 +55,8 @@ class Result(NamedTuple):
 @cache
 def _empty_store() -> bytes:
     with tempfile.TemporaryDirectory(dir=_memory()) as folder:
-        Store(folder).close()
+        with Store(folder) as store, store.transaction() as db:
+            db.execute("UPDATE store SET folder = NULL")  # every world has a copy of it, which is to be at home there
         with open(os.path.join(folder, "jobctl.db"), "rb") as file:
             return file.read()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.core.errors import StoreError
 from jobctl.store import migrations, store
 from jobctl.store.store import Store
 
@@ -81,7 +82,7 @@ def test_eight_processes_at_once_make_one_database(tmp_path: Path) -> None:
     assert len(set(told)) == 1
     assert told[0].strip()
     assert [one.returncode for one in crowd] == [0] * 8
-    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["jobctl.db", "jobctl.db.lock"]
+    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["jobctl.db", "jobctl.id"]
 
 
 @pytest.mark.parametrize("leftover", [b"", b"half a database", b"SQLite format 3\0" + bytes(2000)])
@@ -93,17 +94,20 @@ def test_a_half_made_database_of_a_dead_process_is_in_nobodys_way(tmp_path: Path
     assert not (tmp_path / "jobctl.db.new").exists()
 
 
-def test_a_database_that_was_moved_away_without_its_wal_leaves_nothing_in_the_next(tmp_path: Path) -> None:
+def test_a_log_whose_database_is_gone_is_not_a_first_use(tmp_path: Path) -> None:
     body = (
         "import os; from jobctl.store.store import Store; from histories import add;"
         f"store = Store({str(tmp_path)!r}); add(store, 'x-000001'); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", body], cwd=Path(__file__).parent, check=False)
     assert (tmp_path / "jobctl.db-wal").stat().st_size > 0
-    (tmp_path / "jobctl.db").unlink()
+    kept = tmp_path / "kept"
+    (tmp_path / "jobctl.db").rename(kept)
+    with pytest.raises(StoreError, match="is gone"):
+        Store(str(tmp_path))
+    kept.rename(tmp_path / "jobctl.db")
     with Store(str(tmp_path)) as opened:
-        assert opened.history() == []
-        assert opened.quick_check() == []
+        assert [run.name for run in opened.history()] == ["x-000001"]
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -114,5 +118,5 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
         os.umask(before)
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
         "jobctl.db": 0o600,
-        "jobctl.db.lock": 0o600,
+        "jobctl.id": 0o600,
     }

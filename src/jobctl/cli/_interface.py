@@ -95,6 +95,7 @@ Commands:
   heartbeat    In a step's command: say that it is alive.
   output       In a step's command: hand values on to later steps.
   fail         In a step's command: say why it fails.
+  adopt        Say what a state folder that is a copy is to be.
   schedule     When jobs run by themselves: list, pause, trigger, backfill.
   import       Take definitions over from other tools.
 
@@ -893,6 +894,40 @@ Options:
   --type TYPE             As in a retry policy's non_retryable_types.
   --retry-delay DURATION  When the next attempt follows.
   -h, --help              Show this message and exit.
+
+  Global options work here too: jobctl --help lists them.""",
+    },
+    'adopt': {
+        'summary': 'Say what a state folder that is a copy is to be.',
+        'group': False,
+        'options': {'--original-is-gone': ('original_is_gone',
+                                'flag',
+                                (),
+                                '',
+                                'It goes on as the one: open runs as after a crash, schedules too.'),
+         '--as-copy': ('as_copy',
+                       'flag',
+                       (),
+                       '',
+                       'A store of its own: open runs end as terminated, schedules begin now.'),
+         '--help': ('help', 'help', (), '', 'Show this message and exit.'),
+         '-h': ('help', 'help', (), '', 'Show this message and exit.')},
+        'arguments': (),
+        'defaults': {'original_is_gone': False, 'as_copy': False},
+        "page": """\
+Usage: jobctl adopt [OPTIONS]
+
+  Say what a state folder that is a copy is to be.
+
+  Until then its schedules and its open runs stand still: they are those of the
+  folder that it was copied from.
+
+Options:
+  --original-is-gone  It goes on as the one: open runs as after a crash,
+                      schedules too.
+  --as-copy           A store of its own: open runs end as terminated, schedules
+                      begin now.
+  -h, --help          Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

@@ -594,6 +594,23 @@ def fail(
     """In a step's command: say why it fails. The exit code is 1; the script ends itself (set -e)."""
 
 
+@command
+def adopt(
+    original_is_gone: Annotated[
+        bool,
+        typer.Option("--original-is-gone", help="It goes on as the one: open runs as after a crash, schedules too."),
+    ] = False,
+    as_copy: Annotated[
+        bool,
+        typer.Option("--as-copy", help="A store of its own: open runs end as terminated, schedules begin now."),
+    ] = False,
+) -> None:
+    """Say what a state folder that is a copy is to be.
+
+    Until then its schedules and its open runs stand still: they are those of the folder that it was copied from.
+    """
+
+
 import_app = typer.Typer(help="Take definitions over from other tools.")
 app.add_typer(import_app, name="import")
 

@@ -123,7 +123,7 @@ def _names(kind: str, flags: dict[str, Any]) -> list[str]:
     if kind == "RUN":
         from jobctl.store.store import Store
 
-        with Store(known.state_dir, create=False) as store:
+        with Store(known.state_dir, create=False, asks=True) as store:
             return [row.name for row in store.history(limit=MANY)]
     import tomllib
 

@@ -61,13 +61,21 @@ def _daemon(
     if style not in ("text", "json"):
         raise UsageError(f"--log-format is {style!r}", hint="one of: text, json")
     files = existing(settings)
+    journal, notifier = Journal(style, sys.stderr, quiet=settings.quiet), Notifier()
     with Store(state_dir_ready(settings.state_dir, True)) as store:
+        if store.copy is not None:
+            if once:
+                raise store.copy.error()
+            from jobctl.daemon import standstill
+
+            if number := standstill.wait(store, journal, notifier):
+                return 128 + number
         daemon = Daemon(
             store,
             files,
             max_concurrent_runs=max_concurrent_runs or default_concurrency(),
-            journal=Journal(style, sys.stderr, quiet=settings.quiet),
-            notifier=Notifier(),
+            journal=journal,
+            notifier=notifier,
             keeper=keeper,
         )
         daemon.start()

@@ -189,7 +189,7 @@ def _store(settings: Settings) -> Iterator[Check]:
     from jobctl.store.store import Store
 
     try:
-        with Store(settings.state_dir, create=False) as store:
+        with Store(settings.state_dir, create=False, asks=True) as store:
             wrong = store.quick_check()
             if wrong:
                 yield Check(
@@ -200,6 +200,12 @@ def _store(settings: Settings) -> Iterator[Check]:
                 )
                 return
             yield Check("store", OK, f"{store.path} is sound")
+            yield from _unknown(store)
+            if store.copy is not None:
+                from jobctl.store.place import WAYS
+
+                yield Check("state folder", WARN, store.copy.sentence(), WAYS)
+                return
             interrupted = [
                 row.name
                 for row in store.awake()
@@ -221,6 +227,21 @@ def _store(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield Check("runs", OK, "none was interrupted")
+
+
+def _unknown(store: Store) -> Iterator[Check]:
+    """Folders of runs of which the store has no history: what it holds may be older than what has run."""
+    from jobctl.daemon.pruner import leftovers
+
+    if found := sorted(leftovers(store)):
+        runs = f"{len(found):,} run{'' if len(found) == 1 else 's'}"
+        yield Check(
+            "history",
+            WARN,
+            f"history is missing: the store does not know {runs} whose files are here: {', '.join(found[:5])}"
+            + (" …" if len(found) > 5 else ""),
+            f"a backup was put back, {store.path}-wal was lost, or a prune was cut short: jobctl prune removes them",
+        )
 
 
 def _keepers(settings: Settings, store: Store) -> Iterator[Check]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from jobctl import clock, text, views
 from jobctl.cli import output
 from jobctl.cli.moments import instant, past, took
+from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
 from jobctl.cli.status import find, standing
 from jobctl.core.errors import NotFoundError, UsageError
-from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def main(
     if start is not None and end is not None and start >= end:
         raise UsageError("--since is not before --until: there is nothing between them", hint="exchange them")
     try:
-        store = Store(state_dir_ready(settings.state_dir, False), create=False)
+        store = store_of(settings, asks=True)
     except NotFoundError as error:
         if target is not None and not _is_defined(settings, target, now):
             raise

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock, views
 from jobctl.cli import output
+from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden, masker_of
 from jobctl.cli.status import find
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.keys import UNDO, is_undo, item_index, item_key, step_name, undone_key
 from jobctl.process import logs
 from jobctl.process.logs import CHUNK, LINE_LIMIT, Follower, LineBuffer, tail_offset
-from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 from jobctl.text import Cleaner, clean
 
@@ -73,7 +73,7 @@ def main(
         raise UsageError("--raw is bytes and --json is text", hint="leave one of them out")
     if tail is not None and tail < 0:
         raise UsageError("--tail is below 0", hint="give a number of lines: --tail 20")
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings, asks=True) as store:
         row = find(settings, store, run, now=clock.now())
         state = store.state(row)
         names = _names(store, row, state)

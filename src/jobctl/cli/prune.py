@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock, text
 from jobctl.cli import load, moments, outline, output
+from jobctl.cli.opened import store_of
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.model import Keep
 from jobctl.core.suggest import did_you_mean
-from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_th
     if keep_runs is not None and keep_runs < 0:
         raise UsageError("--keep-runs must not be negative", hint="0 removes every run that is over")
     try:
-        store = Store(state_dir_ready(settings.state_dir, False), create=False)
+        store = store_of(settings, asks=dry_run)
     except NotFoundError:
         _tell(settings, {}, folders=0, executors=0, freed=0, dry_run=dry_run)
         return 0

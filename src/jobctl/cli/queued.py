@@ -44,6 +44,8 @@ def drive_in_turn(
     keeper: Link | None = None,
 ) -> int:
     """Queue the run, wait for a place, advance it here - or watch it, when a daemon has taken it. Its exit code."""
+    if store.copy is not None:
+        raise store.copy.error(f"no run of {job.name} can wait for a place")
     with Signals(store) as asked:  # from before anything of it is recorded: what is, a signal cancels
         record(store, new, [created(new, params, clock.now(), like)])
         row = store.find(new.name)

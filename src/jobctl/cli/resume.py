@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jobctl import clock
 from jobctl.cli import load, output
 from jobctl.cli.foreground import drive, user
+from jobctl.cli.opened import store_of
 from jobctl.cli.run import say_waits
 from jobctl.cli.signals import Signals
 from jobctl.core.errors import JobctlError, UsageError
@@ -18,7 +19,6 @@ from jobctl.engines.daemons import daemons, need_daemon, poke_daemons
 from jobctl.engines.kept import job_of
 from jobctl.masking import redact
 from jobctl.process import keepers
-from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _resume(
 ) -> int:
     """Here under this keeper; without one by a daemon."""
     detach = keeper is None
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings) as store:
         row = store.find(run)
         if require_daemon:
             need_daemon(store, f"resume it in the foreground: jobctl resume {row.name}")

@@ -82,8 +82,8 @@ def _main(
     if isinstance(how, _HandOver):
         return _hand_over(settings, definition, given, how, start_within, old)
     keeper = how
-    from jobctl.settings import state_dir_ready
-    from jobctl.store.store import NewRun, Store
+    from jobctl.cli.opened import store_of
+    from jobctl.store.store import NewRun
 
     fire_time = old.fire_time if old is not None else None
     now = clock.now() if fire_time is None else fire_time
@@ -94,7 +94,7 @@ def _main(
     kept = encode(masking.redact(definition))
     from jobctl.cli.foreground import drive
 
-    with Store(state_dir_ready(settings.state_dir, True)) as store:
+    with store_of(settings, create=True) as store:
         name = store.unused_name(job)
         values = parameters.values(definition, given, run_values(definition, name, now))
         new = NewRun(name, job, kept, fire_time=fire_time, queue=definition.queue, priority=definition.priority)
@@ -115,9 +115,8 @@ def _main(
 
 def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Like:
     """What a new run reuses of an old one. UsageError when only one of the two options was given."""
+    from jobctl.cli.opened import store_of
     from jobctl.engines.like import like as taken_over
-    from jobctl.settings import state_dir_ready
-    from jobctl.store.store import Store
 
     if like is None:
         raise UsageError(
@@ -130,7 +129,7 @@ def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | No
             hint=f"name it: jobctl run {job.name} --from STEP --like {like}; its steps: "
             + ", ".join(step.name for step in job.steps),
         )
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings, asks=True) as store:
         return taken_over(store, job, store.find(like), from_step)
 
 
@@ -150,15 +149,14 @@ def _hand_over(
     """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
     long has passed."""
     from jobctl.cli import output
+    from jobctl.cli.opened import store_of
     from jobctl.cli.signals import Signals
     from jobctl.cli.wait import until
     from jobctl.engines.daemons import daemons, need_daemon
     from jobctl.engines.submit import enqueue
-    from jobctl.settings import state_dir_ready
-    from jobctl.store.store import Store
     from jobctl.views import run_document
 
-    with Store(state_dir_ready(settings.state_dir, True)) as store:
+    with store_of(settings, create=True) as store:
         if how.require_daemon:
             need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock
 from jobctl.cli import load, moments, output, schedules
+from jobctl.cli.opened import store_of
 from jobctl.cli.run import given_params
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import OverlapPolicy
@@ -14,8 +15,6 @@ from jobctl.core.schedule import fires
 from jobctl.core.zones import format_instant
 from jobctl.engines.daemons import daemons
 from jobctl.engines.submit import enqueue_each
-from jobctl.settings import state_dir_ready
-from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job
@@ -65,7 +64,7 @@ def main(
             output.note(f"{job}: {len(times)} runs, {how}, for its fire times {stretch}")
         # The choice stands in the definition that is kept with the runs: there the daemon looks for it.
         chosen = replace(definition, overlap=OverlapPolicy(overlap))
-        with Store(state_dir_ready(settings.state_dir, True)) as store:
+        with store_of(settings, create=True) as store:
             runs = enqueue_each(store, chosen, given, times, trigger="backfill")
             if not daemons(store):
                 output.note("no daemon runs here: they start when one does: jobctl daemon")

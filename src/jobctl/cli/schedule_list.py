@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl import clock, text, views
 from jobctl.cli import moments, output, schedules, words
+from jobctl.cli.opened import store_of
 from jobctl.core.errors import NotFoundError
 from jobctl.core.model import encode_schedule
 from jobctl.core.schedule import next_fire
-from jobctl.settings import state_dir_ready
 from jobctl.store import firings
-from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +41,7 @@ def main(settings: Settings, *, jobs: list[str]) -> int:
     paused: dict[str, Pause] = {}
     daemon = False
     try:
-        with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+        with store_of(settings, asks=True) as store:
             last, paused = firings.last(store), firings.paused(store)
             dropped = firings.dropped_by_schedule(store, now - _DROPPED_SINCE)
             daemon = bool(views.daemons(store))

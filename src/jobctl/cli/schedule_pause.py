@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from jobctl import clock
 from jobctl.cli import outline, output, schedules
 from jobctl.cli.foreground import user
+from jobctl.cli.opened import store_of
 from jobctl.cli.schedule_list import told
 from jobctl.core.errors import NotFoundError
 from jobctl.core.suggest import did_you_mean
 from jobctl.engines.daemons import poke_daemons
-from jobctl.settings import state_dir_ready
 from jobctl.store import firings
 from jobctl.store.store import Store
 
@@ -24,7 +24,7 @@ def main(settings: Settings, *, jobs: list[str], reason: str | None) -> int:
     paused."""
     now = clock.now()
     results = {}
-    with Store(state_dir_ready(settings.state_dir, True)) as store:
+    with store_of(settings, create=True) as store:
         names = known(settings, store, jobs, now=now)
         before = firings.paused(store)
         for name in names:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl import clock
+from jobctl.cli.opened import store_of
 from jobctl.cli.schedule_pause import known, say
 from jobctl.engines.daemons import poke_daemons
-from jobctl.settings import state_dir_ready
 from jobctl.store import firings
-from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.settings import Settings
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def main(settings: Settings, *, jobs: list[str]) -> int:
     """0, also for what was not paused. NotFoundError, or JobctlError for a job without a schedule."""
     now = clock.now()
-    with Store(state_dir_ready(settings.state_dir, True)) as store:
+    with store_of(settings, create=True) as store:
         names = known(settings, store, jobs, now=now)
         results = {name: "resumed" if firings.unpause(store, name, now=now) else "was not paused" for name in names}
         poke_daemons(store)

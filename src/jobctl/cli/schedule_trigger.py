@@ -8,11 +8,10 @@ from jobctl import clock
 from jobctl.cli import load, output, schedules
 from jobctl.cli.foreground import user
 from jobctl.cli.moments import span
+from jobctl.cli.opened import store_of
 from jobctl.cli.run import given_params, say_waits
 from jobctl.engines.daemons import daemons, need_daemon
 from jobctl.engines.submit import trigger
-from jobctl.settings import state_dir_ready
-from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.settings import Settings
@@ -24,7 +23,7 @@ def main(settings: Settings, *, job: str, params: list[str], require_daemon: boo
     limit = span(start_within, "--start-within") if start_within is not None else None
     definition = schedules.one(load.load(settings), job)
     given = given_params(params)
-    with Store(state_dir_ready(settings.state_dir, True)) as store:
+    with store_of(settings, create=True) as store:
         if require_daemon:
             need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job}")
         name = trigger(store, definition, given, now=clock.now(), by=user(), start_within=limit)

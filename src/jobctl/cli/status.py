@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from jobctl import clock, text, views
 from jobctl.cli import items, outline, output
 from jobctl.cli.moments import coming, past, took
+from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
 from jobctl.core.notices import is_notifier, origin, sentence
-from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
             raise UsageError("--exit-status is about one run", hint="name it: jobctl status RUN --exit-status")
         return _overview(settings, now=clock.now())
     now = clock.now()
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings, asks=True) as store:
         row = views.current(store, find(settings, store, target, now=now))
         document = hidden(store, row, views.run_document(store, row))
         if settings.json:
@@ -87,7 +87,7 @@ def exit_code(status: str) -> int:
 def _overview(settings: Settings, *, now: int) -> int:
     defined, problems = outline.read(settings, now=now)
     try:
-        store = Store(state_dir_ready(settings.state_dir, False), create=False)
+        store = store_of(settings, asks=True)
     except NotFoundError:
         if settings.json:
             jobs = [_job(name, None, defined) for name in defined]
@@ -115,9 +115,18 @@ def _overview(settings: Settings, *, now: int) -> int:
             ]
             runs = [views.summary(store, row, living) for row in alive]
             output.print_json(
-                _document(
-                    runs, jobs, problems, daemons=daemons, dropped=dropped, paused=views.paused(store), untold=untold
-                )
+                {
+                    **_document(
+                        runs,
+                        jobs,
+                        problems,
+                        daemons=daemons,
+                        dropped=dropped,
+                        paused=views.paused(store),
+                        untold=untold,
+                    ),
+                    "copy_of": store.copy.of.path if store.copy is not None else None,
+                }
             )
             return 0
         fires = any(job.next_fire is not None for job in defined.values())
@@ -173,6 +182,7 @@ def _document(
     dropped: Sequence[Document] = (),
     paused: Sequence[Document] = (),
     untold: Sequence[Document] = (),
+    copy_of: str | None = None,
 ) -> Document:
     return {
         "daemon": daemons[0] if daemons else None,
@@ -183,6 +193,7 @@ def _document(
         "paused": paused,
         "failed_notifications": untold,
         "problems": [output.problem_document(problem) for problem in problems],
+        "copy_of": copy_of,
     }
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import output
 from jobctl.cli.exit import show
+from jobctl.cli.opened import store_of
 from jobctl.core.errors import JobctlError
-from jobctl.settings import Settings, state_dir_ready
+from jobctl.settings import Settings
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str
     """Ask of every run; `ask` returns what became of it. The exit code is that of the first that could not be asked."""
     code = 0
     documents: list[dict[str, Any]] = []
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings) as store:
         for name in dict.fromkeys(runs):
             try:
                 row = store.find(name)

@@ -14,12 +14,12 @@ from jobctl import clock, text, views
 from jobctl.cli import output, signals
 from jobctl.cli.foreground import user
 from jobctl.cli.moments import span
+from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
 from jobctl.cli.status import exit_code, find
 from jobctl.cli.stop import carry_out
 from jobctl.core.errors import JobctlError
 from jobctl.engines import requests
-from jobctl.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(settings: Settings, *, runs: list[str], timeout: str | None) -> int:
     """The exit code of the runs: the first, in the order given, that is not 0; 75 when `timeout` passed before."""
     if timeout is not None:
         span(timeout, "--timeout")
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings, asks=True) as store:
         return until(settings, store, [find(settings, store, name, now=clock.now()) for name in runs], timeout)
 
 

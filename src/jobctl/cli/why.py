@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock, views
 from jobctl.cli import output
+from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
 from jobctl.cli.status import find, sentences
-from jobctl.settings import state_dir_ready
-from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.settings import Settings
@@ -22,7 +21,7 @@ def main(settings: Settings, *, run: str) -> int:
     "text", "commands", …}]}.
     """
     now = clock.now()
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
+    with store_of(settings, asks=True) as store:
         row = views.current(store, find(settings, store, run, now=now))
         reasons = views.reasons(store, row, now)
         if not settings.json:

@@ -93,8 +93,8 @@ class StoreError(JobctlError):
 
 
 class StoreLostError(StoreError):
-    """The store is not any more what this process has opened: upgraded, replaced. That does not pass by itself: whoever
-    supervises this process starts it again."""
+    """The store is not any more what this process has opened: upgraded, replaced, damaged. That does not pass by
+    itself: whoever supervises this process starts it again."""
 
 
 class UnwritableError(StoreError):
@@ -103,3 +103,13 @@ class UnwritableError(StoreError):
 
 class StoreUnavailableError(StoreError):
     """The store cannot be written just now: full, locked, a disk error. An engine keeps what it has and tries again."""
+
+
+class StoreGoneError(StoreUnavailableError):
+    """There is no store any more where it was. It may come back: a folder that was moved, a volume without a mount."""
+
+
+class CopyError(StoreError):
+    """The state folder is a copy of another one, and nobody has said which of the two goes on."""
+
+    code = "copy"

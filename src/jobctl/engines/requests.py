@@ -260,6 +260,9 @@ def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str
 
 
 def _append(store: Store, row: RunRow, make: Callable[[RunRow, RunState], tuple[Event, str | None]]) -> RunRow:
+    # Of a copy's runs one that was begun in it is its own; the others are the original's.
+    if store.copy is not None and not is_held(store, row):
+        raise store.copy.error(f"nothing can be asked of run {row.name}")
     now = store.request(row.id, make)
     poke_holder(store, now)
     return now

@@ -58,6 +58,8 @@ def enqueue_each(
 
     Runs that a schedule or a backfill queues start as the overlap policy of `job` says.
     """
+    if store.copy is not None:
+        raise store.copy.error(f"no run of {job.name} can be left to a daemon")
     now, text = clock.now(), encode(redact(job))
     by = start_by(job, now, start_within)
     queued: list[tuple[NewRun, list[Event]]] = []
@@ -87,6 +89,8 @@ def trigger(
     JobctlError with the reason when the policy says that no run starts; else errors as in `enqueue`. A run that begins
     between the look at the others and the commit is not seen: then this one waits for its end.
     """
+    if store.copy is not None:
+        raise store.copy.error(f"no run of {job.name} can be left to a daemon")
     fire_time = now - now % 1000
     parameters.values(job, given, run_values(job, job.name, fire_time))  # before any other run is ended for it
     begun, buffered = firings.alive_runs(store, job.name)

@@ -93,6 +93,11 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
     return entries
 
 
+def begin_anew(db: sqlite3.Connection) -> None:
+    """Every schedule begins when a daemon next looks at it: what has fired until then was somebody else's."""
+    db.execute("UPDATE schedules SET active = 0")
+
+
 def boot_time(store: Store, boot: str, began: int) -> int:
     """When the boot of that id began, for all daemons alike: as the first of them saw it, whatever the clock is set to
     later. It is later than every fire time that was dealt with before the boot, also where the clock had lost time."""

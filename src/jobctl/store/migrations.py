@@ -5,15 +5,22 @@ The one file that imports sqlite_utils and filelock; it is loaded only when ther
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable
 
 from filelock import FileLock
 from sqlite_utils import Database, Migrations
 
+from jobctl import clock, folder
+from jobctl.core.errors import StoreUnavailableError
+from jobctl.store import place, trial
 from jobctl.store.store import APPLICATION_ID, VERSION
+
+PATIENCE_MS = 30_000
 
 migrations = Migrations("jobctl")
 
@@ -49,14 +56,29 @@ def m003_start_by(db: Database) -> None:
     db.execute("CREATE INDEX runs_to_begin ON runs (start_by) WHERE start_by IS NOT NULL")
 
 
+@migrations()
+def m004_folder(db: Database) -> None:
+    if "folder" not in _columns(db, "store"):
+        db.execute("ALTER TABLE store ADD COLUMN folder TEXT")
+
+
 def create(path: str) -> None:
-    """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name."""
-    with FileLock(path + ".lock", mode=0o600):
+    """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name.
+
+    StoreError when the folder cannot hold one, or has held one that is gone.
+    """
+    state_dir = os.path.dirname(path)
+    # The folder itself is locked: a lock file would be what a lost store leaves, too.
+    lock = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _take(lock, path)
         if os.path.exists(path):
             return
-        draft = path + ".new"
-        # Also those of a database that was moved away without them: they would be read as the new one's.
-        for leftover in (draft, draft + "-wal", draft + "-shm", path + "-wal", path + "-shm"):
+        place.must_be_new(state_dir)
+        trial.check(state_dir)
+        draft = path + place.DRAFT
+        # Also the index of a log that was moved away without it.
+        for leftover in (draft, draft + "-wal", draft + "-shm", path + "-shm"):
             if os.path.exists(leftover):
                 os.unlink(leftover)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -65,13 +87,28 @@ def create(path: str) -> None:
         db.enable_wal()
         _apply(db)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        settle(db.conn, state_dir)
         db.close()
         os.rename(draft, path)
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        os.fsync(lock)
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, path: str) -> None:
+    """Wait for another process that makes a store here, which takes some milliseconds - unless it is stopped."""
+    until = clock.monotonic() + PATIENCE_MS
+    while True:
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if clock.monotonic() >= until:
+                raise StoreUnavailableError(
+                    f"another process has been making the state store {path} for long",
+                    hint=f"try again; who it is: fuser {os.path.dirname(path)}",
+                ) from None
+        time.sleep(0.002)
 
 
 def upgrade(path: str, read_version: Callable[[], int]) -> None:
@@ -82,8 +119,25 @@ def upgrade(path: str, read_version: Callable[[], int]) -> None:
         db = Database(sqlite3.connect(path, timeout=30, isolation_level=None))
         try:
             _apply(db)
+            settle(db.conn, os.path.dirname(path))
         finally:
             db.close()
+
+
+def as_today(origin: sqlite3.Connection) -> sqlite3.Connection:
+    """What an older database holds, brought to today's schema in a temporary one that is gone when it is closed."""
+    db = sqlite3.connect("", isolation_level=None)
+    origin.backup(db)
+    _apply(Database(db))
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def settle(db: sqlite3.Connection, state_dir: str) -> None:
+    """Record the folder as the store's own."""
+    (name,) = db.execute("SELECT id FROM store").fetchone()
+    folder.write_mark(state_dir, name)
+    db.execute("UPDATE store SET folder = ?", (folder.encode(folder.look(state_dir)),))
 
 
 def _apply(db: Database) -> None:

@@ -3,7 +3,9 @@
 
 -- One row: the identity of this store. Process tokens carry it, so that two stores on a machine never mix.
 CREATE TABLE store (
-    id TEXT NOT NULL
+    id TEXT NOT NULL,
+    -- The folder that it belongs to, as JSON: folder.py. In another folder it is a copy, which touches nothing of it.
+    folder TEXT
 );
 
 -- A job as it was when a run started with it, secrets left out. The same text is kept once.

@@ -17,11 +17,15 @@ from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreU
 from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.keys import UNDO
 from jobctl.core.status import RunStatus
+from jobctl.folder import Folder
+from jobctl.folder import decode as decode_folder
+from jobctl.folder import encode as encode_folder
 from jobctl.machine import READ_ONLY_HINT, read_only
+from jobctl.store import place
 from jobctl.store.codec import from_row, to_row
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 3  # the number of migrations; stands in user_version
+VERSION = 4  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 LOOP_PATIENCE_MS = 500  # of a loop with timeouts to keep: it comes back soon, and tries again between two turns
@@ -173,11 +177,18 @@ class Store:
     Every method raises StoreError when the store cannot be used: locked for long, read-only, corrupt, full, newer.
     """
 
-    def __init__(self, state_dir: str, *, create: bool = True) -> None:
-        """Open the store, made if it is not there and `create` says so: NotFoundError otherwise."""
+    def __init__(self, state_dir: str, *, create: bool = True, asks: bool = False) -> None:
+        """Open the store, made if it is not there and `create` says so: NotFoundError otherwise.
+
+        `asks`: nothing is to be written, and an older schema is not upgraded but read as it is.
+        """
         self.state_dir = state_dir
-        self.path = os.path.join(state_dir, "jobctl.db")
+        self._origin: sqlite3.Connection | None = None  # the file, when what is read is a copy in today's schema
+        self._seen = 0  # the origin's data_version when that copy was made
+        self.path = os.path.join(state_dir, place.DATABASE)
         if not os.path.exists(self.path):
+            with _explained(self.path):
+                place.must_be_new(state_dir)
             if not create:
                 raise NotFoundError(
                     "nothing has run here yet",
@@ -188,19 +199,20 @@ class Store:
 
                 migrations.create(self.path)
         with _explained(self.path):
-            self._db = self._connect()
-        self._patience_ms = int(_BUSY_SECONDS * 1000)
-        self.give_up: Callable[[], bool] | None = None  # whether to wait no longer for others that write
+            self._db = self._connect(asks)
+            self._patience_ms = int(_BUSY_SECONDS * 1000)
+            self.give_up: Callable[[], bool] | None = None  # whether to wait no longer for others that write
+            found = os.stat(self.path)
+            self._place = (found.st_dev, found.st_ino)
+            self.copy = place.copy_of(state_dir, self.folder())  # of which folder this one is a copy, if it is one
         self._new_executors: list[tuple[Any, ...]] = []
         self._commits = 0
-        found = os.stat(self.path)
-        self._place = (found.st_dev, found.st_ino)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, asks: bool) -> sqlite3.Connection:
         if os.path.getsize(self.path) == 0:
             raise StoreError(
                 f"{self.path} is empty: it was truncated, it holds no history",
-                hint="put a backup in its place, or move it away to start with an empty history",
+                hint=f"put a backup in its place; to begin anew: mv {self.state_dir} {self.state_dir}.lost",
             )
         address = _to_read(self.path) if read_only(self.path) else self.path
         db = sqlite3.connect(address, timeout=_BUSY_SECONDS, isolation_level=None, uri=address is not self.path)
@@ -214,8 +226,26 @@ class Store:
         if version < VERSION:
             from jobctl.store import migrations
 
+            if asks:
+                self._origin = db
+                return self._as_today()
             migrations.upgrade(self.path, lambda: self._check(db))
         return db
+
+    def _as_today(self) -> sqlite3.Connection:
+        """What an older file holds, in today's schema. The file is not touched: an older jobctl may be using it."""
+        from jobctl.store import migrations
+
+        assert self._origin is not None
+        self._seen = self._origin.execute("PRAGMA data_version").fetchone()[0]
+        return migrations.as_today(self._origin)
+
+    def _fresh(self) -> sqlite3.Connection:
+        """The connection that questions are asked of."""
+        if self._origin is not None and self._origin.execute("PRAGMA data_version").fetchone()[0] != self._seen:
+            self._db.close()
+            self._db = self._as_today()
+        return self._db
 
     def _check(self, db: sqlite3.Connection) -> int:
         application = db.execute("PRAGMA application_id").fetchone()[0]
@@ -236,6 +266,8 @@ class Store:
         self.checkpoint()  # many short-lived processes beside a long-lived one would never come to the 256th commit
         with _explained(self.path):
             self._db.close()
+            if self._origin is not None:
+                self._origin.close()
 
     def __enter__(self) -> Store:
         return self
@@ -247,6 +279,7 @@ class Store:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The only way state changes. The body does no I/O but SQL."""
         db = self._db
+        place.check(self.path, self._place)
         with _explained(self.path):
             _patiently(db, "BEGIN IMMEDIATE", self._patience_ms, self.give_up)
             try:
@@ -277,17 +310,9 @@ class Store:
         return int(self.row("PRAGMA freelist_count")[0])
 
     def check_place(self) -> None:
-        """StoreLostError when the file was removed or replaced while it is open: writes would go into the void; or when
-        another version of jobctl has upgraded it."""
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != self._place:
-            raise StoreLostError(
-                f"the state store {self.path} was moved away or replaced while it was in use",
-                hint="put it back; commands that run go on, and the next jobctl takes them over",
-            )
+        """StoreGoneError while the file is not where it was: writes would go into the void. StoreLostError when another
+        one is there, or another version of jobctl has upgraded it."""
+        place.check(self.path, self._place)
         with _explained(self.path):
             self._check_version()
 
@@ -302,7 +327,7 @@ class Store:
         """Move the write-ahead log into the database when it has grown, or (`whole`) in any case, and empty its file.
         Waits for nobody."""
         try:
-            if os.path.getsize(self.path + "-wal") < _WAL_LIMIT and not whole:
+            if self._origin is not None or (os.path.getsize(self.path + "-wal") < _WAL_LIMIT and not whole):
                 return
         except OSError:
             return
@@ -567,7 +592,10 @@ class Store:
         self, run_ids: Iterable[int], executor_id: str, boot: str, now: int, alive: Callable[[str], bool]
     ) -> list[int]:
         """Claim runs for an executor of this boot, in one commit: recorded as RUN_TAKEN. Returns those that are its own
-        now: the others are over, a living one has them, or they can no longer begin in time."""
+        now: the others are over, a living one has them, or they can no longer begin in time.
+        CopyError in a copy: they are the original's."""
+        if self.copy is not None:
+            raise self.copy.error("no run can be taken up")
         left, taken = list(run_ids), []
         while left:
             batches = []
@@ -668,7 +696,7 @@ class Store:
     def in_queue(self, queue: str) -> int:
         """How many attempts occupy places of a queue, whoever runs them."""
         with _explained(self.path):
-            return self._in_queue(self._db, queue)
+            return self._in_queue(self._fresh(), queue)
 
     def attempts_under_way(self) -> set[str]:
         """RUN/KEY.NUMBER of every attempt that is recorded as started and not as ended."""
@@ -685,6 +713,28 @@ class Store:
 
     def identity(self) -> str:
         return str(self.row("SELECT id FROM store")[0])
+
+    def folder(self) -> Folder | None:
+        """The folder that the store belongs to, as it was recorded; None where it was not."""
+        row = self.row("SELECT folder FROM store")
+        return decode_folder(row[0]) if row is not None else None
+
+    def is_copy(self) -> bool:
+        """`copy`, asked anew: somebody may have adopted the folder."""
+        with _explained(self.path):
+            self.copy = place.copy_of(self.state_dir, self.folder())
+        return self.copy is not None
+
+    @staticmethod
+    def belongs_to(db: sqlite3.Connection, folder: Folder, identity: str | None = None) -> None:
+        """Record the folder that the store belongs to from here on, and its identity if that is another one now."""
+        db.execute("UPDATE store SET folder = ?, id = coalesce(?, id)", (encode_folder(folder), identity))
+
+    @staticmethod
+    def are_open(db: sqlite3.Connection, run_ids: Collection[int]) -> bool:
+        """Whether one of these runs is not over."""
+        alive = db.execute("SELECT id FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL").fetchall()
+        return not set(run_ids).isdisjoint(row[0] for row in alive)
 
     def run(self, run_id: int) -> RunRow:
         row = self.row(f"SELECT {_RUN} FROM runs WHERE id = ?", run_id)
@@ -849,7 +899,7 @@ class Store:
 
     def changes(self) -> int:
         """A number that is another one after somebody else has committed. Cheap enough to ask ten times a second."""
-        return int(self.row("PRAGMA data_version")[0])
+        return int((self._origin or self._db).execute("PRAGMA data_version").fetchone()[0])
 
     def quick_check(self) -> list[str]:
         """What SQLite finds wrong with the file: nothing, for a sound one."""
@@ -864,12 +914,12 @@ class Store:
     def row(self, sql: str, *values: Any) -> Any:
         """The first row of a query of this folder's, None when there is none."""
         with _explained(self.path):
-            return self._db.execute(sql, values).fetchone()
+            return self._fresh().execute(sql, values).fetchone()
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """All rows of a query of this folder's."""
         with _explained(self.path):
-            return self._db.execute(sql, values).fetchall()
+            return self._fresh().execute(sql, values).fetchall()
 
 
 def pause_job(db: Transaction, job: str, *, at: int, reason: str | None, who: str | None) -> None:
@@ -970,7 +1020,7 @@ _EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
     ("SQLITE_READONLY", "cannot be written", "check who owns the state folder, or choose another: --state-dir", False),
     ("SQLITE_FULL", "cannot grow: the disk is full", "free some space; nothing that was recorded is lost", True),
     ("SQLITE_CANTOPEN", "cannot be opened", "check who owns the state folder, or choose another: --state-dir", False),
-    ("SQLITE_NOTADB", "is not a database", "put a backup in its place, or move it away to start anew", False),
+    ("SQLITE_NOTADB", "is not a database", "put a backup in its place, or move its folder away to start anew", False),
     (
         "SQLITE_CORRUPT",
         "is damaged",
