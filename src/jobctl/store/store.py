@@ -993,7 +993,7 @@ def _patiently(
                 db.execute(statement)
                 return
             except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
                 if not is_busy or looks <= 0 or (give_up is not None and give_up()):
                     raise
     finally:
