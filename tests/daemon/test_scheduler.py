@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from places import DAY, HELD, HOUR, MINUTE, NOW, SECOND, Place, job
 
+from jobctl.cli import schedules
 from jobctl.core.errors import JobctlError
-from jobctl.core.model import RunStatus
+from jobctl.core.model import RunStatus, encode_schedule
 from jobctl.core.overlap import BUFFER_LIMIT
 from jobctl.daemon import scheduler as module
 from jobctl.store import firings
@@ -414,6 +415,24 @@ def test_a_clock_that_is_set_back(
 def _minutes(place: Place, start: int, end: int) -> None:
     for now in range(start, end + 1, M):
         place.fire(now)
+        assert _told(place, now) == place.scheduler.next_due()
+
+
+def _told(place: Place, now: int) -> int | None:
+    """When the job's schedule fires next, as people are told it - the first of several jobs."""
+    found = []
+    for one in place.catalog().jobs.values():
+        for schedule in one.schedules:
+            for at in schedules.coming(place.store, one, schedule, now, 1):
+                found.append(at + module.jitter(one.name, encode_schedule(schedule, one), at, schedule.jitter))
+    return min(found, default=None)
+
+
+@pytest.mark.parametrize("jitter", ["20s", "10m", "30m"])
+def test_people_are_told_of_what_waits_for_its_jitter(place: Place, jitter: str) -> None:
+    place.arm(job(f'{{ cron = "*/7 * * * *", jitter = "{jitter}" }}', overlap='"allow_all"'))
+    _minutes(place, NOW, NOW + 60 * M)
+    assert place.fired()
 
 
 def test_what_was_first_seen_by_a_clock_that_was_ahead_fires(place: Place) -> None:

@@ -28,12 +28,16 @@ class Outline(NamedTuple):
     file: str
     schedule: str | None  # in words
     next_fire: int | None  # after `now`, before jitter
+    jitter: bool = False  # whether one that came before now may still be to start
 
 
 def read(settings: Settings, *, now: int) -> tuple[dict[str, Outline], list[Problem]]:
     """The jobs of all the definitions files, by name, and what is wrong with files that could not be read."""
     jobs, problems = _read(settings, now)
-    return {name: Outline(name, file, job["schedule"], job["next"]) for name, (file, job) in jobs.items()}, problems
+    return {
+        name: Outline(name, file, job["schedule"], job["next"], any(one["jitter"] for one in job["schedules"]))
+        for name, (file, job) in jobs.items()
+    }, problems
 
 
 def scheduled(settings: Settings, *, now: int) -> tuple[dict[str, Job], list[Problem]]:

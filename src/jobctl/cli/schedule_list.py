@@ -10,7 +10,6 @@ from jobctl.cli import moments, output, schedules, words
 from jobctl.cli.opened import store_of
 from jobctl.core.errors import NotFoundError
 from jobctl.core.model import encode_schedule
-from jobctl.core.schedule import next_fire
 from jobctl.store import firings
 
 if TYPE_CHECKING:
@@ -40,19 +39,19 @@ def main(settings: Settings, *, jobs: list[str]) -> int:
     dropped: dict[tuple[str, str], dict[str, int]] = {}
     paused: dict[str, Pause] = {}
     daemon = False
+    entries = [(job, schedule) for job in chosen for schedule in job.schedules]
     try:
         with store_of(settings, asks=True) as store:
             last, paused = firings.last(store), firings.paused(store)
             dropped = firings.dropped_by_schedule(store, now - _DROPPED_SINCE)
             daemon = bool(views.daemons(store))
-    except NotFoundError:
-        pass  # nothing has run here yet
+            fires = [_first(schedules.coming(store, *entry, now, 1)) for entry in entries]
+    except NotFoundError:  # nothing has run here yet
+        fires = [_first(schedules.coming(None, *entry, now, 1)) for entry in entries]
     lines = []
-    for job in chosen:
-        for schedule in job.schedules:
-            place = job.name, encode_schedule(schedule, job)
-            fire = next_fire(schedule, now, zone=schedules.zone_of(schedule, job))
-            lines.append(_Line(job, schedule, fire, last.get(place), paused.get(job.name), dropped.get(place, {})))
+    for (job, schedule), fire in zip(entries, fires, strict=True):
+        place = job.name, encode_schedule(schedule, job)
+        lines.append(_Line(job, schedule, fire, last.get(place), paused.get(job.name), dropped.get(place, {})))
     if settings.json:
         output.print_json([_document(line) for line in lines])
         return 0
@@ -70,6 +69,10 @@ def main(settings: Settings, *, jobs: list[str]) -> int:
     if not daemon:
         output.note("no daemon runs here: schedules do not start runs by themselves; start one with: jobctl daemon")
     return 0
+
+
+def _first(times: list[int]) -> int | None:
+    return times[0] if times else None
 
 
 def told(pause: Pause, now: int) -> str:

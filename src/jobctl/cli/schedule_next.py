@@ -1,4 +1,5 @@
-"""`jobctl schedule next [JOB…]`: when schedules will fire. Needs no daemon and no store."""
+"""`jobctl schedule next [JOB…]`: when schedules will fire. Needs no daemon and no store; where there is one, what has
+been dealt with already does not come again."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobctl import clock, text
 from jobctl.cli import moments, output, schedules, words
-from jobctl.core.errors import UsageError
+from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode_schedule
 from jobctl.core.remarks import explain
 from jobctl.core.schedule import fires, jitter
@@ -20,19 +21,27 @@ HEADER = ("LOCAL TIME", "UTC", "WHEN", "JITTER", "REMARK")
 
 
 def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) -> int:
-    """0. The nominal fire times of every schedule from `start` (default: now) on, at most `count` each.
+    """0. The nominal fire times of every schedule from `start` on, at most `count` each; without it, those that are
+    still to start.
 
     NotFoundError for an unknown job, JobctlError for one without a schedule.
     """
     now = clock.now()
     if count < 1:
         raise UsageError("-n must be at least 1", hint="for example: -n 20")
-    after = now if start is None else moments.instant(start, "--from", now=now) - 1
-    found = [
-        (job, schedule, fires(schedule, after, LAST_INSTANT, schedules.zone_of(schedule, job), count))
+    after = None if start is None else moments.instant(start, "--from", now=now) - 1
+    entries = [
+        (job, schedule)
         for job in schedules.chosen(schedules.read(settings, now=now), jobs)
         for schedule in job.schedules
     ]
+    if after is None:
+        found = [(job, schedule, times) for (job, schedule), times in _to_come(settings, entries, now, count)]
+    else:
+        found = [
+            (job, schedule, fires(schedule, after, LAST_INSTANT, schedules.zone_of(schedule, job), count))
+            for job, schedule in entries
+        ]
     if settings.json:
         output.print_json(
             [
@@ -59,6 +68,19 @@ def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) 
     if not found:
         output.note("no job has a schedule")
     return 0
+
+
+def _to_come(
+    settings: Settings, entries: list[tuple[Job, Schedule]], now: int, count: int
+) -> list[tuple[tuple[Job, Schedule], list[int]]]:
+    """As the daemon will fire them. A store that cannot be read, or is not there, has nothing to add."""
+    from jobctl.cli.opened import store_of
+
+    try:
+        with store_of(settings, asks=True) as store:
+            return [(entry, schedules.coming(store, *entry, now, count)) for entry in entries]
+    except JobctlError:
+        return [(entry, schedules.coming(None, *entry, now, count)) for entry in entries]
 
 
 def _row(job: Job, schedule: Schedule, at: int, now: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from jobctl.core.model import Job, Schedule
     from jobctl.settings import Settings
+    from jobctl.store.store import Store
 
 
 def read(settings: Settings, *, now: int) -> dict[str, Job]:
@@ -37,6 +38,34 @@ def one(jobs: Mapping[str, Job], name: str) -> Job:
     if not job.schedules:
         raise without_schedule(name)
     return job
+
+
+def coming(store: Store | None, job: Job, schedule: Schedule, now: int, limit: int) -> list[int]:
+    """The nominal fire times that are still to start, as a daemon would say: it asks the same function."""
+    from jobctl.core.model import encode_schedule
+    from jobctl.core.schedule import coming, jitter
+
+    key = encode_schedule(schedule, job)
+    progress, dealt = None, []
+    if store is not None:
+        from jobctl.store import firings
+
+        found = firings.reached(store, job.name, key)
+        if found is not None:
+            number, progress = found
+            dealt = firings.beyond(store, number, min(progress, now))
+
+    def starts_at(nominal: int) -> int:
+        wait = jitter(job.name, key, nominal, schedule.jitter) if schedule.jitter else 0
+        return nominal + wait
+
+    return coming(schedule, progress, dealt, now, zone_of(schedule, job), starts_at, limit)
+
+
+def next_of(store: Store, job: Job, now: int) -> int | None:
+    """The first that comes of all schedules of a job."""
+    found = [at for schedule in job.schedules for at in coming(store, job, schedule, now, 1)]
+    return min(found, default=None)
 
 
 def without_schedule(name: str) -> JobctlError:

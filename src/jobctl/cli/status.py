@@ -100,6 +100,7 @@ def _overview(settings: Settings, *, now: int) -> int:
     with store:
         living = store.executors()
         daemons = views.daemons(store)
+        defined = _as_dealt_with(settings, store, defined, now)
         dropped = views.dropped(store, now - _DROPPED_SINCE)
         ran = store.jobs()
         untold = views.failed_notifications(store, ran, now - _UNTOLD_SINCE)
@@ -171,6 +172,22 @@ def _overview(settings: Settings, *, now: int) -> int:
             output.say(f"{pause['job']}: its schedules are paused{why}; jobctl schedule resume {pause['job']}")
         _say_problems(problems)
     return 0
+
+
+def _as_dealt_with(settings: Settings, store: Store, defined: dict[str, Outline], now: int) -> dict[str, Outline]:
+    """Next fire times as the daemon knows them, where those do not follow from the definition and the clock alone."""
+    from jobctl.store import firings
+
+    odd = {name for name, job in defined.items() if job.jitter} | (firings.jobs_ahead(store, now) & defined.keys())
+    if not odd:
+        return defined
+    from jobctl.cli import schedules
+
+    jobs, _ = outline.scheduled(settings, now=now)
+    return {
+        **defined,
+        **{n: defined[n]._replace(next_fire=schedules.next_of(store, jobs[n], now)) for n in odd if n in jobs},
+    }
 
 
 def _document(

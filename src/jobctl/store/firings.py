@@ -191,12 +191,23 @@ def ahead(store: Store) -> dict[int, int]:
     )
 
 
-def reached(store: Store) -> dict[tuple[str, str], tuple[int, int]]:
-    """(job, key) -> (schedule, progress), of every schedule that a daemon has read."""
-    return {
-        (job, key): (number, progress)
-        for job, key, number, progress in store.rows("SELECT job, key, id, progress FROM schedules WHERE active = 1")
-    }
+def jobs_ahead(store: Store, now: int) -> set[str]:
+    """Jobs of which a schedule has been dealt with beyond that instant: the clock was set back since."""
+    rows = store.rows(
+        "SELECT DISTINCT job FROM schedules WHERE active = 1 AND (progress > ? OR EXISTS"
+        " (SELECT 1 FROM firings f WHERE f.schedule = schedules.id AND f.fire_time > ?))",
+        now,
+        now,
+    )
+    return {job for (job,) in rows}
+
+
+def reached(store: Store, job: str, key: str) -> tuple[int, int] | None:
+    """(its number, how far it has been dealt with) of a schedule; None for one that no daemon has read."""
+    found: tuple[int, int] | None = store.row(
+        "SELECT id, progress FROM schedules WHERE job = ? AND key = ? AND active = 1", job, key
+    )
+    return found
 
 
 def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
