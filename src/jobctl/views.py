@@ -201,6 +201,7 @@ def event_document(event: Event, number: int) -> Document:
         document["attempt"] = event.number
     times = {key: rfc3339(event.data[key]) for key in ("retry_at", "until") if key in event.data}
     document["data"] = {**event.data, **times}
+    document["data"].pop("clock", None)  # of one boot of one machine: it says nothing to others
     wait = event.data.get("wait")
     if wait is not None:
         document["data"]["wait"] = _wait_document(wait)

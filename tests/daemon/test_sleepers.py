@@ -42,6 +42,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
         return clock.now()
 
     monkeypatch.setattr(clock, "now", lambda: real() + ahead)
+    boot = clock.boottime
+    monkeypatch.setattr(clock, "boottime", lambda: boot() + ahead)
     return pass_
 
 

@@ -109,6 +109,8 @@ class Months:
         self.place = Place(example.folder)
         self._real, self._ahead = clock.now, 0
         monkeypatch.setattr(clock, "now", lambda: self._real() + self._ahead)
+        boot = clock.boottime
+        monkeypatch.setattr(clock, "boottime", lambda: boot() + self._ahead)
 
     def begin(self, **params: str) -> None:
         enqueue(self.place.store, self.place.job("reminder"), params, trigger="manual")

@@ -22,11 +22,12 @@ class EventType(StrEnum):
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
     ATTEMPT_STARTED = "attempt_started"
     # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
-    # limit: which deadline passes at `until`, where it is no end of the wait but the step's).
+    # limit: which deadline passes at `until`, where it is no end of the wait but the step's). clock: what the boot's
+    # clock showed then, by which the wait is counted.
     ATTEMPT_ENDED = "attempt_ended"
     # steps: what waited for a time - its next attempt, a sleep, a poll's next question - and need not; by, reason
     WAKE_REQUESTED = "wake_requested"
-    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval, child), name, until; of a child also its job
+    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval, child), name, until, clock; of a child also its job
     SIGNAL_RECEIVED = "signal_received"  # name, payload, by
     APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
     TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
@@ -148,6 +149,15 @@ class AttemptState:
         self.data: Mapping[str, Any] = {}
 
 
+class Due(NamedTuple):
+    """When a wait is over by the clock that never steps, of the machine's boot in which it began. In another one, the
+    instant that is recorded beside it decides."""
+
+    boot: str | None
+    clock: int
+    instant: int  # that one
+
+
 class StepState:
     """One step, or one item of a step, as far as it has come.
 
@@ -162,6 +172,7 @@ class StepState:
         "children",
         "cursor",
         "delivered",
+        "due",
         "earlier",
         "ended",
         "error",
@@ -192,6 +203,7 @@ class StepState:
         self.began: int | None = None
         self.ended: int | None = None
         self.retry_at: int | None = None
+        self.due: Due | None = None  # of what it waits for, where that is a time that passes
         self.cursor: str | None = None
         self.outputs: Mapping[str, Any] = {}
         self.stdout: str | None = None
@@ -527,6 +539,10 @@ class RunState:
 
     def _apply_step(self, event: Event) -> None:
         kind = event.type
+        if "clock" in event.data:
+            states = self.undo_of if kind is EventType.UNDO_ENDED else self.step
+            instant = event.data.get("retry_at", event.data.get("wait", event.data).get("until", event.at))
+            states(event.step).due = Due(self.boot, event.data["clock"] + instant - event.at, instant)
         if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
             if event.step not in self.steps:
                 raise HistoryError(f"{kind}: step {event.step} has not run")

@@ -249,6 +249,8 @@ class Daemon:
         if self._clock_was_set:
             with alone(self._store.state_dir):  # what others fire meanwhile would lie ahead of the clock as it was read
                 self._scheduler.resync(clock.now(), self._clock_step)
+            if self._clock_step:
+                self._store.wake_all(clock.now())
             self._clock_was_set, self._clock_step = False, 0
 
     def _fire(self, now: int, _: int) -> None:

@@ -367,6 +367,8 @@ class Children:
 
     def _step_end(self, run: LiveRun, key: str) -> Event:
         data = rules.step_end(run.step(key), run.state.step(key), _asked_to_stop(run, key))
+        if "retry_at" in data:
+            data["clock"] = clock.boottime()
         return Event(EventType.STEP_ENDED, clock.now(), key, data=data)
 
     def _timed_out(self, run: LiveRun, key: str) -> Event:

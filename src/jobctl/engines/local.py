@@ -107,8 +107,10 @@ class LiveRun:
         "attempts",
         "children",
         "context",
+        "deadline",
         "deadline_of",
         "decider",
+        "ends",
         "family",
         "has_folder",
         "id",
@@ -138,6 +140,8 @@ class LiveRun:
         self.takers: list[str] = []  # executors that have had it and may have begun attempts of it, the first one first
         self.new: NewRun | None = None  # until its first commit
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
+        self.deadline: int | None = None  # that one, on the clock that does not step
+        self.ends: dict[tuple[str, int], int] = {}  # when attempts ended whose end is not recorded yet, on that clock
         self.has_folder = False
         self.context: RunContext
         self.parent: int | None = None  # the run that started it as its child, and the key of the step there
@@ -677,7 +681,8 @@ class LocalEngine:
             if step.status is not StepStatus.WAITING or (step.waiting is not None and "ended" in step.waiting):
                 return None
             until = step.retry_at if step.waiting is None else step.waiting.get("until")
-            waits.append(FAR if until is None else until)
+            # What has a clock of its own is written down as what the wall clock will show then.
+            waits.append(FAR if until is None else clock.now() + self._mono(step, until) - clock.monotonic() - 1)
         if not waits:
             return None
         if run.job.timeout is not None and run.state.try_started_at is not None:
@@ -698,7 +703,11 @@ class LocalEngine:
                 event = recorded.popleft()
             else:
                 fact = follows.popleft() if follows else given.popleft()
-                found = self._event(run, fact, effects)
+                found = self._too_late(run, fact)
+                if found is not None:
+                    follows.appendleft(fact)
+                else:
+                    found = self._event(run, fact, effects)
                 if found is None:
                     continue
                 event = found
@@ -857,6 +866,8 @@ class LocalEngine:
         if step.kind is StepKind.SLEEP:
             try:
                 data["until"] = run.context.sleep_until(step, now)
+                if step.sleep is not None:
+                    data["clock"] = clock.boottime()
             except (UnresolvedError, ValueError) as error:
                 return ended_outside(key, "failed", str(error))
         else:
@@ -963,7 +974,7 @@ class LocalEngine:
         for until, name in effects.waits:
             self.at_wait_over(run, name, until)
         for retry_at, name in effects.timers:
-            self._at_wall(retry_at, self._retry_due, run, name, retry_at)
+            self._at_due(run, name, retry_at, self._retry_due)
         if run.state.status is not None and run.state.status.final:
             self.runs.pop(run.id, None)
             self._over += 1
@@ -984,23 +995,49 @@ class LocalEngine:
         start = run.state.try_started_at
         if run.job.timeout is not None and start is not None and run.deadline_of != start:
             run.deadline_of = start
-            self._at_wall(start + run.job.timeout, self._run_deadline, run, start)
+            run.deadline = clock.monotonic() + start + run.job.timeout - clock.now()
+            self._at(run.deadline + 1, self._run_deadline, run, start)
 
     def _run_deadline(self, run: LiveRun, try_started_at: int) -> None:
         if self.runs.get(run.id) is run and run.state.try_started_at == try_started_at:
-            from jobctl.core.durations import format
+            self.add_fact(run, _timed_out(run))
 
-            assert run.job.timeout is not None
-            reason = f"the run's timeout of {format(run.job.timeout)} passed"
-            self.add_fact(run, Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason}))
+    def _too_late(self, run: LiveRun, fact: Fact) -> Event | None:
+        """What is to be recorded before a fact: that the run's time was over when it came, and nobody was there to see
+        it. An attempt is judged by when it ended, all else by now."""
+        if run.deadline is None or run.decider.mode is not Mode.FORWARD or run.state.status is RunStatus.QUEUED:
+            return None
+        if isinstance(fact, Event):
+            if fact.type not in _STEPS_ON:
+                return None
+            moment = run.ends.get((fact.step, fact.number)) if fact.type is EventType.ATTEMPT_ENDED else None
+        elif isinstance(fact, Start):
+            moment = None
+        else:
+            return None
+        return _timed_out(run) if (clock.monotonic() if moment is None else moment) > run.deadline else None
 
     def at_wait_over(self, run: LiveRun, key: str, until: int) -> None:
         """Have it recorded then that what a step waits for has not come in time, or that its sleep is over."""
-        self._at_wall(until, self._wait_over, run, key, until)
+        self._at_due(run, key, until, self._wait_over)
+
+    def _at_due(self, run: LiveRun, key: str, instant: int, act: Callable[[LiveRun, str, int], None]) -> None:
+        self._at(self._mono(run.step_state(key), instant), act, run, key, instant)
+
+    def _mono(self, step: StepState, instant: int) -> int:
+        """A recorded instant on the clock that does not step: how long it is until then is the same whatever the wall
+        clock was set to since. Only across a reboot, and for what is an instant by its nature, that decides."""
+        mono, due = clock.monotonic(), step.due
+        if due is not None and due.instant == instant and due.boot and due.boot == self.executor.boot:
+            return mono + due.clock - clock.boottime() + 1
+        return mono + instant - clock.now() + 1
 
     def _wait_over(self, run: LiveRun, name: str, until: int) -> None:
-        waiting = run.state.step(name).waiting
-        if self.runs.get(run.id) is run and waiting is not None and waiting.get("until") == until:
+        step = run.state.step(name)
+        if self.runs.get(run.id) is run and step.waiting is not None and step.waiting.get("until") == until:
+            if step.due is None and run.step(name).sleep_until is not None and clock.now() < until:
+                self.at_wait_over(run, name, until)  # it has not come: the clock was set back
+                return
             self.add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
 
     def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
@@ -1071,6 +1108,8 @@ class LocalEngine:
             "wait": wait,
             **{name: value for name, value in report.extra.items() if value},
         }
+        if "until" in wait and "limit" not in wait:
+            data["clock"] = clock.boottime()
         self.add_fact(run, Event(EventType.ATTEMPT_ENDED, clock.now(), attempt.key, attempt.number, data))
 
     def _record_end(self, attempt: Attempt[LiveRun], outcome: rules.Outcome, extra: dict[str, Any]) -> None:
@@ -1092,7 +1131,10 @@ class LocalEngine:
         if outcome.status == rules.SUCCEEDED and step.kind is not StepKind.COMMAND and not undo:
             extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
         kind = EventType.UNDO_ENDED if undo else EventType.ATTEMPT_ENDED
+        if verdict.retry_at is not None:
+            extra["clock"] = clock.boottime()
         data = rules.event_data(outcome, verdict, **extra)
+        run.ends = {(attempt.key, attempt.number): attempt.ended_at, **run.ends} if run.deadline is not None else {}
         self.add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
 
     # -- go on with what another executor left ---------------------------------------------------------------------
@@ -1117,7 +1159,7 @@ class LocalEngine:
             elif decider.mode is Mode.STOPPING:
                 self.add_fact(run, ended_outside(key, "canceled", state.error or _RUN_STOPPED))
             elif state.status is StepStatus.WAITING and state.retry_at is not None:
-                self._at_wall(state.retry_at, self._retry_due, run, key, state.retry_at)
+                self._at_due(run, key, state.retry_at, self._retry_due)
             elif state.waiting is not None and "until" in state.waiting:
                 self.at_wait_over(run, key, state.waiting["until"])
             elif state.status is StepStatus.PENDING:
@@ -1138,7 +1180,17 @@ class LocalEngine:
 
 _OVER_AT_MOST = 100
 _ENDS = (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED)
+# By which a run goes on, if there is time left for it.
+_STEPS_ON = (EventType.ATTEMPT_ENDED, EventType.STEP_ENDED)
 _OTHER_FAILED = "another item has failed"
+
+
+def _timed_out(run: LiveRun) -> Event:
+    from jobctl.core.durations import format
+
+    assert run.job.timeout is not None
+    reason = f"the run's timeout of {format(run.job.timeout)} passed"
+    return Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason})
 
 
 def taken(executor: Executor, now: int) -> Event:

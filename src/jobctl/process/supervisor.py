@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Owner = TypeVar("Owner")
 
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
+LOOKS_FOR_A_BEAT = 4  # in the time after which there is silence
 LOOK_AGAIN_MS = 20  # for a keeper that does not listen yet
 REAP_AGAIN_MS = 2
 LOCKED_CHECK_MS = 1_000  # for the lock of an attempt that lives out of our sight
@@ -91,11 +92,14 @@ class Attempt(Generic[Owner]):
     """What is wanted of an attempt, and how it stands here."""
 
     __slots__ = (
+        "beat",
         "between_probes",
         "checked",
+        "close_at",
         "command",
         "deadline_at",
         "end",
+        "ended_at",
         "executors",
         "files",
         "goes_on",
@@ -173,6 +177,10 @@ class Attempt(Generic[Owner]):
         self.goes_on = goes_on
         self.may_suspend, self.has_condition, self.wants_stdout = may_suspend, has_condition, wants_stdout
         self.grace, self.log_limit, self.run_limit = grace, log_limit, run_limit
+        # When schedule_to_close has passed, on the clock that does not step.
+        closes = timeouts.schedule_to_close
+        left = None if closes is None else step_started_at + closes - clock.now()
+        self.close_at = None if left is None else clock.monotonic() + left
         self.over = False
         # Who has its process: keeper | pid | shell | lock; "" while there is none.
         self.held_by = ""
@@ -186,10 +194,13 @@ class Attempt(Generic[Owner]):
         self.pending_stop: str | None = None  # wanted while nobody knew where it is
         self.kill_at: int | None = None  # monotonic
         self.deadline_at: int | None = None  # the instant that a timer is set for
+        # The heartbeat file as it was last seen, and since when (monotonic) it is so; None: nobody looks.
+        self.beat: tuple[tuple[int, int] | None, int] | None = None
         self.probes = 0  # of a poll
         self.between_probes = False
         self.checked = False  # its condition (only_if) has said yes
         self.end: End | None = None
+        self.ended_at = 0  # on the clock that does not step, as its keeper saw it
         self.what: str | None = None  # the letters of the files that there are; None: not known
         self.left: list[str] = []  # keepers that are still to be asked for it
         self.looks = 0
@@ -530,6 +541,7 @@ class Supervisor(Generic[Owner]):
 
     def _watch_attempt(self, attempt: Attempt[Owner]) -> None:
         self._set_deadline(attempt)
+        self._listen(attempt)
         if attempt.link is not None and not self._pinging:
             self._pinging = True
             self.timers.at(clock.monotonic() + PING_MS, self._ping)
@@ -730,7 +742,8 @@ class Supervisor(Generic[Owner]):
         if entry.end is not None:
             if entry.end.by:
                 attempt.kind_of_stop = attempt.kind_of_stop or entry.end.by
-            self._over(attempt, entry.end)
+            same = header is not None and header.boot == self.boot
+            self._over(attempt, entry.end if same else entry.end._replace(boot=0))  # of another boot's clock
             return
         from jobctl.process import kernel
 
@@ -833,12 +846,11 @@ class Supervisor(Generic[Owner]):
             return None
         if attempt.link is not None:
             timeouts = replace(timeouts, start_to_close=None)  # its keeper's, whoever else lives
-        mark = files_of.heartbeat_mark(attempt.files.heartbeat) if timeouts.heartbeat is not None else None
         return rules.first_deadline(
-            timeouts,
+            replace(timeouts, heartbeat=None),  # which is counted by another clock: _listen
             attempt_started_at=attempt.started_at,
             step_started_at=attempt.step_started_at,
-            last_heartbeat_at=max(attempt.started_at, mark[0] if mark else 0),
+            last_heartbeat_at=attempt.started_at,
             poll_deadline=limit,
         )
 
@@ -862,6 +874,35 @@ class Supervisor(Generic[Owner]):
             self.stop(attempt, first.kind)
         else:
             self._set_deadline(attempt)
+
+    def _listen(self, attempt: Attempt[Owner]) -> None:
+        """Look for heartbeats. One is a change of the file, whatever its time says: that is another clock's, and both
+        may be set. Silence is counted by the clock that does not step, from when the last change was seen."""
+        silence = attempt.timeouts.heartbeat
+        if silence is None:
+            return
+        is_timed, mono = attempt.beat is not None, clock.monotonic()
+        attempt.beat = files_of.heartbeat_mark(attempt.files.heartbeat), mono
+        if not is_timed:
+            self.timers.at(mono + _next_look(silence, 0), self._listened, attempt)
+
+    def _listened(self, attempt: Attempt[Owner]) -> None:
+        silence = attempt.timeouts.heartbeat
+        if silence is None or attempt.beat is None:
+            return
+        if attempt.over or attempt.kind_of_stop is not None or attempt.between_probes or not attempt.running:
+            attempt.beat = None  # whoever begins something of it listens again
+            return
+        mono = clock.monotonic()
+        mark, since = attempt.beat
+        seen = files_of.heartbeat_mark(attempt.files.heartbeat)
+        if seen != mark:
+            mark, since = attempt.beat = seen, mono
+        if mono - since >= silence:
+            attempt.beat = None
+            self.stop(attempt, "heartbeat")
+        else:
+            self.timers.at(mono + _next_look(silence, mono - since), self._listened, attempt)
 
     # -- stop ------------------------------------------------------------------------------------------------------
 
@@ -969,6 +1010,7 @@ class Supervisor(Generic[Owner]):
         if attempt.over:
             return
         attempt.end = end
+        attempt.ended_at = _when(end)
         done = end is not None and end.how == "exit" and end.status == 0
         wait: dict[str, Any] | None = None
         damage: str | None = None
@@ -990,6 +1032,9 @@ class Supervisor(Generic[Owner]):
         outcome, extra = self._result(attempt, end)
         if damage is not None:
             outcome = Outcome(rules.FAILED, error=damage)
+        if outcome.status == rules.SUCCEEDED and attempt.close_at is not None and attempt.ended_at >= attempt.close_at:
+            attempt.kind_of_stop = "schedule_to_close"  # nobody was there to stop it
+            outcome = _stopped(attempt, outcome)
         # What it handed on cannot be read: it has failed after all.
         self._finish(attempt, Ended(outcome, extra), sweep=done and outcome.status != rules.SUCCEEDED)
 
@@ -1136,6 +1181,21 @@ class Supervisor(Generic[Owner]):
         attempt.between_probes = False
         attempt.started_at = clock.now()  # start_to_close is for one probe
         self.timers.do(self._begin, attempt)
+
+
+def _when(end: End | None) -> int:
+    """When it ended, on the clock that does not step: by the boot's clock, in another boot by the wall clock."""
+    mono = clock.monotonic()
+    if end is None or not (end.boot or end.wall):
+        return mono
+    ago = clock.boottime() - end.boot if end.boot else clock.now() - end.wall
+    return mono - max(0, ago)
+
+
+def _next_look(silence: int, lasted: int) -> int:
+    """In how many milliseconds to look for a heartbeat again: some times before it is due, so that what has just come
+    does not count as longer ago by much; and when it is."""
+    return max(1, min(silence - lasted, silence // LOOKS_FOR_A_BEAT))
 
 
 def _probe_id(attempt: Attempt[Any]) -> str:

@@ -663,6 +663,12 @@ class Store:
         with self.transaction() as db:
             db.execute("UPDATE runs SET wake_at = ? WHERE id = ? AND wake_at IS NOT NULL", (until, run_id))
 
+    def wake_all(self, now: int) -> None:
+        """Have all runs that are asleep looked at again: the wall clock was set, and when they wake is written as what
+        that clock shows."""
+        with self.transaction() as db:
+            db.execute("UPDATE runs SET wake_at = ? WHERE finished_at IS NULL AND wake_at > ?", (now, now))
+
     def next_wake(self) -> int | None:
         """When the next one that is asleep is to be looked at."""
         row = self.row("SELECT min(wake_at) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")
