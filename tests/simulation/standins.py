@@ -101,7 +101,7 @@ def connection_class(world: World) -> type[sqlite3.Connection]:
                 world.seam("begin")
                 if world.mono < world.outage_until:
                     full = sqlite3.OperationalError("database or disk is full")
-                    full.sqlite_errorname = "SQLITE_FULL"
+                    full.sqlite_errorname, full.sqlite_errorcode = "SQLITE_FULL", sqlite3.SQLITE_FULL
                     raise full
             elif sql == "COMMIT":
                 world.seam("commit")

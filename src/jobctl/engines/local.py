@@ -141,7 +141,8 @@ class LiveRun:
         self.new: NewRun | None = None  # until its first commit
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
         self.deadline: int | None = None  # that one, on the clock that does not step
-        self.ends: dict[tuple[str, int], int] = {}  # when attempts ended whose end is not recorded yet, on that clock
+        # When attempts (0: a wait) ended whose end is perhaps not recorded yet, on that clock.
+        self.ends: dict[tuple[str, int], int] = {}
         self.has_folder = False
         self.context: RunContext
         self.parent: int | None = None  # the run that started it as its child, and the key of the step there
@@ -575,6 +576,7 @@ class LocalEngine:
                         run.id, run.new = batch.run_id, None
                         self.runs[run.id] = run
                         self._watch_run_deadline(run)
+                    run.ends.clear()
                     run.seq = batch.seq + len(batch.events)
                     if foreign:
                         self._watch_run_deadline(run)
@@ -1004,13 +1006,13 @@ class LocalEngine:
 
     def _too_late(self, run: LiveRun, fact: Fact) -> Event | None:
         """What is to be recorded before a fact: that the run's time was over when it came, and nobody was there to see
-        it. An attempt is judged by when it ended, all else by now."""
+        it. An attempt is judged by when it ended, a sleep by when it was over, all else by now."""
         if run.deadline is None or run.decider.mode is not Mode.FORWARD or run.state.status is RunStatus.QUEUED:
             return None
         if isinstance(fact, Event):
             if fact.type not in _STEPS_ON:
                 return None
-            moment = run.ends.get((fact.step, fact.number)) if fact.type is EventType.ATTEMPT_ENDED else None
+            moment = run.ends.get((fact.step, fact.number))
         elif isinstance(fact, Start):
             moment = None
         else:
@@ -1038,6 +1040,8 @@ class LocalEngine:
             if step.due is None and run.step(name).sleep_until is not None and clock.now() < until:
                 self.at_wait_over(run, name, until)  # it has not come: the clock was set back
                 return
+            if run.deadline is not None:
+                run.ends[name, 0] = self._mono(step, until)
             self.add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
 
     def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
@@ -1134,7 +1138,8 @@ class LocalEngine:
         if verdict.retry_at is not None:
             extra["clock"] = clock.boottime()
         data = rules.event_data(outcome, verdict, **extra)
-        run.ends = {(attempt.key, attempt.number): attempt.ended_at, **run.ends} if run.deadline is not None else {}
+        if run.deadline is not None:
+            run.ends[attempt.key, attempt.number] = attempt.ended_at
         self.add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
 
     # -- go on with what another executor left ---------------------------------------------------------------------
