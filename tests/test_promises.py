@@ -249,6 +249,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_daemon_waits_for_its_store_and_goes_on",
         ],
     },
+    "A state folder whose place others decide about, or that cannot hold one, is refused before anything is in it": {
+        "tests/reported/test_state_folder.py": [
+            "test_whose_folders_are_above",
+            "test_links_on_the_way",
+            "test_a_file_system_that_cannot_hold_a_store_is_found_out",
+        ],
+        "tests/test_settings.py": ["test_network_file_systems_are_refused"],
+    },
     "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
         "tests/store/test_store.py": [
             "test_a_database_that_cannot_be_used_is_named_with_a_way_out",

@@ -20,11 +20,14 @@ CONFIG_MAX_BYTES = 64 * 1024
 
 MOUNTS = "/proc/self/mountinfo"
 
-# File systems that other machines can write to: SQLite's shared memory and the locks do not hold on them.
+# File systems that another machine can write to, over a network or as the host of this one: SQLite's shared memory and
+# the locks do not hold on them, which no trial on this machine alone would show. All others are tried: store/trial.py.
 # fmt: off
 _NETWORK = frozenset((
-    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "pvfs2",
-    "smb3", "smbfs",
+    "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "gfs", "gfs2", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
+    "ocfs2", "orangefs", "pvfs2", "smb2", "smb3", "smbfs",
+    "drvfs", "fakeowner", "grpcfuse", "osxfs", "prl_fs", "vboxsf", "virtiofs", "vmhgfs",
+    "fuse.drvfs", "fuse.grpcfuse", "fuse.osxfs", "fuse.prl_fsd", "fuse.vmhgfs-fuse",
     "fuse.ceph", "fuse.ceph-fuse", "fuse.curlftpfs", "fuse.davfs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.juicefs",
     "fuse.moosefs", "fuse.nfs", "fuse.rclone", "fuse.s3fs", "fuse.smbnetfs", "fuse.sshfs",
 ))
@@ -141,7 +144,8 @@ def resolve(flags: Mapping[str, object], environ: Mapping[str, str], cwd: str) -
 
 
 def state_dir_ready(path: str, create: bool) -> str:
-    """The real path of the state folder, once it is safe to use: a local folder of ours that only we can write to.
+    """The real path of the state folder, once it is safe to use: a local folder of ours that only we can write to, and
+    that nobody else can put another one in the place of.
 
     With `create`, a folder that does not exist is made, and its parents, with mode 0700 whatever the umask; without,
     its path is given back as it is, for there is nothing in it to read. StoreError says why a folder cannot be used.
@@ -150,12 +154,11 @@ def state_dir_ready(path: str, create: bool) -> str:
         raise StoreError(
             "there is no folder to keep state in: HOME is not set and this user has no home folder", hint=_ELSEWHERE
         )
+    from jobctl import parents
+
     me = os.geteuid()
     try:
-        if os.path.islink(path) and (owner := os.lstat(path).st_uid) not in (me, 0):
-            # Whoever owns the link can lead us elsewhere at any time.
-            raise StoreError(f"the state folder {path} is a symlink of {_user(owner)}", hint=_ELSEWHERE)
-        real = os.path.realpath(path)
+        real = parents.real(path, me)
         try:
             info = os.stat(real)
         except FileNotFoundError:  # what cannot be looked at is another matter
@@ -170,9 +173,10 @@ def state_dir_ready(path: str, create: bool) -> str:
     if info.st_mode & 0o170000 != 0o040000:  # S_IFMT, S_IFDIR
         raise StoreError(f"the state folder {path} is not a folder", hint=_ELSEWHERE)
     if info.st_uid != me:
+        owner = parents.user(info.st_uid)
         raise StoreError(
-            f"the state folder {path} belongs to {_user(info.st_uid)}, and this is {_user(me)}",
-            hint=f"run jobctl as {_user(info.st_uid)}, or name another folder with --state-dir or JOBCTL_STATE_DIR",
+            f"the state folder {path} belongs to {owner}, and this is {parents.user(me)}",
+            hint=f"run jobctl as {owner}, or name another folder with --state-dir or JOBCTL_STATE_DIR",
         )
     if info.st_mode & 0o022:
         raise StoreError(
@@ -312,15 +316,6 @@ def _make(path: str) -> None:
     except FileExistsError:
         return  # another jobctl was faster
     os.chmod(path, 0o700)
-
-
-def _user(uid: int) -> str:
-    import pwd
-
-    try:
-        return f"user {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"user {uid}"
 
 
 def _mounts() -> bytes:

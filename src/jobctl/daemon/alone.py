@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jobctl import clock
+from jobctl.files import open_own
 
 PATIENCE_MS = 2_000  # one that decides for longer is stopped, or in trouble: the others see to what else they have
 _ASK_EVERY_S = 0.001
@@ -20,7 +21,7 @@ _ASK_EVERY_S = 0.001
 def alone(state_dir: str) -> Iterator[None]:
     """Wait for the other daemons on this store to be done deciding. OSError when the lock cannot be had, TimeoutError
     when another one keeps it for long."""
-    lock = os.open(os.path.join(state_dir, "daemon.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    lock = open_own(os.path.join(state_dir, "daemon.lock"), os.O_CREAT | os.O_RDWR)
     try:
         until = clock.monotonic() + PATIENCE_MS
         while not _taken(lock):
