@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
+REMARKS = 5  # on definitions, shown one by one
 LITTLE_SPACE = 100 * 1024 * 1024  # bytes
 
 
@@ -128,7 +129,23 @@ def _definitions(settings: Settings) -> Iterator[Check]:
         yield Check("definitions", FAIL, f"{problem}{more}", "`jobctl validate` lists every problem")
         return
     yield Check("definitions", OK, f"{files}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}")
+    yield from _at_night(settings)
     yield from _schedules(jobs.values())
+
+
+def _at_night(settings: Settings) -> Iterator[Check]:
+    """What will fail when its time comes: what `validate` warns of, but for schedules."""
+    from jobctl import clock
+    from jobctl.core.definition import Here
+    from jobctl.definitions import check_file
+    from jobctl.outlook import Outlook
+
+    here = Here(clock.now(), "UTC", Outlook().look, schedules=False)
+    found = [problem for file in load.existing(settings) for problem in check_file(file, here)[1]]
+    for problem in found[:REMARKS]:
+        yield Check("definitions", WARN, str(problem), problem.hint)
+    if len(found) > REMARKS:
+        yield Check("definitions", WARN, f"{len(found) - REMARKS} more", "`jobctl validate` lists them")
 
 
 def _schedules(jobs: Iterable[Job]) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from jobctl.cli.exit import pointed_at, two_lines
 from jobctl.cli.load import existing
 from jobctl.core.definition import Here
 from jobctl.definitions import STDIN, check_file, duplicates
+from jobctl.outlook import Outlook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def main(settings: Settings, *, files: list[str]) -> int:
     named = dict.fromkeys(file if file == STDIN else os.path.abspath(file) for file in files)
     jobs: dict[str, Job] = {}
     problems: list[Problem] = []
-    here = Here(clock.now(), machine.zone())
+    here = Here(clock.now(), machine.zone(), Outlook().look)
     for file in named or existing(settings):
         found, wrong = check_file(file, here)
         problems += wrong

@@ -3,16 +3,16 @@ jobctl/definitions.py's. What a single key may hold is schema.py's; here is what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from jobctl.core import document, graph, references
+from jobctl.core import document, graph, references, traps
 from jobctl.core.cron import parse_cron
 from jobctl.core.errors import Problem
-from jobctl.core.excerpt import excerpt
+from jobctl.core.excerpt import excerpt, hides
 from jobctl.core.model import (
     Compensation,
     ForEach,
@@ -32,9 +32,10 @@ from jobctl.core.model import (
     When,
     with_children,
 )
+from jobctl.core.parameters import as_text
 from jobctl.core.places import Path, Places
 from jobctl.core.references import Scope
-from jobctl.core.schema import FILE, JOB, KINDS, MAX_JOB_DEPTH
+from jobctl.core.schema import FILE, JOB, KINDS, MAX_JOB_DEPTH, STEP
 from jobctl.core.shapes import NAME_RULE, Named, is_date, kind
 from jobctl.core.suggest import did_you_mean, quoted
 
@@ -51,11 +52,17 @@ class Definitions:
     file: str
 
 
+# A key of a job (`("steps", 0, "cwd")`), what there is to say of it, and the way out.
+Remark = tuple[tuple[str | int, ...], str, str]
+
+
 class Here(NamedTuple):
-    """Where and when schedules are looked at."""
+    """Where and when definitions are looked at for what is valid and may surprise."""
 
     now: Millis
     zone: str  # the machine's
+    look: Callable[[Job], Iterable[Remark]] | None = None  # what the machine lacks of what a job names
+    schedules: bool = True  # remarks on schedules, too
 
 
 def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> tuple[Definitions | None, list[Problem]]:
@@ -74,6 +81,8 @@ def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> t
     clean = FILE.read(_with_a_head(raw, findings), (), findings.error)
     reader = _Reader(raw, clean, findings, file, folder, here)
     jobs, queues = reader.jobs(), reader.queues()
+    if here is not None and not findings.failed:
+        reader.remark(jobs, here, text)
     problems = findings.problems(file, text)
     if findings.failed:
         return None, problems
@@ -200,6 +209,45 @@ class _Reader:
         self._check_queues(jobs)
         return jobs if self._findings.failed else {name: with_children(job, jobs) for name, job in jobs.items()}
 
+    def remark(self, jobs: Mapping[str, Job], here: Here, text: str) -> None:
+        """What is valid and will likely not do what was meant when the time comes."""
+        for job in jobs.values():
+            for keys, message, hint in (*_remarks(job, here.now), *(here.look(job) if here.look else ())):
+                self._findings.warning(self._where(job.name, keys), message, hint)
+        self._remark_on_numbers(jobs, text)
+
+    def _where(self, job: str, keys: tuple[str | int, ...]) -> Path:
+        first, *rest = keys
+        if first == "steps" and _look_up(self._raw, ("jobs", job, "steps")) is None:
+            return ("jobs", job, *rest[1:])  # of a job that is one command
+        if first == "default_env":
+            return ("defaults", "env", *rest)
+        place = self._place(job, *map(str, keys[:1]))
+        if first in ("notify", "schedule") and not isinstance(_look_up(self._raw, place), list):
+            rest = rest[1:]
+        return (*place, *rest)
+
+    def _remark_on_numbers(self, jobs: Mapping[str, Job], text: str) -> None:
+        """Numbers that commands get in another form than they are written in: 1.10, 0o755, 1_000."""
+        found: list[tuple[Path, int | float]] = []
+        for job in jobs.values():
+            for name, param in job.params.items():
+                if isinstance(param.default, (int, float)) and not isinstance(param.default, bool):
+                    place = self._place(job.name, "params", name)
+                    found.append(((*place, "default") if isinstance(_look_up(self._raw, place), dict) else place,
+                                  param.default))  # fmt: skip
+        places = Places(text) if found else None
+        for path, value in found:
+            span = places.value(path) if places else None
+            written = text[span[0] : span[1]].strip() if span else ""
+            arrives = as_text(value)
+            if written and written.lstrip("+") != arrives:
+                self._findings.warning(
+                    path,
+                    f"is the number {arrives} to a command, not the text {written}",
+                    f'for the text write "{written}"',
+                )
+
     def _merged(self, table: Clean) -> Clean:
         defaults = {key: value for key, value in self._defaults.items() if key != "env"}
         return _merge(defaults, table)
@@ -249,7 +297,7 @@ class _Reader:
             if schedule in schedules:
                 self._error(path, "is in the list twice", "one schedule fires once: remove one of them")
             schedules.append(schedule)
-            if self._here is not None and schedule.cron is not None:
+            if self._here is not None and self._here.schedules and schedule.cron is not None:
                 self._warn_of_surprises(schedule, timezone, path, self._here)
         return tuple(schedules)
 
@@ -717,6 +765,47 @@ def _merge(base: Clean, over: Clean) -> Clean:
 
 def _only(table: Clean, *keys: str) -> dict[str, Any]:
     return {key: table[key] for key in keys if key in table}
+
+
+def _remarks(job: Job, now: Millis) -> Iterator[Remark]:
+    """What can be said of a job without looking at the machine."""
+    for keys, env in ((("default_env",), job.default_env), (("env",), job.env)):
+        yield from _unexpanded(keys, env)
+    for i, step in enumerate(job.steps):
+        yield from _unexpanded(("steps", i, "env"), step.env)
+        commands = [("command", step.command, step.shell or job.shell)]
+        if step.compensate is not None:
+            commands.append(("compensate", step.compensate.command, job.shell))
+        for key, command, shell in commands:
+            for message, hint in _command_traps(command, shell):
+                yield ("steps", i, key), message, hint
+    for i, note in enumerate(job.notify):
+        for message, hint in _command_traps(note.command, job.shell):
+            yield ("notify", i, "command"), message, hint
+    for i, schedule in enumerate(job.schedules):
+        if schedule.at is not None and schedule.at <= now:
+            yield ("schedule", i, "at"), "is over: it will not fire", "write a time to come, or start it: jobctl run"
+        elif schedule.end_at is not None and schedule.end_at <= now:
+            yield ("schedule", i, "end_at"), "is over: it will not fire any more", "write a time to come, or remove it"
+
+
+def _unexpanded(keys: tuple[str | int, ...], env: Mapping[str, str]) -> Iterator[Remark]:
+    for name, value in env.items():
+        what = traps.unexpanded(value, shown=not hides(name)) if "$" in value or "~" in value or "`" in value else ""
+        if what:
+            hint = "write the value itself, or set it in the command; `inherit_env` passes on what the caller has"
+            yield (*keys, name), f"{what} stands in the value as it is: nothing expands it", hint
+        if name.islower() and (name in JOB.keys or name in STEP.keys):
+            hint = f"if the key `{name}` is meant, move it above the head of `env`"
+            yield (*keys, name), f"is a variable called {name} here, and no key of the job", hint
+
+
+def _command_traps(command: str | tuple[str, ...] | None, shell: str) -> Iterator[tuple[str, str]]:
+    if isinstance(command, str):
+        if foreign := traps.foreign_script(command, shell):
+            yield foreign
+        elif unchecked := traps.unchecked_lines(command, shell):
+            yield unchecked
 
 
 def _keep(table: Clean) -> Keep:

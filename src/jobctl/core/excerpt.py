@@ -100,7 +100,7 @@ def _heading(line: str) -> bool:
 
 def _cut_pair(line: str, own: re.Match[str], head: tuple[str, ...]) -> int | None:
     names = _parts(own[1])
-    if any(_hides(name) for name in names) or not _known(names, head):
+    if any(hides(name) for name in names) or not _known(names, head):
         return own.end()
     rest = line[own.end() :].lstrip()
     if rest[:1] not in "[{" or not rest:
@@ -110,7 +110,7 @@ def _cut_pair(line: str, own: re.Match[str], head: tuple[str, ...]) -> int | Non
     within = (*head, *names)
     for inner in _INNER.finditer(line, own.end()):
         parts = _parts(inner[1])
-        if any(_hides(part) for part in parts) or not _known(parts, within):
+        if any(hides(part) for part in parts) or not _known(parts, within):
             return inner.end()
         within = (*within, *parts) if "params" in (*within, *parts) else within
     return None
@@ -140,7 +140,7 @@ def _head_above(text: str, start: int) -> tuple[str, ...]:
     at, floor = start, max(0, start - _FAR)
     while (at := text.rfind("[", floor, at)) >= 0:
         begin = text.rfind("\n", 0, at) + 1
-        if not text[begin:at].strip(" \t"):
+        if not text[begin:at].strip(" \t["):
             end = text.find("\n", at)
             line = text[begin : end if end >= 0 else len(text)]
             match = _HEAD.match(line)
@@ -154,7 +154,8 @@ def _hides_below(head: tuple[str, ...]) -> bool:
     return any(name in _VALUES for name in (head[2:] if head[:1] == ("jobs",) else head))
 
 
-def _hides(name: str) -> bool:
+def hides(name: str) -> bool:
+    """Whether what has this name may be a secret."""
     return name in _VALUES or (_SECRET.search(name) is not None and name != "key")
 
 
