@@ -231,6 +231,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_events_of_one_run_that_cannot_be_written_stop_no_other",
         ],
         "tests/reported/test_damaged_attempts.py": ["test_each_file_of_an_attempt_damaged_in_each_way"],
+        "tests/reported/test_damaged_rows.py": ["test_who_asks_is_answered", "test_the_daemon_goes_on_with_the_others"],
         "tests/store/test_store.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from jobctl import clock, executor
 from jobctl.core.errors import StoreError
@@ -27,6 +29,29 @@ _NAMED = 5  # of what an event names
 _NOTIFICATIONS = 20  # of a job, among which those that failed are looked for
 
 
+_Rest = ParamSpec("_Rest")
+_Answer = TypeVar("_Answer")
+_Read = Callable[Concatenate[Store, RunRow, _Rest], _Answer]
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+
+
+def _of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:
+    """Whatever stands in the rows of a run: what cannot be read is an error of that run, and of no other."""
+
+    @wraps(read)
+    def guarded(store: Store, row: RunRow, *args: _Rest.args, **named: _Rest.kwargs) -> _Answer:
+        try:
+            return read(store, row, *args, **named)
+        except UNREADABLE as error:
+            raise StoreError(
+                f"what is recorded of run {row.name} cannot be read: {type(error).__name__}: {error}",
+                hint="the other runs are not concerned; see: jobctl doctor",
+            ) from error
+
+    return guarded  # type: ignore[return-value]
+
+
+@_of_one_run
 def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
     """One run as cli.md promises it: names and types of the fields are API; fields may be added.
 
@@ -69,6 +94,7 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
     }
 
 
+@_of_one_run
 def reasons(
     store: Store, row: RunRow, now: int, executors: Mapping[str, tuple[int, str, int]] | None = None
 ) -> list[Reason]:
@@ -110,6 +136,7 @@ def reason_document(reason: Reason) -> Document:
     }
 
 
+@_of_one_run
 def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
     """A run as lists show it: the run document without its steps and parameters, and without reading its history."""
     holder = _holder(store, row, executors)
@@ -159,9 +186,11 @@ def failed_notifications(store: Store, jobs: Iterable[str], since: int) -> list[
             if row.status in ("failed", "timed_out") and row.finished_at >= since:
                 try:
                     about = store.state(row).about
-                except StoreError:  # one that cannot be read is still one that failed
-                    about = None
-                found.append({**summary(store, row), "about": None if about is None else _about(about)})
+                    told = None if about is None else _about(about)
+                except (StoreError, *UNREADABLE):  # one that cannot be read is still one that failed
+                    told = None
+                with suppress(StoreError):
+                    found.append({**summary(store, row), "about": told})
     return found
 
 
@@ -180,6 +209,7 @@ def _child(statuses: Mapping[str, str], step: StepState | None) -> Document | No
     return {**step.child, "status": statuses.get(step.child["run"])}
 
 
+@_of_one_run
 def current(store: Store, row: RunRow) -> RunRow:
     """The row, read again if its executor is gone: it may have ended the run in order after the row was read."""
     if row.executor is None or executor.alive(store.state_dir, row.executor):

@@ -70,8 +70,8 @@ def test_a_run_that_is_resumed_meanwhile_is_not_touched(store: Store, monkeypatc
     number = store.find("a").id
     real = store.rows
 
-    def resumed(sql: str, *values: object) -> list[object]:
-        found = real(sql, *values)
+    def resumed(sql: str, *values: object, strict: bool = False) -> list[object]:
+        found = real(sql, *values, strict=strict)
         if found and "WHERE job" in sql and store.run(number).finished_at is not None:
             reopened = Event(EventType.RUN_REOPENED, NOW, data={"redo": [], "by": "me"})
             store.request(number, lambda *_: (reopened, None))

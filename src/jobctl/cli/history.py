@@ -9,15 +9,18 @@ from jobctl.cli import output
 from jobctl.cli.moments import instant, past, took
 from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
-from jobctl.cli.status import find, standing
-from jobctl.core.errors import NotFoundError, UsageError
+from jobctl.cli.status import damage_of, each, find, say_problems, short, standing
+from jobctl.core.errors import NotFoundError, Problem, UsageError
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobctl.settings import Settings
     from jobctl.store.store import RunRow
 
 _DEFAULT_LIMIT = 20
+_LONGEST_REASON = 300  # characters; `history RUN` and --json have all of it
 
 
 def main(
@@ -60,8 +63,9 @@ def main(
                     )
                 return _show_events(settings, store, row)
         found = store.history(job=target, statuses=status, since=start, until=end, tag=tag, limit=limit)
-        rows = [views.current(store, row) for row in found]
-        return _show_runs(settings, store, rows, "no run is like that" if target else "no runs", now)
+        problems: list[Problem] = []
+        rows = each(found, lambda row: views.current(store, row), problems)
+        return _show_runs(settings, store, rows, "no run is like that" if target else "no runs", now, problems)
 
 
 def _is_defined(settings: Settings, name: str, now: int) -> bool:
@@ -70,11 +74,21 @@ def _is_defined(settings: Settings, name: str, now: int) -> bool:
     return name in outline.read(settings, now=now)[0]
 
 
-def _show_runs(settings: Settings, store: Store | None, rows: list[RunRow], none: str, now: int) -> int:
+def _show_runs(
+    settings: Settings,
+    store: Store | None,
+    rows: list[RunRow],
+    none: str,
+    now: int,
+    problems: Sequence[Problem] = (),
+) -> int:
     living = store.executors() if store is not None and rows else {}
-    documents = [views.summary(store, row, living) for row in rows] if store is not None else []
+    troubles = list(problems)
+    shown_rows = each(rows, lambda row: (row, views.summary(store, row, living)), troubles) if store is not None else []
+    if store is not None:
+        say_problems([*troubles, *damage_of(store)])
     if settings.json:
-        output.print_json(documents)
+        output.print_json([document for _, document in shown_rows])
         return 0
     if not rows:
         output.note(none)
@@ -86,9 +100,9 @@ def _show_runs(settings: Settings, store: Store | None, rows: list[RunRow], none
             standing(document),
             past(row.started_at or row.created_at, now),
             took(row.started_at, row.finished_at, now),
-            row.reason or "",
+            short(row.reason or "", _LONGEST_REASON),
         )
-        for row, document in zip(rows, documents, strict=True)
+        for row, document in shown_rows
     ]
     header = ("RUN", "JOB", "STATUS", "STARTED", "TIME", "REASON")
     shown = output.table(header, lines, color=output.colored(settings.color))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jobctl import clock, text, views
 from jobctl.cli import moments, output, schedules, words
 from jobctl.cli.opened import store_of
+from jobctl.cli.status import damage_of, say_problems
 from jobctl.core.errors import NotFoundError
 from jobctl.core.model import encode_schedule
 from jobctl.store import firings
@@ -45,6 +46,7 @@ def main(settings: Settings, *, jobs: list[str]) -> int:
             last, paused = firings.last(store), firings.paused(store)
             dropped = firings.dropped_by_schedule(store, now - _DROPPED_SINCE)
             daemon = bool(views.daemons(store))
+            say_problems(damage_of(store))
             fires = [_first(schedules.coming(store, *entry, now, 1)) for entry in entries]
     except NotFoundError:  # nothing has run here yet
         fires = [_first(schedules.coming(None, *entry, now, 1)) for entry in entries]

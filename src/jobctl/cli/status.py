@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from jobctl import clock, text, views
 from jobctl.cli import items, outline, output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
-from jobctl.core.errors import JobctlError, NotFoundError, Problem, UsageError
+from jobctl.core.errors import JobctlError, NotFoundError, Problem, StoreUnavailableError, UsageError
 from jobctl.core.notices import is_notifier, origin, sentence
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jobctl.cli.outline import Outline
     from jobctl.core.why import Reason
@@ -34,6 +34,12 @@ _UNTOLD_SINCE = 7 * 86_400_000  # so long it is told that a notification failed,
 _ASLEEP_SHOWN = 20  # runs that only wait
 
 _REASONS_SHOWN = 10
+
+_DAMAGE_SHOWN = 5  # rows of the store that cannot be read
+_LONGEST_PROBLEM = 600
+
+_Row = TypeVar("_Row")
+_Answer = TypeVar("_Answer")
 
 _LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
 _LONGEST_ITEM = 60
@@ -95,7 +101,7 @@ def _overview(settings: Settings, *, now: int) -> int:
         else:
             output.say("nothing has run here yet; no daemon runs here")
             _say_jobs(settings, defined, {}, now)
-            _say_problems(problems)
+            say_problems(problems)
         return 0
     with store:
         living = store.executors()
@@ -106,15 +112,17 @@ def _overview(settings: Settings, *, now: int) -> int:
         untold = views.failed_notifications(store, ran, now - _UNTOLD_SINCE)
         # People see those that wake first; a hundred thousand that sleep are a number to them.
         found = store.alive() if settings.json else [*store.awake(), *store.asleep(_ASLEEP_SHOWN)]
-        alive = [row for row in (views.current(store, row) for row in found) if row.finished_at is None]
+        alive = [row for row in each(found, lambda row: views.current(store, row), problems) if row.finished_at is None]
         names = {**defined, **dict.fromkeys(job for job in ran if not is_notifier(job))}
-        last = {name: views.current(store, row) for name in names if (row := store.latest(name)) is not None}
+        latest = [row for name in names if (row := store.latest(name)) is not None]
+        last = {row.job: row for row in each(latest, lambda row: views.current(store, row), problems)}
         if settings.json:
-            jobs = [
-                _job(name, views.summary(store, last[name], living) if name in last else None, defined)
-                for name in {**defined, **last}
-            ]
-            runs = [views.summary(store, row, living) for row in alive]
+            summaries = each(last.values(), lambda row: views.summary(store, row, living), problems)
+            ends = {one["job"]: one for one in summaries}
+            jobs = [_job(name, ends.get(name), defined) for name in {**defined, **last}]
+            runs = each(alive, lambda row: views.summary(store, row, living), problems)
+            paused = views.paused(store)
+            problems += damage_of(store)
             output.print_json(
                 {
                     **_document(
@@ -123,7 +131,7 @@ def _overview(settings: Settings, *, now: int) -> int:
                         problems,
                         daemons=daemons,
                         dropped=dropped,
-                        paused=views.paused(store),
+                        paused=paused,
                         untold=untold,
                     ),
                     "copy_of": store.copy.of.path if store.copy is not None else None,
@@ -135,20 +143,17 @@ def _overview(settings: Settings, *, now: int) -> int:
             output.say("no daemon runs here" + (": schedules do not start runs by themselves" if fires else ""))
         for daemon in daemons:
             output.say(f"a daemon runs (pid {daemon['pid']}), started {past(_ms(daemon['started_at']), now)}")
-        rows = []
         from jobctl.core.why import in_short
 
         shown = {row.id for row in alive}
         children = [row for row in alive if row.parent in shown]  # the runs that wait for them say so
-        for row in alive:
-            if row.parent in shown:
-                continue
-            try:
-                now_at = in_short(views.reasons(store, row, now, living))
-            except JobctlError as error:
-                problems.append(Problem(error.message, hint=error.hint))
-                continue
-            rows.append((row.name, _standing_of(store, row, living), took(row.started_at, None, now), now_at))
+        roots = [row for row in alive if row.parent not in shown]
+
+        def told(row: RunRow) -> tuple[str, ...]:
+            now_at = in_short(views.reasons(store, row, now, living))
+            return row.name, _standing_of(store, row, living), took(row.started_at, None, now), now_at
+
+        rows = each(roots, told, problems)
         if rows:
             print()
             print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
@@ -156,8 +161,8 @@ def _overview(settings: Settings, *, now: int) -> int:
             output.say(f"and {len(children):,} child {'run' if len(children) == 1 else 'runs'} of these")
         if (more := store.count_asleep() - _ASLEEP_SHOWN) > 0:
             output.say(f"and {more:,} more that only wait: jobctl history --status running")
-        standings = {name: _standing_of(store, row, living) for name, row in last.items()}
-        _say_jobs(settings, defined, {name: (row, standings[name]) for name, row in last.items()}, now)
+        ends_of = each(last.items(), lambda of: (of[0], (of[1], _standing_of(store, of[1], living))), problems)
+        _say_jobs(settings, defined, dict(ends_of), now)
         for gone in dropped:
             times = "fire time was" if gone["count"] == 1 else "fire times were"
             when = past(_ms(gone["last"]), now)
@@ -170,7 +175,7 @@ def _overview(settings: Settings, *, now: int) -> int:
         for pause in views.paused(store):
             why = f": {pause['reason']}" if pause["reason"] else ""
             output.say(f"{pause['job']}: its schedules are paused{why}; jobctl schedule resume {pause['job']}")
-        _say_problems(problems)
+        say_problems([*problems, *damage_of(store)])
     return 0
 
 
@@ -188,6 +193,28 @@ def _as_dealt_with(settings: Settings, store: Store, defined: dict[str, Outline]
         **defined,
         **{n: defined[n]._replace(next_fire=schedules.next_of(store, jobs[n], now)) for n in odd if n in jobs},
     }
+
+
+def each(rows: Iterable[_Row], read: Callable[[_Row], _Answer], problems: list[Problem]) -> list[_Answer]:
+    """What is read of each row; one that cannot be read is a problem, and keeps nobody from seeing the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except StoreUnavailableError:
+            raise
+        except JobctlError as error:
+            problems.append(Problem(error.message, hint=error.hint))
+        except views.UNREADABLE as error:
+            about = f" {row.name}" if hasattr(row, "name") else ""
+            what = f"what is recorded of run{about} cannot be read: {type(error).__name__}: {error}"
+            problems.append(Problem(what, hint="the others are not concerned; see: jobctl doctor"))
+    return found
+
+
+def damage_of(store: Store) -> list[Problem]:
+    """A line for each row of the store that cannot be right."""
+    return [Problem(line, hint="what else it says is shown; see: jobctl doctor") for line in store.damage]
 
 
 def _document(
@@ -249,12 +276,16 @@ def _say_jobs(
     print(_table(settings, ("JOB", "LAST RUN", "STATUS", "STARTED", "TIME", "NEXT"), rows))
 
 
-def _say_problems(problems: list[Problem]) -> None:
-    """The first with its place in one line; `validate` has them all."""
-    if problems:
-        more = f" (and {len(problems) - 1} more: jobctl validate)" if len(problems) > 1 else ""
-        place = str(problems[0]).removeprefix(os.getcwd() + "/")
-        output.note(f"warning: {' '.join(place.split())}{more}")
+def say_problems(problems: list[Problem]) -> None:
+    """Of the definitions the first with its place in one line: `validate` has them all. Of the store some."""
+    defined = [problem for problem in problems if problem.file]
+    stored = list({str(problem): problem for problem in problems if not problem.file}.values())
+    for found, shown, where in ((defined, 1, ": jobctl validate"), (stored, _DAMAGE_SHOWN, ", as --json says")):
+        for place, problem in enumerate(found[:shown], 1):
+            rest = len(found) - shown
+            more = f" (and {rest} more{where})" if rest > 0 and place == shown else ""
+            text = str(problem).removeprefix(os.getcwd() + "/")
+            output.note(f"warning: {short(text, _LONGEST_PROBLEM)}{more}")
 
 
 def _table(settings: Settings, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -304,7 +335,7 @@ def detail(
     if started is not None:
         yield _field("time", took(_ms(started), _ms(finished) if finished else None, now))
     if document["params"]:
-        yield _field("params", ", ".join(f"{name}={_short(value)}" for name, value in document["params"].items()))
+        yield _field("params", ", ".join(f"{name}={short(value)}" for name, value in document["params"].items()))
     if document["executor"] is not None:
         yield _field("runs in", f"{document['executor']['kind']} process {document['executor']['pid']}")
     if document["like"] is not None:
@@ -351,7 +382,7 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
         line += _for_child(step["child"])
     elif attempts:
         line += f", {_lasted(step, now)}"
-    yield line + (f": {_short(step['error'])}" if step["error"] else "")
+    yield line + (f": {short(step['error'])}" if step["error"] else "")
     indent = " " * (width + 6)
     if (child := step.get("child")) and step["waiting"] is None:
         yield f"{indent}child run {child['run']} {_words(child['status'] or 'is gone')}"
@@ -361,7 +392,7 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
     if attempts and (count := attempts[-1]["strays"]):
         yield f"{indent}{count} process{'' if count == 1 else 'es'} may be of this attempt, and live: jobctl doctor"
     if step["cursor"] is not None:
-        yield f"{indent}cursor {_short(step['cursor'])}"
+        yield f"{indent}cursor {short(step['cursor'])}"
     if "items" in step:
         shown, more = items.telling(step["items"])
         for item in shown:
@@ -370,15 +401,15 @@ def _step(step: Document, definition: Document, ended: set[str], width: int, now
             yield f"{indent}and {more:,} more like these; --json has all of them"
         return
     for name, value in step["outputs"].items():
-        yield f"{indent}output {name}={_short(value)}"
+        yield f"{indent}output {name}={short(value)}"
     if (undo := _undo(step)) is not None:
-        yield f"{indent}compensation {_words(undo['status'])}" + (f": {_short(undo['error'])}" if undo["error"] else "")
+        yield f"{indent}compensation {_words(undo['status'])}" + (f": {short(undo['error'])}" if undo["error"] else "")
         for attempt in undo["attempts"]:
             yield f"{indent}  {_attempt(attempt, now)}"
 
 
 def _item(item: Document, indent: str, now: int) -> Iterator[str]:
-    line = f"{indent}[{item['index']}] {_short(item['item'], _LONGEST_ITEM)}  {_words(item['status'])}"
+    line = f"{indent}[{item['index']}] {short(item['item'], _LONGEST_ITEM)}  {_words(item['status'])}"
     attempts = item["attempts"]
     if item["next_attempt_at"]:
         line += f" for attempt {item['attempt'] + 1}, {text.in_(_ms(item['next_attempt_at']), now)}"
@@ -386,9 +417,9 @@ def _item(item: Document, indent: str, now: int) -> Iterator[str]:
         line += _for_child(item["child"])
     elif attempts:
         line += f", {_lasted(item, now)}"
-    yield line + (f": {_short(item['error'])}" if item["error"] else "")
+    yield line + (f": {short(item['error'])}" if item["error"] else "")
     if (undo := _undo(item)) is not None and undo["status"] != "succeeded":
-        error = f": {_short(undo['error'])}" if undo["error"] else ""
+        error = f": {short(undo['error'])}" if undo["error"] else ""
         yield f"{indent}  compensation {_words(undo['status'])}{error}"
 
 
@@ -412,7 +443,7 @@ def _attempt(attempt: Document, now: int) -> str:
     finished = attempt["finished_at"]
     time = took(_ms(attempt["started_at"]), _ms(finished) if finished else None, now)
     how = f"attempt {attempt['number']} {_words(attempt['status'])}, {time}"
-    return how + (f": {_short(attempt['error'])}" if attempt["error"] else "")
+    return how + (f": {short(attempt['error'])}" if attempt["error"] else "")
 
 
 def _why_pending(definition: Document, ended: set[str]) -> str:
@@ -436,7 +467,7 @@ def _ways_on(document: Document) -> str:
     return f"jobctl resume {name}"
 
 
-def _short(value: object, longest: int = _LONGEST_VALUE) -> str:
+def short(value: object, longest: int = _LONGEST_VALUE) -> str:
     shown = " ".join((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).split())
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 

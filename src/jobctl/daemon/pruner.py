@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from jobctl.core.model import Job, Keep, Millis
 from jobctl.core.notices import is_notifier, name_of
+from jobctl.store.soundness import is_file_name
 from jobctl.store.store import Store
 from jobctl.views import run_folder
 
@@ -20,7 +22,7 @@ _PAGE = 500
 # No child of a run that is kept, and none of its own descendants is under way.
 _WHOLE = (
     "(parent IS NULL OR NOT EXISTS (SELECT 1 FROM runs p WHERE p.id = runs.parent)) AND NOT EXISTS ("
-    "WITH RECURSIVE below (id) AS (SELECT runs.id UNION ALL SELECT c.id FROM runs c JOIN below ON c.parent = below.id)"
+    "WITH RECURSIVE below (id) AS (SELECT runs.id UNION SELECT c.id FROM runs c JOIN below ON c.parent = below.id)"
     " SELECT 1 FROM below JOIN runs c ON c.parent = below.id WHERE c.finished_at IS NULL)"
 )
 _BOTTOM = "NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = runs.id)"  # first its children go, then the run
@@ -58,9 +60,12 @@ def remove(store: Store, keeps: Mapping[str, Keep], now: int) -> list[Removed]:
 def family(store: Store, number: int, name: str) -> list[tuple[int, str]]:
     """(id, name) of a run and all runs that it has started, directly or not, the deepest first."""
     found = [(number, name)]
+    seen = {number}
     at = 0
     while at < len(found):
-        found += store.rows("SELECT id, name FROM runs WHERE parent = ? ORDER BY id DESC", found[at][0])
+        below = store.rows("SELECT id, name FROM runs WHERE parent = ? ORDER BY id DESC", found[at][0])
+        found += [row for row in below if row[0] not in seen]  # rows of a damaged store may go round
+        seen.update(row[0] for row in below)
         at += 1
     return found[::-1]
 
@@ -100,8 +105,8 @@ def _older(store: Store, job: str, before: Millis, limit: int | None) -> list[tu
             after,
             _PAGE,
         )
-        found += [(number, name) for number, name, _, finished in page if finished is not None and finished < before]
-        if len(page) < _PAGE or all(created >= before for _, _, created, _ in page):
+        found += [row[:2] for row in page if isinstance(row[3], int) and row[3] < before]
+        if len(page) < _PAGE or all(isinstance(row[2], int) and row[2] >= before for row in page):
             break
         after = page[-1][0]
     return found[:limit]
@@ -140,14 +145,21 @@ def forget_definitions(store: Store) -> None:
 
 def remove_folder(store: Store, run: str) -> int:
     """Remove the files of a run that is gone. Returns how many bytes they had on the disk."""
+    if not is_file_name(run):
+        return 0  # a damaged row: whatever that is, it is no folder of a run
     size = size_of(store, run)
-    shutil.rmtree(run_folder(store, run), ignore_errors=True)
+    folder = run_folder(store, run)
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        os.unlink(folder)  # something else in its place, a link to it
     return size
 
 
 def size_of(store: Store, run: str) -> int:
     """What the files of a run take on the disk, in bytes; 0 when it has none."""
     try:
+        if not is_file_name(run):
+            return 0
         with os.scandir(run_folder(store, run)) as entries:
             return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
     except OSError:

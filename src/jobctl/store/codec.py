@@ -33,7 +33,7 @@ _CODES: dict[EventType, int] = {
     EventType.WAIT_ENDED: 21,
     EventType.WAKE_REQUESTED: 22,
 }
-_YEAR_9999 = 253_370_764_800_000  # ms; what lies beyond, Python cannot write in every zone
+YEAR_9999 = 253_370_764_800_000  # ms; what lies beyond, Python cannot write in every zone
 _TYPES = {code: kind for kind, code in _CODES.items()}
 
 Row = tuple[int, int, str | None, int | None, str | None]  # at, type, step, number, data
@@ -85,7 +85,7 @@ def from_row(row: Any) -> Event:
 
 
 def _is_instant(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value < _YEAR_9999
+    return isinstance(value, int) and 0 <= value < YEAR_9999
 
 
 def _is_text(value: Any) -> bool:

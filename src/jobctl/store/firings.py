@@ -9,11 +9,16 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from jobctl.store.soundness import Kinds
 from jobctl.store.store import Batch, Store, pause_job
 
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
 _PAGE = 2_000
+_OF_A_PAUSE = Kinds("a pause", job="t", at="i", reason="T", who="T")
+_OF_DROPPED = Kinds("fire times", job="t", outcome="t", count="n", last="i", reason="T")
+_OF_LAST = Kinds("a fire time", job="t", key="t", fire_time="i", outcome="t", reason="T", run="T", status="T")
+_OF_COUNTS = Kinds("fire times", job="t", key="t", outcome="t", count="n")
 _NO_NOTICES: Mapping[Dropped, Sequence[Batch]] = {}
 
 
@@ -60,7 +65,7 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
         marks = ", ".join("?" * len(files))
         known = {
             (job, key): (number, active, progress, file)
-            for number, job, key, active, progress, file in db.execute(
+            for number, job, key, active, progress, file in store.rows(
                 "SELECT id, job, key, active, progress, file FROM schedules"
             )
         }
@@ -76,6 +81,8 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
                 entries.append(Entry(cursor.lastrowid, job, key, now))
                 continue
             number, active, progress, before = found
+            if not isinstance(progress, int):  # a damaged row: as if the schedule were new
+                active, progress = 0, now
             if not active:
                 progress = max(progress, now)
             if not active or before != file:
@@ -108,7 +115,7 @@ def boot_time(store: Store, boot: str, began: int) -> int:
             (boot, began),
         )
         at: int = db.execute("SELECT at FROM boots WHERE id = ?", (boot,)).fetchone()[0]
-    return at
+    return at if isinstance(at, int) else began
 
 
 def drop(
@@ -168,7 +175,7 @@ def skip(store: Store, progress: Mapping[int, int]) -> None:
 
 def beyond(store: Store, number: int, after: int) -> list[tuple[int, int]]:
     """(first, last) of what is recorded of a schedule's fire times after that instant, oldest first."""
-    return store.rows(
+    rows = store.rows(
         "SELECT fire_time, coalesce(last, fire_time) FROM firings WHERE schedule = ? AND fire_time >= coalesce((SELECT"
         " max(fire_time) FROM firings WHERE schedule = ? AND fire_time <= ?), 0) AND coalesce(last, fire_time) > ?"
         " ORDER BY fire_time",
@@ -177,18 +184,18 @@ def beyond(store: Store, number: int, after: int) -> list[tuple[int, int]]:
         after,
         after,
     )
+    return [row for row in rows if isinstance(row[0], int) and isinstance(row[1], int)]
 
 
 def ahead(store: Store) -> dict[int, int]:
     """schedule -> the last of its fire times that has a record, of those where that lies beyond the progress: they
     were dealt with, and the clock was set back since."""
-    return dict(
-        store.rows(
-            "SELECT id, reached FROM (SELECT id, progress, (SELECT coalesce(f.last, f.fire_time) FROM firings f"
-            " WHERE f.schedule = schedules.id ORDER BY f.fire_time DESC LIMIT 1) AS reached"
-            " FROM schedules WHERE active = 1) WHERE reached > progress"
-        )
+    rows = store.rows(
+        "SELECT id, reached FROM (SELECT id, progress, (SELECT coalesce(f.last, f.fire_time) FROM firings f"
+        " WHERE f.schedule = schedules.id ORDER BY f.fire_time DESC LIMIT 1) AS reached"
+        " FROM schedules WHERE active = 1) WHERE reached > progress"
     )
+    return {number: reached for number, reached in rows if isinstance(reached, int)}
 
 
 def jobs_ahead(store: Store, now: int) -> set[str]:
@@ -199,7 +206,7 @@ def jobs_ahead(store: Store, now: int) -> set[str]:
         now,
         now,
     )
-    return {job for (job,) in rows}
+    return {job for (job,) in rows if isinstance(job, str)}
 
 
 def reached(store: Store, job: str, key: str) -> tuple[int, int] | None:
@@ -207,13 +214,14 @@ def reached(store: Store, job: str, key: str) -> tuple[int, int] | None:
     found: tuple[int, int] | None = store.row(
         "SELECT id, progress FROM schedules WHERE job = ? AND key = ? AND active = 1", job, key
     )
-    return found
+    return found if found is None or isinstance(found[1], int) else None
 
 
 def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
     """schedule -> the newest fire time dealt with, by whichever daemon. Without those that no file has any more."""
     numbers = ", ".join(map(str, schedules))
-    return dict(store.rows(f"SELECT id, progress FROM schedules WHERE active = 1 AND id IN ({numbers})"))
+    found = store.rows(f"SELECT id, progress FROM schedules WHERE active = 1 AND id IN ({numbers})")
+    return {number: progress for number, progress in found if isinstance(progress, int)}
 
 
 def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -268,7 +276,8 @@ def unpause(store: Store, job: str, *, now: int) -> bool:
 
 
 def paused(store: Store) -> dict[str, Pause]:
-    return {job: Pause(*rest) for job, *rest in store.rows("SELECT job, at, reason, who FROM paused_jobs")}
+    rows = store.rows("SELECT job, at, reason, who FROM paused_jobs")
+    return {job: Pause(*rest) for job, *rest in (store.sound(_OF_A_PAUSE, row) for row in rows)}
 
 
 def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, str | None]]:
@@ -276,12 +285,13 @@ def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, s
 
     However old the fire times are: those that were missed lie further back than their job's catch-up window.
     """
-    return store.rows(
+    rows = store.rows(
         "SELECT s.job, f.outcome, sum(f.count), max(coalesce(f.last, f.fire_time)), max(f.reason)"
         " FROM firings f JOIN schedules s ON s.id = f.schedule"
         " WHERE f.dropped_at >= ? GROUP BY s.job, f.outcome ORDER BY 4 DESC",
         since,
     )
+    return [(job, outcome, n, at, why) for job, outcome, n, at, why in (store.sound(_OF_DROPPED, row) for row in rows)]
 
 
 def scheduled_jobs(store: Store) -> set[str]:
@@ -298,16 +308,17 @@ def last(store: Store) -> dict[tuple[str, str], Last]:
         # A number may be given again after its run was pruned.
         " LEFT JOIN runs r ON r.id = f.run AND r.job = s.job AND r.fire_time = f.fire_time"
     )
-    return {(job, key): Last(*rest) for job, key, *rest in rows}
+    return {(job, key): Last(*rest) for job, key, *rest in (store.sound(_OF_LAST, row) for row in rows)}
 
 
 def dropped_by_schedule(store: Store, since: int) -> dict[tuple[str, str], dict[str, int]]:
     """(job, key) -> outcome -> how many fire times were dropped since then, of schedules that dropped some."""
     found: dict[tuple[str, str], dict[str, int]] = {}
-    for job, key, outcome, count in store.rows(
+    rows = store.rows(
         "SELECT s.job, s.key, f.outcome, sum(f.count) FROM firings f JOIN schedules s ON s.id = f.schedule"
         " WHERE f.dropped_at >= ? GROUP BY s.id, f.outcome ORDER BY f.outcome",
         since,
-    ):
+    )
+    for job, key, outcome, count in (store.sound(_OF_COUNTS, row) for row in rows):
         found.setdefault((job, key), {})[outcome] = count
     return found

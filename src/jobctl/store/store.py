@@ -23,6 +23,7 @@ from jobctl.folder import encode as encode_folder
 from jobctl.machine import READ_ONLY_HINT, read_only
 from jobctl.store import place
 from jobctl.store.codec import from_row, to_row
+from jobctl.store.soundness import Kinds, tolerant
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
 VERSION = 4  # the number of migrations; stands in user_version
@@ -66,6 +67,13 @@ class RunRow(NamedTuple):
 
 
 _RUN = ", ".join(RunRow._fields)
+_OF_A_RUN = Kinds(
+    "a run",
+    id="n", name="f", job="t", definition="n", status="t", seq="n", executor="F", trigger="t", fire_time="I",
+    created_at="i", started_at="I", finished_at="I", reason="T", queue="T", priority="n", wake_at="N", parent="N",
+    parent_step="T",
+)  # fmt: skip
+_OF_AN_EXECUTOR = Kinds("a process", id="f", pid="n", kind="t", started_at="i")
 _ADD_EVENT = "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -198,6 +206,7 @@ class Store:
                 from jobctl.store import migrations
 
                 migrations.create(self.path)
+        self.damage: dict[str, None] = {}  # rows that cannot be right, and have been read as if they were: a line each
         with _explained(self.path):
             self._db = self._connect(asks)
             self._patience_ms = int(_BUSY_SECONDS * 1000)
@@ -672,7 +681,7 @@ class Store:
     def next_wake(self) -> int | None:
         """When the next one that is asleep is to be looked at."""
         row = self.row("SELECT min(wake_at) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")
-        return None if row[0] is None else int(row[0])
+        return row[0] if isinstance(row[0], int) else None  # what is no number stands behind all numbers
 
     def too_late(self, now: int) -> list[int]:
         """Runs that nobody has begun in time, oldest first."""
@@ -682,12 +691,12 @@ class Store:
     def next_too_late(self) -> int | None:
         """When the time of the next one that nobody has begun is over."""
         row = self.row("SELECT min(start_by) FROM runs WHERE start_by IS NOT NULL")
-        return None if row[0] is None else int(row[0])
+        return row[0] if isinstance(row[0], int) else None  # what is no number stands behind all numbers
 
     def living_children(self, run_id: int) -> list[RunRow]:
         """Child runs that are not over, oldest first."""
         query = f"SELECT {_RUN} FROM runs INDEXED BY runs_alive_by_parent WHERE parent = ? AND finished_at IS NULL"
-        return [RunRow(*row) for row in self.rows(f"{query} ORDER BY id", run_id)]
+        return [self._run(row) for row in self.rows(f"{query} ORDER BY id", run_id)]
 
     def ended_parents(self) -> list[int]:
         """Runs that are over and have children that are not. Skips from one such parent to the next on the index."""
@@ -746,7 +755,7 @@ class Store:
         row = self.row(f"SELECT {_RUN} FROM runs WHERE id = ?", run_id)
         if row is None:
             raise NotFoundError(f"run {run_id} is gone", hint="it was pruned; see: jobctl history")
-        return RunRow(*row)
+        return self._run(row)
 
     def find(self, text: str) -> RunRow:
         """The run that a person means: its name, a unique beginning of one, or the latest run of a job of that name.
@@ -758,7 +767,7 @@ class Store:
         if row is None:
             row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", text)
         if row is not None:
-            return RunRow(*row)
+            return self._run(row)
         # A beginning as a range, so that the index answers: text <= name < text followed by the last character. A run
         # is meant rather than the notifications of it, which come behind it in the index.
         beginning = f"SELECT {_RUN} FROM runs WHERE name >= ? AND name < ?"
@@ -768,9 +777,9 @@ class Store:
         if text and not rows:
             rows = self.rows(f"{beginning} LIMIT 4", text, text + "\U0010ffff")
         if len(rows) == 1:
-            return RunRow(*rows[0])
+            return self._run(rows[0])
         if rows:
-            names = ", ".join(RunRow(*row).name for row in rows[:3]) + (" …" if len(rows) > 3 else "")
+            names = ", ".join(self._run(row).name for row in rows[:3]) + (" …" if len(rows) > 3 else "")
             raise NotFoundError(f"{text!r} is the beginning of several runs: {names}", hint="type some more of the id")
         raise NotFoundError(f"there is no run {text!r}", hint="see what has run with: jobctl history")
 
@@ -785,28 +794,28 @@ class Store:
         row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", job)
         if row is None:
             return None
-        last = RunRow(*row)
+        last = self._run(row)
         if last.parent is not None:
             lately = f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT {_LATELY}"
             row = self.row(f"SELECT {_RUN} FROM ({lately}) WHERE parent IS NULL ORDER BY id DESC LIMIT 1", job)
-        return RunRow(*row) if row is not None else last
+        return self._run(row) if row is not None else last
 
     def alive(self) -> list[RunRow]:
         """Runs that are not over, oldest first."""
         # Named, or it would read all of the table: that comes in the order asked for.
         query = f"SELECT {_RUN} FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL ORDER BY id"
-        return [RunRow(*row) for row in self.rows(query)]
+        return [self._run(row) for row in self.rows(query)]
 
     def awake(self) -> list[RunRow]:
         """Runs that are not over and not asleep, oldest first."""
         condition = "finished_at IS NULL AND wake_at IS NULL"
-        return [RunRow(*r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE {condition} ORDER BY id")]
+        return [self._run(r) for r in self.rows(f"SELECT {_RUN} FROM runs WHERE {condition} ORDER BY id")]
 
     def asleep(self, limit: int) -> list[RunRow]:
         """Runs that are asleep, those that wake first."""
         condition = "finished_at IS NULL AND wake_at IS NOT NULL"
         query = f"SELECT {_RUN} FROM runs INDEXED BY runs_alive WHERE {condition} ORDER BY wake_at LIMIT ?"
-        return [RunRow(*row) for row in self.rows(query, limit)]
+        return [self._run(row) for row in self.rows(query, limit)]
 
     def count_asleep(self) -> int:
         return int(self.row("SELECT count(*) FROM runs WHERE finished_at IS NULL AND wake_at IS NOT NULL")[0])
@@ -818,7 +827,7 @@ class Store:
             " SELECT (SELECT min(job) FROM runs WHERE runs.job > j.job) FROM j WHERE j.job IS NOT NULL)"
             " SELECT job FROM j WHERE job IS NOT NULL"
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in rows if isinstance(row[0], str)]
 
     def history(
         self,
@@ -847,12 +856,13 @@ class Store:
             values.append(until)
         if tag is not None:
             where.append(
-                "definition IN (SELECT d.id FROM definitions d, json_each(d.body, '$.tags') t WHERE t.value = ?)"
+                "definition IN (SELECT d.id FROM definitions d, json_each("
+                "CASE WHEN json_valid(d.body) THEN d.body ELSE '{}' END, '$.tags') t WHERE t.value = ?)"
             )
             values.append(tag)
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         return [
-            RunRow(*row)
+            self._run(row)
             for row in self.rows(f"SELECT {_RUN} FROM runs{condition} ORDER BY id DESC LIMIT ?", *values, limit)
         ]
 
@@ -860,7 +870,8 @@ class Store:
         """A run's events in order, those with a number in (after, upto]."""
         query = "SELECT at, type, step, number, data FROM events WHERE run = ? AND seq > ? AND seq <= ? ORDER BY seq"
         try:
-            return [from_row(row) for row in self.rows(query, run_id, after, upto if upto is not None else 1 << 62)]
+            last = upto if upto is not None else 1 << 62
+            return [from_row(row) for row in self.rows(query, run_id, after, last, strict=True)]
         except ValueError as error:
             raise StoreError(
                 f"the history of run {run_id} cannot be read: {error}",
@@ -897,11 +908,17 @@ class Store:
     def seqs(self, executor_id: str) -> list[tuple[int, int]]:
         """(run, last event's number) of the runs that an executor has."""
         begun = "finished_at IS NULL AND wake_at IS NULL AND status IN ('running', 'paused')"  # what is queued has none
-        return self.rows(f"SELECT id, seq FROM runs WHERE {begun} AND executor = ?", executor_id)
+        found = self.rows(f"SELECT id, seq FROM runs WHERE {begun} AND executor = ?", executor_id)
+        return [row for row in found if isinstance(row[1], int)]
 
     def executors(self) -> dict[str, tuple[int, str, int]]:
         """id -> (pid, kind, started_at) of executors that did not end in order, living or dead."""
-        return {row[0]: row[1:] for row in self.rows("SELECT id, pid, kind, started_at FROM executors")}
+        found = {}
+        for row in self.rows("SELECT id, pid, kind, started_at FROM executors"):
+            name, pid, kind, started_at = self.sound(_OF_AN_EXECUTOR, row)
+            if name == row[0] and pid > 1:  # one that has no name has no lock, and below 2 there is no process
+                found[name] = (pid, kind, started_at)
+        return found
 
     def changes(self) -> int:
         """A number that is another one after somebody else has committed. Cheap enough to ask ten times a second."""
@@ -919,13 +936,43 @@ class Store:
 
     def row(self, sql: str, *values: Any) -> Any:
         """The first row of a query of this folder's, None when there is none."""
-        with _explained(self.path):
-            return self._fresh().execute(sql, values).fetchone()
+        return next(iter(self._ask(sql, values, one=True)), None)
 
-    def rows(self, sql: str, *values: Any) -> list[Any]:
-        """All rows of a query of this folder's."""
+    def rows(self, sql: str, *values: Any, strict: bool = False) -> list[Any]:
+        """All rows of a query of this folder's. `strict`: StoreError where there is text that is no UTF-8."""
+        return self._ask(sql, values, strict=strict)
+
+    def _ask(self, sql: str, values: Sequence[Any], *, one: bool = False, strict: bool = False) -> list[Any]:
         with _explained(self.path):
-            return self._fresh().execute(sql, values).fetchall()
+            try:
+                return self._found(sql, values, one)
+            except sqlite3.OperationalError as error:
+                if strict or "UTF-8" not in str(error):
+                    raise
+                self._db.text_factory = tolerant  # not from the start: it would be called for each text
+                try:
+                    return self._found(sql, values, one)
+                finally:
+                    self._db.text_factory = str
+
+    def _found(self, sql: str, values: Sequence[Any], one: bool) -> list[Any]:
+        cursor = self._fresh().execute(sql, values)
+        if not one:
+            return cursor.fetchall()
+        found = cursor.fetchone()
+        return [] if found is None else [found]
+
+    def sound(self, kinds: Kinds, row: Sequence[Any]) -> Sequence[Any]:
+        """The row, with something harmless for each value that cannot be right; that is noted in `damage`."""
+        if kinds.is_sound(row):
+            return row
+        values, columns = kinds.harmless(row)
+        name = next((repr(value)[:80] for value in row[:2] if isinstance(value, str) and value), repr(row[0])[:40])
+        self.damage[f"the row of {kinds.about}, {name}, is damaged in the store: {', '.join(columns)}"] = None
+        return values
+
+    def _run(self, row: Sequence[Any]) -> RunRow:
+        return RunRow(*self.sound(_OF_A_RUN, row))
 
 
 def pause_job(db: Transaction, job: str, *, at: int, reason: str | None, who: str | None) -> None:
