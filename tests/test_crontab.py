@@ -22,12 +22,14 @@ from hypothesis import strategies as st
 
 from jobctl.core import definition
 from jobctl.core.definition import Definitions
-from jobctl.core.model import Job, OverlapPolicy, Schedule
+from jobctl.core.model import Job, Notify, OverlapPolicy, Schedule
 from jobctl.core.schedule import fires
+from jobctl.core.status import RunStatus
 from jobctl.crontab import Became, Dialect, Imported, Line, convert, to_toml
 
 DEBIAN, CRONIE = Dialect.DEBIAN, Dialect.CRONIE
 MINUTE = 60_000
+MAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT)
 DAY = 1440 * MINUTE
 
 
@@ -46,6 +48,10 @@ def only(line: str, dialect: Dialect = DEBIAN, *, above: str = "") -> Job:
     """The job that a line becomes, with lines above it."""
     (job,) = defined(imported(f"{above}{line}\n", dialect)).values()
     return job
+
+
+def mail(to: str) -> str:
+    return f'jobctl logs "$JOBCTL_RUN" --tail 50 | mail -s "$JOBCTL_JOB $JOBCTL_STATUS: $JOBCTL_RUN" {to}'
 
 
 def report(found: Imported) -> dict[int, Line]:
@@ -78,9 +84,9 @@ PATH=/opt/bin:/bin
 cwd = "~"
 overlap = "allow_all"
 catchup_window = "1m"
-
-[defaults.env]
-PGHOST = "db1"
+notify = { command = 'jobctl logs "$JOBCTL_RUN" --tail 50 | mail -s "$JOBCTL_JOB $JOBCTL_STATUS: $JOBCTL_RUN" \
+ops@example.org' }
+env = { PGHOST = "db1" }
 
 [jobs.dump]
 description = "Nightly dump"
@@ -90,29 +96,23 @@ command = "cd /srv/app && timeout 6h ./dump.sh >> /var/log/dump.log 2>&1"
 [jobs.warm-cache]
 schedule = "@reboot"
 command = "/opt/bin/warm-cache"
-
-[jobs.warm-cache.env]
-PATH = "/opt/bin:/bin"
+env = { PATH = "/opt/bin:/bin" }
 
 [jobs.mail]
 schedule = "0 0 * * 1"
 command = "printf '%s\\\\n' Hello, 'it'\\"'\\"'s me' | /bin/sh -c 'mail -s \\"100%\\" bob'"
-
-[jobs.mail.env]
-PATH = "/opt/bin:/bin"
+env = { PATH = "/opt/bin:/bin" }
 
 [jobs.never]
-description = "Not scheduled: day-of-month \\"31\\": no month of \\"2\\" has that day, it would never fire. Line 11 of \
-the crontab: 0 0 31 2 * ./never"
+description = 'Not scheduled: day-of-month "31": no month of "2" has that day, it would never fire; write "0 0 L 2 *" \
+for the last day of the month. Line 11 of the crontab: 0 0 31 2 * ./never'
 command = "./never"
-
-[jobs.never.env]
-PATH = "/opt/bin:/bin"
+env = { PATH = "/opt/bin:/bin" }
 """
     )
     assert [(line.number, line.became, line.job) for line in found.lines] == [
         (1, Became.COMMENT, ""),
-        (2, Became.IGNORED, ""),
+        (2, Became.VARIABLE, ""),
         (3, Became.VARIABLE, ""),
         (5, Became.COMMENT, ""),
         (6, Became.JOB, "dump"),
@@ -141,7 +141,10 @@ def test_what_a_job_is_like() -> None:
         ("0 5 * * * x", CRONIE, ("ignores that line", "allow_all", '"1m"', "/usr/bin:/bin")),
         ("x\n", DEBIAN, ("ignores a whole crontab",)),
         ("x\n", CRONIE, ()),
-        ("0 5 * * * root x\n", DEBIAN, ("--user-field", "allow_all", '"1m"', "/usr/bin:/bin")),
+        ("0 5 * * * x\r\n", DEBIAN, ("DOS line ends", "allow_all", '"1m"', "/usr/bin:/bin")),
+        ("\ufeff0 5 * * * x\n", DEBIAN, ("byte order mark", "allow_all", '"1m"', "/usr/bin:/bin")),
+        ("#0 5 * * * x\n#@daily y\n", DEBIAN, ("2 entries are commented out, and left out: lines 1, 2",)),
+        ("MAILTO=ann\n0 5 * * * x\n", DEBIAN, ("`notify`", "allow_all", '"1m"', "/usr/bin:/bin")),
         ("\n", DEBIAN, ()),
         ("", DEBIAN, ()),
     ],
@@ -179,9 +182,13 @@ def test_variables_count_for_the_lines_below_them() -> None:
         ("RANDOM_DELAY=0\n", CRONIE, {}, Became.VARIABLE, "`jitter`"),
         ("RANDOM_DELAY=1441\n", CRONIE, {}, Became.IGNORED, "0 to 1440"),
         ("RANDOM_DELAY=-1\n", CRONIE, {}, Became.IGNORED, "0 to 1440"),
-        ("MAILTO=ann\n", DEBIAN, {}, Became.IGNORED, "sends no mail: output is kept"),
+        ("MAILTO=ann\n", DEBIAN, {"notify": (Notify(MAILED, mail("ann")),)}, Became.VARIABLE, "`notify` of the jobs"),
+        ("MAILTO=a@x,b;c\n", DEBIAN, {"notify": (Notify(MAILED, mail("a@x 'b;c'")),)}, Became.VARIABLE, "`notify`"),
+        ("PATH=$PATH:/x\n", DEBIAN, {"default_env": {"PATH": "$PATH:/x"}}, Became.VARIABLE, "expands the $PATH in it"),
+        ("PATH=~/bin:/bin\n", DEBIAN, {"default_env": {"PATH": "~/bin:/bin"}}, Became.VARIABLE, "expands the ~ in it"),
+        ("X=a$hunter2\n", DEBIAN, {"default_env": {"X": "a$hunter2"}}, Became.VARIABLE, "nothing expands the $ in it"),
         ('MAILTO=""\n', DEBIAN, {}, Became.IGNORED, "no mail anyway"),
-        ("MAILFROM=ann\n", CRONIE, {}, Became.IGNORED, 'when = "failure"'),
+        ("MAILFROM=ann\n", CRONIE, {}, Became.IGNORED, "`notify` runs a command"),
         ("LOGNAME=bob\n", DEBIAN, {}, Became.IGNORED, "cron sets it"),
         ("USER=bob\n", DEBIAN, {"default_env": {"USER": "bob"}}, Became.VARIABLE, "`env`"),
         ("USER=bob\n", CRONIE, {}, Became.IGNORED, "cron sets it"),
@@ -281,7 +288,8 @@ def test_one_line_that_cannot_be_imported_does_not_stop_the_others() -> None:
         ("0 0 * * mon#2 cmd", DEBIAN, "cron reads 0 0 * * mon#2 as 0 0 * * 1"),
         ("0 5 * * * cmd%x", DEBIAN, "input"),
         ("0 5 * * * -n cmd", CRONIE, "-n means nothing here"),
-        ("0 5 * * * cmd\r", DEBIAN, "carriage return"),
+        ("0 5 * * * c\rmd", DEBIAN, "carriage return"),
+        ("0 5 * * * cmd\r", DEBIAN, ""),
         ("0 5 * * * cmd", DEBIAN, ""),
     ],
 )
@@ -299,21 +307,21 @@ def test_remarks_about_what_was_imported(line: str, dialect: Dialect, says: str)
     ("command", "name"),
     [
         ("/usr/local/bin/backup.sh --all", "backup"),
-        ("cd /srv/app && ./manage.py clean", "manage"),
-        ("cd / && run-parts --report /etc/cron.hourly", "run-parts"),
-        ("test -x /usr/sbin/anacron || ( cd / && run-parts x )", "run-parts"),
+        ("cd /srv/app && ./manage.py clean", "manage-clean"),
+        ("cd / && run-parts --report /etc/cron.hourly", "cron-hourly"),
+        ("test -x /usr/sbin/anacron || ( cd / && run-parts x )", "x"),
         ("[ -x /usr/sbin/x ] && if [ -d /run ]; then y; fi", "y"),
         ("A=1 B=2 cmd", "cmd"),
-        ("sudo -u bob nice -n 19 /bin/tar cf x", "tar"),
+        ("sudo -u bob nice -n 19 /bin/tar cf x", "tar-x"),
         ("flock -n /tmp/lock timeout 6h ./dump.sh", "dump"),
         ("/usr/bin/python3 -u /srv/report.py", "report"),
-        ("php artisan schedule:run >> /dev/null 2>&1", "artisan"),
+        ("php artisan schedule:run >> /dev/null 2>&1", "schedule-run"),
         ("/usr/bin/env bash job.sh", "job"),
-        ("bash -c 'x y'", "x"),
+        ("bash -c 'x y'", "x-y"),
         ("ünder_score!", "nder_score"),
-        ("'/path with/x'", "path"),
+        ("'/path with/x'", "x"),
         ("...", "job"),
-        ("$HOME/bin/x", "job"),
+        ("$HOME/bin/x", "x"),
         (">x", "job"),
         ("x" * 100, "x" * 63),
     ],
@@ -331,13 +339,13 @@ def test_names_are_unique() -> None:
     ("above", "description"),
     [
         ("# Comment", "Comment"),
-        ("# One\n## Two ##", "Two ##"),
+        ("# One\n## Two ##", "One. Two"),
         ("# Comment\n", ""),
         ("# Comment\nA=b", ""),
         ("#0 4 * * * old", ""),
         ("#\t@daily old", ""),
         ("# m h  dom mon dow   command", ""),
-        ("# {{ params.x }} \0 \udcff", "{{ params.x }} \\0 \\udcff"),
+        ("# {{ params.x }} \0 \udcff", "{{ params.x }} \\0 ÿ"),
         ("#", ""),
         ("#" + "x" * 200_000, "x" * 500),
     ],
@@ -547,7 +555,7 @@ def test_every_line_is_converted_or_reported(lines: list[str], end: str, dialect
     text = "\n".join(lines) + end
     found = imported(text, dialect, user_field=user_field, user="root")
     told = report(found)
-    assert set(told) == {n for n, line in enumerate(text.split("\n"), 1) if line.strip(" \t")}
+    assert set(told) == {n for n, line in enumerate(text.split("\n"), 1) if line.rstrip("\r").strip(" \t")}
     assert all(line.why for line in found.lines if line.became not in (Became.JOB, Became.COMMENT))
     made = {line.job: line.became for line in found.lines if line.job}
     assert list(made) == list(found.jobs)
@@ -566,4 +574,6 @@ def test_every_line_is_converted_or_reported(lines: list[str], end: str, dialect
         assert {**job.default_env, **job.env} == {**other.default_env, **other.env}
         alike = ("schedules", "timezone", "cwd", "shell", "overlap", "catchup_window", "description", "steps")
         assert [getattr(job, key) for key in alike] == [getattr(other, key) for key in alike]
+    again = convert(text, dialect, user_field=user_field, user="root")
+    assert to_toml(again) == to_toml(found)
     assert set(tomllib.loads(to_toml(found))) <= {"defaults", "jobs"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jobctl.core.cron import parse_cron
-from jobctl.crontab_lines import Dialect, NeverError, RefusedError, cron_text, read_entry, read_variable, split_command
+from jobctl.crontab.entry import Dialect, NeverError, RefusedError
+from jobctl.crontab.lines import cron_text, read_entry, read_variable, split_command
 
 DEBIAN, CRONIE = Dialect.DEBIAN, Dialect.CRONIE
 

@@ -31,7 +31,7 @@ def _text(data: bytes) -> str:
 
 def _crontab(data: bytes) -> None:
     flags = data[0] if data else 0
-    properties.crontab(_text(data[1:]), list(Dialect)[flags & 1], bool(flags & 2))
+    properties.crontab(_text(data[1:]), list(Dialect)[flags & 1 | flags >> 1 & 2], bool(flags & 2))
 
 
 _TABLES = (FILE, DEFAULTS, JOB, STEP)

@@ -355,7 +355,7 @@ def crontab(text: str, dialect: Dialect, user_field: bool) -> bool:
     """Each line becomes something, and what becomes jobs is a definitions file. Whether there are jobs."""
     with no_hang():
         imported = convert(text, dialect, user_field=user_field, user="root")
-        lines = {number for number, line in enumerate(text.split("\n"), 1) if line.strip(" \t")}
+        lines = {number for number, line in enumerate(text.split("\n"), 1) if line.rstrip("\r").strip(" \t")}
         assert [line.number for line in imported.lines] == sorted(lines)
         for line in imported.lines:
             assert line.why or line.became in (Became.JOB, Became.COMMENT)
@@ -366,6 +366,8 @@ def crontab(text: str, dialect: Dialect, user_field: bool) -> bool:
         assert found is not None, [str(problem) for problem in problems]
         assert list(found.jobs) == list(imported.jobs)
         for job in found.jobs.values():
+            if dialect is Dialect.SUPERCRONIC:  # it has years, and they may be over
+                continue
             assert all(schedule.boot or next_fire(schedule, NOW, zone="UTC") for schedule in job.schedules)
     return True
 

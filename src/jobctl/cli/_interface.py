@@ -1150,48 +1150,82 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  crontab  Write a jobs.toml that does what a crontab does.""",
+  crontab  Write a jobs.toml that does what a crontab does, or several of...""",
     },
     'import crontab': {
-        'summary': 'Write a jobs.toml that does what a crontab does.',
+        'summary': 'Write a jobs.toml that does what a crontab does, or several of them.',
         'group': False,
         'options': {'--dialect': ('dialect',
                        'text',
-                       ('debian', 'cronie'),
-                       'debian|cronie',
-                       "Whose cron reads it now: Debian's and Ubuntu's, or cronie (Fedora, RHEL, Arch)."),
+                       ('debian', 'cronie', 'busybox', 'supercronic'),
+                       'debian|cronie|busybox|supercronic',
+                       "Whose cron reads it now: Debian's and Ubuntu's, cronie (Fedora, RHEL, Arch), BusyBox "
+                       '(Alpine, OpenWrt) or supercronic.'),
          '--user-field': ('user_field',
                           'flag',
                           (),
                           '',
-                          'A user stands in front of each command, as in /etc/crontab.'),
+                          'A user stands in front of each command, as in /etc/crontab and /etc/cron.d: known by '
+                          'the path there.'),
+         '--no-user-field': ('no_user_field', 'flag', (), '', 'None does, whatever path and words look like.'),
+         '--sudo': ('sudo',
+                    'flag',
+                    (),
+                    '',
+                    'Run the lines of other users through sudo; without it they come without a schedule.'),
+         '--tidy': ('tidy', 'flag', (), '', 'Write `cd FOLDER &&` as cwd, where that means the same.'),
          '--output': ('out', 'text', (), 'OUT', 'Write the jobs.toml there, not to stdout.'),
          '-o': ('out', 'text', (), 'OUT', 'Write the jobs.toml there, not to stdout.'),
+         '--merge': ('merge',
+                     'flag',
+                     (),
+                     '',
+                     'Add the jobs to OUT, whose text stays as it is; what it has already is left out.'),
          '--force': ('force', 'flag', (), '', 'Overwrite OUT if it is there.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
-        'arguments': (('source', 'optional', (), 'FILE'),),
-        'defaults': {'source': None, 'dialect': 'debian', 'user_field': False, 'out': None, 'force': False},
+        'arguments': (('sources', 'any', (), 'FILE'),),
+        'defaults': {'sources': None,
+         'dialect': 'debian',
+         'user_field': False,
+         'no_user_field': False,
+         'sudo': False,
+         'tidy': False,
+         'out': None,
+         'merge': False,
+         'force': False},
         "page": """\
 Usage: jobctl import crontab [OPTIONS] [FILE]
 
-  Write a jobs.toml that does what a crontab does.
+  Write a jobs.toml that does what a crontab does, or several of them.
 
   The report on stderr says of every line what became of it. Each job fires when
-  its line did; nothing is started.
+  its line did; nothing is started. A whole server: jobctl import crontab
+  /etc/crontab /etc/cron.d /var/spool/cron/crontabs -o jobs.toml
 
 Arguments:
-  FILE  A crontab, - for standard input. Without it: your own, as `crontab -l`
-        lists it.
+  FILE  Crontabs, and folders of them; - for standard input. Without one: yours,
+        as `crontab -l` lists it.
 
 Options:
-  --dialect debian|cronie  Whose cron reads it now: Debian's and Ubuntu's, or
-                           cronie (Fedora, RHEL, Arch).  [default: debian]
-  --user-field             A user stands in front of each command, as in
-                           /etc/crontab.
-  -o, --output OUT         Write the jobs.toml there, not to stdout.
-  --force                  Overwrite OUT if it is there.
-  -h, --help               Show this message and exit.
+  --dialect debian|cronie|busybox|supercronic
+                                  Whose cron reads it now: Debian's and
+                                  Ubuntu's, cronie (Fedora, RHEL, Arch), BusyBox
+                                  (Alpine, OpenWrt) or supercronic.  [default:
+                                  debian]
+  --user-field                    A user stands in front of each command, as in
+                                  /etc/crontab and /etc/cron.d: known by the
+                                  path there.
+  --no-user-field                 None does, whatever path and words look like.
+  --sudo                          Run the lines of other users through sudo;
+                                  without it they come without a schedule.
+  --tidy                          Write `cd FOLDER &&` as cwd, where that means
+                                  the same.
+  -o, --output OUT                Write the jobs.toml there, not to stdout.
+  --merge                         Add the jobs to OUT, whose text stays as it
+                                  is; what it has already is left out.
+  --force                         Overwrite OUT if it is there.
+  -h, --help                      Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",
     },

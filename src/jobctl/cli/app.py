@@ -616,32 +616,57 @@ app.add_typer(import_app, name="import")
 
 
 def crontab(
-    source: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="FILE", help="A crontab, - for standard input. Without it: your own, as `crontab -l` lists it."
+            metavar="FILE",
+            help="Crontabs, and folders of them; - for standard input. Without one: yours, as `crontab -l` lists it.",
         ),
     ] = None,
     dialect: Annotated[
         str,
         typer.Option(
             "--dialect",
-            click_type=typer.main.TyperChoice(["debian", "cronie"]),
-            metavar="debian|cronie",
-            help="Whose cron reads it now: Debian's and Ubuntu's, or cronie (Fedora, RHEL, Arch).",
+            click_type=typer.main.TyperChoice(["debian", "cronie", "busybox", "supercronic"]),
+            metavar="debian|cronie|busybox|supercronic",
+            help="Whose cron reads it now: Debian's and Ubuntu's, cronie (Fedora, RHEL, Arch), BusyBox (Alpine,"
+            " OpenWrt) or supercronic.",
         ),
     ] = "debian",
     user_field: Annotated[
-        bool, typer.Option("--user-field", help="A user stands in front of each command, as in /etc/crontab.")
+        bool,
+        typer.Option(
+            "--user-field",
+            help="A user stands in front of each command, as in /etc/crontab and /etc/cron.d: known by the path there.",
+        ),
+    ] = False,
+    no_user_field: Annotated[
+        bool, typer.Option("--no-user-field", help="None does, whatever path and words look like.")
+    ] = False,
+    sudo: Annotated[
+        bool,
+        typer.Option(
+            "--sudo", help="Run the lines of other users through sudo; without it they come without a schedule."
+        ),
+    ] = False,
+    tidy: Annotated[
+        bool, typer.Option("--tidy", help="Write `cd FOLDER &&` as cwd, where that means the same.")
     ] = False,
     out: Annotated[
         str | None, typer.Option("-o", "--output", metavar="OUT", help="Write the jobs.toml there, not to stdout.")
     ] = None,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge", help="Add the jobs to OUT, whose text stays as it is; what it has already is left out."
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT if it is there.")] = False,
 ) -> None:
-    """Write a jobs.toml that does what a crontab does.
+    """Write a jobs.toml that does what a crontab does, or several of them.
 
     The report on stderr says of every line what became of it. Each job fires when its line did; nothing is started.
+    A whole server: jobctl import crontab /etc/crontab /etc/cron.d /var/spool/cron/crontabs -o jobs.toml
     """
 
 

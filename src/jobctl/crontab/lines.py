@@ -1,4 +1,5 @@
-"""The lines of a crontab as cron itself reads them, Debian's and cronie's. What becomes of them here: crontab.py.
+"""The lines of a crontab as cron itself reads them, Debian's and cronie's. BusyBox and supercronic have
+files of their own; what becomes of the lines: convert.py.
 
 Source of every rule is the program, not its manual page: env.c, entry.c and do_command.c of Debian's cron 3.0pl1-162
 and of cronie 1.7. Where the two differ, a dialect is asked for.
@@ -8,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import NamedTuple
 
 from jobctl.core.cron import FIELDS, Cron, CronError, Field, numbers_in, parse_cron
+from jobctl.crontab.entry import REBOOT, Dialect, Entry, NeverError, Numbers, RefusedError
 
-REBOOT = "@reboot"
 _MACROS = (REBOOT, "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 _DAYS, _WEEKDAYS = 2, 4  # the places of the day fields
 _BLANKS = " \t"
@@ -27,43 +27,9 @@ _WORD = re.compile(r"[^ \t]*")
 _SCHEDULE = re.compile(r"(?:[^ \t]+[ \t]+){4}[^ \t]+")
 
 
-class Dialect(StrEnum):
-    DEBIAN = "debian"
-    CRONIE = "cronie"
-
-
 # The longest line of a variable, and command, in bytes. Debian cuts the first and refuses the second; cronie cuts both.
 _LONGEST_VARIABLE = {Dialect.DEBIAN: 998, Dialect.CRONIE: 131_071}
 _LONGEST_COMMAND = {Dialect.DEBIAN: 998, Dialect.CRONIE: 131_071}
-
-
-class RefusedError(ValueError):
-    """A line that cron itself does not take, with why."""
-
-
-class NeverError(ValueError):
-    """A schedule that cron takes and never fires, or fires when nobody can tell, with why."""
-
-
-class Numbers(NamedTuple):
-    """One field: the numbers it names, as bits; what it begins with where that is a star; whether chance is in it."""
-
-    bits: int
-    star: str = ""  # "*", "*/5" or ""
-    chance: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line that runs a command. `stdin` is what the command reads: all after the first `%`, line breaks and all."""
-
-    macro: str  # "@daily" …, or "" where there are fields
-    fields: tuple[Numbers, ...]
-    written: str  # the five fields as they stand in the line
-    user: str  # "" in a user's own crontab
-    command: str
-    stdin: str
-    quiet: str = ""  # cronie's options: "-" (not in syslog), "-n" (mail only on failure), both
 
 
 # --- variables -------------------------------------------------------------------------------------------------------
@@ -153,7 +119,7 @@ def read_entry(line: str, dialect: Dialect, *, user_field: bool, root: bool) -> 
     elif len(rest.encode()) > _LONGEST_COMMAND[dialect]:
         raise RefusedError(f"the command is longer than {_LONGEST_COMMAND[dialect]} bytes")
     command, stdin = split_command(rest, dialect)
-    return Entry(macro, fields, written, user, command, stdin, " ".join(quiet))
+    return Entry(macro, fields, written, user, command, stdin, " ".join(quiet), whole=rest)
 
 
 def _split_word(text: str) -> tuple[str, str]:
@@ -186,6 +152,11 @@ def split_command(text: str, dialect: Dialect) -> tuple[str, str]:
             escaped = char == "\\"
         command.append(char)
     return "".join(command), ""
+
+
+def is_divided(text: str, dialect: Dialect) -> bool:
+    """Whether a bare `%` divides it."""
+    return not split_command(f"{text}\0", dialect)[0].endswith("\0")
 
 
 def _input(text: str) -> str:
@@ -315,12 +286,13 @@ def cron_text(entry: Entry) -> str:
     if entry.macro:
         return entry.macro
     if any(field.chance for field in entry.fields):
-        raise NeverError("cron draws a new time whenever it reads the line (~)")
+        hint = 'write a fixed time, and jitter = "1h" in the table form of schedule to spread the starts'
+        raise NeverError("cron draws a new time whenever it reads the line (~)", hint)
     plain = _plain(entry.fields)
     try:
         meant = parse_cron(plain)
     except CronError as error:
-        raise NeverError(error.message) from None  # a date that no calendar has
+        raise NeverError(error.message, error.hint) from None  # a date that no calendar has
     try:
         written = parse_cron(entry.written)
     except CronError:
