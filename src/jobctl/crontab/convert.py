@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from jobctl.core import definition
 from jobctl.core.cron import CronError, parse_cron
 from jobctl.core.shapes import VARIABLE_RULE
+from jobctl.core.traps import unexpanded
 from jobctl.core.zones import ZoneError, check_zone
 from jobctl.crontab import busybox, comments, supercronic
 from jobctl.crontab.document import Imported, Line, Table, dump_jobs
@@ -32,7 +33,6 @@ _LONGEST_DELAY = 24 * 60  # minutes
 _BOM = "\ufeff"
 
 _LOOKS_ASSIGNED = re.compile(r"[ \t]*['\"]?[A-Za-z_][A-Za-z0-9_]*['\"]?[ \t]*=")
-_EXPANDABLE = re.compile(r"\$(?:\{?([A-Za-z_][A-Za-z0-9_]*)\}?|\()")
 # Names that may be repeated from a value: any other could be a part of a secret.
 _EVERYBODYS = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "PWD", "LD_LIBRARY_PATH", "PYTHONPATH", "HOSTNAME")
 _STRFTIME = "%-_YymdHMSFTDRsjaAbBehIkluVUWNwGgCcpPxXZz"
@@ -638,10 +638,9 @@ def _said(schedule: Schedule) -> str:
 
 
 def _unexpanded(value: str) -> str:
-    match = _EXPANDABLE.search(value)
-    if match is None:
-        return "~" if re.search(r"(^|:)~(/|$)", value) else ""
-    return f"${match[1]}" if match[1] in _EVERYBODYS else "$"
+    """What in it looks as if something expanded it; a name only where it cannot be a part of a secret."""
+    found = unexpanded(value)
+    return "$" if found.startswith("$") and found.strip("${}") not in (*_EVERYBODYS, "( )") else found
 
 
 def _meant(command: str) -> str:
