@@ -91,6 +91,16 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_from_the_first_instruction",
         ],
     },
+    "Where nothing outlives a daemon, what runs is asked to end when it is stopped, and loses neither its place nor a "
+    "retry by that": {
+        "tests/reported/test_containers.py": [
+            "test_what_runs_is_asked_to_end_and_goes_on_afterwards",
+            "test_it_counts_for_no_retry",
+            "test_the_first_process_reaps_what_comes_to_it",
+        ],
+        "tests/core/test_attempts.py": ["test_after_an_attempt_that_was_stopped_with_its_daemon_another_follows"],
+        "tests/simulation/test_simulation.py": ["test_all_that_must_hold_holds"],
+    },
     "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed"
     " - but for a run that kills whoever takes it": {
         "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],

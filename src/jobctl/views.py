@@ -319,6 +319,8 @@ def _how_it_ended(event: Event) -> str:
         what = f"suspended, waits for the signal {wait['name']}" if wait["kind"] == "signal" else "suspended"
         return what + _after(" until ", _time(wait.get("until")))
     words = _words(data.get("status", "succeeded")) + _after(": ", data.get("error"))
+    if data.get("status") == "stopped" and "retry_at" in data:
+        return f"{words}; another attempt follows"
     if "retry_at" in data:
         return f"{words}; next attempt in {_span(data['retry_at'] - event.at)}"
     return words + _after("; no retry: ", data.get("why"))

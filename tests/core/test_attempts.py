@@ -13,6 +13,7 @@ from jobctl.core.attempts import (
     event_data,
     first_deadline,
     next_probe,
+    pauses,
     poll_wait,
     retry_wait,
     verdict,
@@ -320,3 +321,19 @@ def test_an_event_says_only_what_is_no_plain_success(
     outcome: Outcome, follows: Verdict, extra: dict[str, Any], data: dict[str, Any]
 ) -> None:
     assert event_data(outcome, follows, **extra) == data
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(maximum_attempts=1), RetryPolicy(maximum_attempts=2), RetryPolicy()])
+@pytest.mark.parametrize("attempt", [1, 2, 9])
+def test_after_an_attempt_that_was_stopped_with_its_daemon_another_follows(policy: RetryPolicy, attempt: int) -> None:
+    timeouts = Timeouts(schedule_to_close=1)
+    stopped = Outcome("stopped", exit_code=7, error="the daemon ended")
+    assert verdict(policy, timeouts, stopped, attempt=attempt, ended_at=9_000, step_started_at=1) == Verdict(9_000)
+
+
+@pytest.mark.parametrize(
+    ("after_stop", "maximum_attempts", "waits"),
+    [("", 1, True), ("", 2, False), ("", 0, False), ("pause", 5, True), ("retry", 1, False)],
+)
+def test_whether_a_person_is_to_say_so(after_stop: str, maximum_attempts: int, waits: bool) -> None:
+    assert pauses(after_stop, RetryPolicy(maximum_attempts=maximum_attempts)) == waits

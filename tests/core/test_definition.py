@@ -102,6 +102,7 @@ def test_every_job_key() -> None:
         priority = -5
         max_parallel_steps = 4
         kill_grace = "0s"
+        after_stop = "pause"
         log_limit = "10MB"
         notify = { on = ["failed", "missed"], command = ["mail", "ops"] }
         tags = ["nightly"]
@@ -127,6 +128,7 @@ def test_every_job_key() -> None:
         priority=-5,
         max_parallel_steps=4,
         kill_grace=0,
+        after_stop="pause",
         log_limit=10_000_000,
         notify=(Notify(("failed", "missed"), ("mail", "ops")),),
         tags=("nightly",),

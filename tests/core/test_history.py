@@ -454,6 +454,24 @@ def test_a_suspended_attempt_is_none_of_those_that_retries_are_counted_by() -> N
     assert step.attempts_in_try == 1
 
 
+def test_nor_is_one_that_was_stopped_with_its_daemon() -> None:
+    ended = about(E.ATTEMPT_ENDED, number=1, status="stopped", exit_code=7, cursor="3", retry_at=9)
+    state = replay([*TAKEN, A1, ended])
+    step = state.steps["a"]
+    assert (step.attempts_in_try, step.stops, step.attempts[0].status) == (0, 1, "stopped")
+    assert (step.status, step.retry_at, step.cursor) == (StepStatus.WAITING, 9, "3")
+    state.apply(A2)
+    assert step.attempts_in_try == 1
+
+
+def test_a_pause_names_its_notifications() -> None:
+    state = replay([*TAKEN, about(E.RUN_PAUSED, stopped=True, notifications=["a.notify-1"])])
+    assert state.notifications == ["a.notify-1"]
+    state.apply(about(E.RUN_UNPAUSED))
+    state.apply(about(E.RUN_PAUSED))
+    assert state.notifications == ["a.notify-1"]  # of somebody's own pause nobody is told
+
+
 def test_the_limit_of_a_step_ends_no_wait_of_it() -> None:
     wait = {"kind": "signal", "call": 2, "name": "go", "until": 99, "limit": "schedule_to_close"}
     ended = about(E.ATTEMPT_ENDED, number=1, status="suspended", wait=wait)

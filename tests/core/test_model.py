@@ -78,6 +78,7 @@ EVERYTHING = Job(
     priority=-1,
     max_parallel_steps=2,
     kill_grace=0,
+    after_stop="retry",
     log_limit=1,
     notify=(Notify(("failed", "missed"), "mail"), Notify(("succeeded",), ("mail", "-s"))),
     tags=("x", "y"),

@@ -15,7 +15,7 @@ from jobctl.core.history import EventType
 from jobctl.core.model import Job, Queue, encode
 from jobctl.daemon.capacity import Capacity
 from jobctl.daemon.journal import Journal
-from jobctl.daemon.loop import LOOK_MS, Daemon
+from jobctl.daemon.loop import LOOK_MS, SLACK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LiveRun, LocalEngine, created
@@ -119,6 +119,8 @@ class DaemonProcess(Body):
         self._maximum = maximum
         self.daemon: Daemon | None = None
         self._drain_until: int | None = None
+        self._stops_commands = False
+        self._give_up_at: int | None = None  # waiting for what was asked to end
         self._looked = -1
 
     def start(self) -> None:
@@ -136,6 +138,8 @@ class DaemonProcess(Body):
         assert self.daemon is not None
         if self._drain_until is not None:
             engine = self.daemon._engine
+            if self._stops_commands and self.world.mono >= self._drain_until and self._stop_commands(engine):
+                return
             if engine.attempts_running and self.world.mono < self._drain_until:
                 engine.turn(0)
                 self.wake_at = self._drain_until
@@ -153,9 +157,21 @@ class DaemonProcess(Body):
             self.world.judge.followed(daemon._scheduler._armed.keys())
         self._sleep()
 
-    def stop(self, drain_ms: int) -> None:
-        """SIGTERM."""
+    def _stop_commands(self, engine: LocalEngine) -> bool:
+        """As daemon/loop.py does where nothing outlives it. Whether there is still something to wait for."""
+        if self._give_up_at is None:
+            grace = max((run.job.kill_grace for run in engine.runs.values()), default=0)
+            self._give_up_at = self.world.mono + grace + SLACK_MS
+        if (not engine.stop_attempts() and engine.trouble is None) or self.world.mono >= self._give_up_at:
+            return False
+        engine.turn(0)
+        self.wake_at = min(self._give_up_at, self.world.mono + max(1, engine._wait_ms(1_000) or 0))
+        return True
+
+    def stop(self, drain_ms: int, *, commands: bool = False) -> None:
+        """SIGTERM. `commands`: what runs is stopped with it."""
         if self.daemon is not None:
+            self._stops_commands = commands
             self.world.disturbed += 1
             self.daemon._engine.draining = True
             self._drain_until = self.world.mono + drain_ms

@@ -20,8 +20,9 @@ from .world import DAY, HOUR, MINUTE, SECOND
 Table = dict[str, Any]
 
 # 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times; 6: faults of
-# keepers; 7: a time to begin in, what waits for a time is woken
-VERSION = 7
+# keepers; 7: a time to begin in, what waits for a time is woken; 8: commands
+# that are stopped with their daemon
+VERSION = 8
 
 
 class Deed(NamedTuple):
@@ -143,6 +144,8 @@ def _job(draw: Drawing, name: str, horizon: int, scale: int) -> Table:
     draw.maybe(job, "catchup_window", 0.3, ms(draw.span(SECOND, horizon)), name)
     if draw.version >= 7:
         draw.maybe(job, "start_within", 0.3, ms(draw.span(SECOND, horizon / 4)), name)
+    if draw.version >= 8:
+        draw.maybe(job, "after_stop", 0.3, rng.choice(("retry", "pause")), name)
     draw.maybe(job, "pause_on_failure", 0.1, True, name)
     draw.maybe(job, "timeout", 0.25, ms(scale * rng.uniform(0.5, 20)), name)
     draw.maybe(job, "queue", 0.25, rng.choice(("q0", "q1")), name)
@@ -173,6 +176,7 @@ def _job(draw: Drawing, name: str, horizon: int, scale: int) -> Table:
 def _notify(draw: Drawing) -> Table:
     rng = draw.random
     ends = ("succeeded", "failed", "timed_out", "canceled", "terminated", "missed")
+    ends += ("stopped",) if draw.version >= 8 else ()
     return {"on": rng.sample(ends, rng.randint(1, len(ends))), "command": "tell"}
 
 

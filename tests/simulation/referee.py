@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection
 from typing import Any
 
+from jobctl.core.attempts import pauses
 from jobctl.core.decide import Decider, Mode, reopened
 from jobctl.core.history import TOO_LATE, Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
@@ -128,6 +129,8 @@ class Referee:
         self._ended: list[Case] = []
         self._starting: list[Case] = []  # an attempt of these
         self._told: list[tuple[Case, Event]] = []
+        self._stopped: list[Case] = []  # with their daemon, in the commit; and those of them that pause for that
+        self._paused: list[tuple[Case, Event]] = []
         self._waited: list[tuple[Case, str, str]] = []
         # Of notifications: those that are new in the commit; records of missed fire times that are known.
         self._born: list[Case] = []
@@ -200,6 +203,7 @@ class Referee:
             " trigger, fire_time, parent, parent_step FROM runs ORDER BY id"
         ).fetchall()
         self._ended, self._told, self._waited, self._born, self._starting = [], [], [], [], []
+        self._stopped, self._paused = [], []
         for row in rows:
             case = self.cases.get(row[0])
             if case is None or case.name != row[1]:
@@ -211,6 +215,7 @@ class Referee:
                 self._world.places += 1
         self._families()
         self._notifications()
+        self._stops()
         self._fire_times()
         self._pauses()
         if len(rows) != len(self.cases):
@@ -406,6 +411,11 @@ class Referee:
                     raise Violation("compensation is shielded", f"{case.name}: the undo of {name} was canceled")
         elif kind in _STOPS and case.decider.mode is Mode.ENDED:
             pass  # its end was certain, and only not recorded yet
+        elif kind is _E.RUN_PAUSED:
+            if event.data.get("stopped"):
+                self._paused.append((case, event))
+                if case not in self._stopped:
+                    raise Violation("only what was stopped pauses for that", case.name)
         elif kind is _E.CANCEL_REQUESTED:
             now.stopped = now.stopped or "canceled"
         elif kind is _E.RUN_TIMED_OUT:
@@ -545,6 +555,9 @@ class Referee:
         now, data, n = case.present, event.data, case.present.attempts.get(key, 0)
         status = data.get("status", "succeeded")
         self._in_time(case, event, key)
+        if status == "stopped":
+            self._is_stopped(case, event, key, retry)
+            return
         if status == "failed" and any(
             token.endswith(f"/{case.name}/{key}.{event.number}") for token in self._world.left_word
         ):
@@ -581,6 +594,29 @@ class Referee:
         )
         if not forbidden:
             raise Violation("what may be retried is", f"{case.name} {key}: none after {n}, {retry}: {dict(data)}")
+
+    def _is_stopped(self, case: Case, event: Event, key: str, retry: RetryPolicy) -> None:
+        """It was stopped with its daemon: it does not count, and another one follows, when a person says so where
+        nothing is tried again by itself."""
+        now, undo, actor = case.present, key.endswith(UNDO), self._world.actor
+        if not getattr(actor, "_stops_commands", False) and not case.taken > 1:
+            raise Violation("only who ends stops what runs", f"{case.name} {key}.{event.number}")
+        now.attempts[key] -= 1
+        if "retry_at" not in event.data:
+            if undo or now.stopped is None:
+                raise Violation("what was stopped goes on", f"{case.name} {key}.{event.number}: {dict(event.data)}")
+            now.slots.discard(key)
+        elif event.data["retry_at"] != event.at:
+            raise Violation("what was stopped goes on", f"{case.name} {key}.{event.number}: {dict(event.data)}")
+        elif not undo and case.step(event.step).poll is None and pauses(case.job.after_stop, retry):
+            self._stopped.append(case)
+
+    def _stops(self) -> None:
+        """A run that was stopped with its daemon, and is not tried again by itself, waits for a person since then."""
+        for case in self._stopped:
+            alive = case.state.finished_at is None
+            if alive and case.state.pause is None and case.present.stopped is None:
+                raise Violation("what is not tried again waits for a person", case.name)
 
     def _in_time(self, case: Case, event: Event, key: str) -> None:
         step = case.step(event.step)
@@ -751,6 +787,9 @@ class Referee:
             status = str(case.state.status)
             expected += [f"{case.name} {status}" for _ in self._tables(case.job, status)]
             told += case.state.notifications
+        for case, event in self._paused:
+            expected += [f"{case.name} stopped" for _ in self._tables(case.job, "stopped")]
+            told += event.data.get("notifications", [])
         found = []
         for case in self._born:
             about = case.state.about or {}

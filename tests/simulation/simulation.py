@@ -479,7 +479,8 @@ class _Simulation:
     def stop_daemon(self, deed: Deed) -> None:
         found: DaemonProcess | None = self._pick(deed, [a for a in self.actors if isinstance(a, DaemonProcess)])
         if found is not None:
-            found.stop((0, 2 * SECOND, 5 * MINUTE)[deed.amount % 3])
+            commands = self.world.version >= 8 and deed.amount // 3 % 2 == 1
+            found.stop((0, 2 * SECOND, 5 * MINUTE)[deed.amount % 3], commands=commands)
 
     def absence(self, deed: Deed) -> None:
         """No daemon runs for a good part of the world: there will be much to catch up with."""

@@ -555,6 +555,12 @@ Options:
                      'DURATION',
                      'When stopped: wait so long for running commands to end. Without it they run on, for the '
                      'next daemon.'),
+         '--stop-commands': ('stop_commands',
+                             'flag',
+                             (),
+                             '',
+                             'When stopped: ask running commands to end, for nothing outlives the daemon here. '
+                             'So as PID 1.'),
          '--max-concurrent-runs': ('max_concurrent_runs',
                                    'integer',
                                    (),
@@ -572,6 +578,7 @@ Options:
         'arguments': (),
         'defaults': {'once': False,
          'drain': None,
+         'stop_commands': False,
          'max_concurrent_runs': None,
          'log_format': None,
          'print_unit': False,
@@ -586,6 +593,8 @@ Options:
                            who keep their cron.
   --drain DURATION         When stopped: wait so long for running commands to
                            end. Without it they run on, for the next daemon.
+  --stop-commands          When stopped: ask running commands to end, for
+                           nothing outlives the daemon here. So as PID 1.
   --max-concurrent-runs N  At most so many runs under way at once.
   --log-format text|json   How the daemon tells what it does: lines, or one JSON
                            object a line.

@@ -338,6 +338,13 @@ def daemon(
             help="When stopped: wait so long for running commands to end. Without it they run on, for the next daemon.",
         ),
     ] = None,
+    stop_commands: Annotated[
+        bool,
+        typer.Option(
+            "--stop-commands",
+            help="When stopped: ask running commands to end, for nothing outlives the daemon here. So as PID 1.",
+        ),
+    ] = False,
     max_concurrent_runs: Annotated[
         int | None, typer.Option("--max-concurrent-runs", metavar="N", help="At most so many runs under way at once.")
     ] = None,

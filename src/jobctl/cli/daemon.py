@@ -18,6 +18,7 @@ def main(
     *,
     once: bool,
     drain: str | None,
+    stop_commands: bool,
     max_concurrent_runs: int | None,
     log_format: str | None,
     print_unit: bool,
@@ -43,11 +44,17 @@ def main(
         signal.signal(signal.SIGHUP, lambda *_: None)  # "read the definitions again": that is still to come
     cgroups.settle()
     with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
-        return _daemon(settings, keeper, once, drain_ms, max_concurrent_runs, log_format)
+        return _daemon(settings, keeper, once, drain_ms, stop_commands, max_concurrent_runs, log_format)
 
 
 def _daemon(
-    settings: Settings, keeper: Link, once: bool, drain_ms: int, max_concurrent_runs: int | None, log_format: str | None
+    settings: Settings,
+    keeper: Link,
+    once: bool,
+    drain_ms: int,
+    stop_commands: bool,
+    max_concurrent_runs: int | None,
+    log_format: str | None,
 ) -> int:
     import sys
 
@@ -77,6 +84,7 @@ def _daemon(
             journal=journal,
             notifier=notifier,
             keeper=keeper,
+            stop_commands=stop_commands,
         )
         daemon.start()
         number = daemon.run_once() if once else daemon.run(drain_ms=drain_ms)

@@ -84,6 +84,8 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
             f" {size(job.log_limit)} of output an attempt"
         ),
     )
+    if job.after_stop:
+        yield "after stop", job.after_stop
     kept = [
         *([f"the last {job.keep.runs} runs"] if job.keep.runs is not None else []),
         *([f"runs of the last {duration(job.keep.age)}"] if job.keep.age is not None else []),

@@ -13,6 +13,7 @@ FAILED = "failed"
 TIMED_OUT = "timed_out"
 CANCELED = "canceled"
 SKIPPED = "skipped"  # only_if said no
+STOPPED = "stopped"  # with the daemon that ran it: another one follows, and it was none too many
 SUSPENDED = "suspended"  # it goes on as another attempt when what it waits for has come
 
 _MAXIMUM_WAIT = 100 * 365 * 86_400_000  # a century: what a coefficient or a delay without limit runs into
@@ -74,6 +75,8 @@ def verdict(
     policy: RetryPolicy, timeouts: Timeouts, outcome: Outcome, *, attempt: int, ended_at: int, step_started_at: int
 ) -> Verdict:
     """Whether another attempt follows. `attempt` counts within this try of the run, from 1."""
+    if outcome.status == STOPPED:
+        return Verdict(ended_at)  # as soon as somebody is there for it; deadlines are the next attempt's
     if outcome.status in (SUCCEEDED, SKIPPED, CANCELED):
         return Verdict(None)
     if outcome.timeout in ("schedule_to_close", "run", "deadline"):
@@ -91,6 +94,12 @@ def verdict(
     if timeouts.schedule_to_close is not None and retry_at >= step_started_at + timeouts.schedule_to_close:
         return Verdict(None, "the next attempt could not start before schedule_to_close")
     return Verdict(retry_at)
+
+
+def pauses(after_stop: str, policy: RetryPolicy) -> bool:
+    """Whether a run waits for a person when an attempt of it was stopped. `after_stop`: what its job says, "" nothing;
+    then what is never tried again by itself is not tried again for this either."""
+    return after_stop == "pause" or (not after_stop and policy.maximum_attempts == 1)
 
 
 def next_probe(poll: Poll, timeouts: Timeouts, *, probe: int, ended_at: int, step_started_at: int) -> Verdict:

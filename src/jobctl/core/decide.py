@@ -148,9 +148,11 @@ class Decider:
             if event.data.get("status") == "suspended":
                 self._suspend(event.step, event.data["wait"], out)
                 return out
+            if event.data.get("retry_at") is not None:
+                return out  # its status - it may be `stopped` - is no step's
             status = StepStatus(event.data.get("step_status") or event.data.get("status") or "succeeded")
             # Pending again: only its condition was asked, and what it waits for is still to come.
-            if event.data.get("retry_at") is None and status is not StepStatus.PENDING:
+            if status is not StepStatus.PENDING:
                 self._step_ended(event.step, status, event.data.get("error"), out)
         elif kind is EventType.STEP_ENDED:
             status = StepStatus(event.data["status"])

@@ -702,6 +702,7 @@ _PLAIN_JOB_KEYS = (
     "priority",
     "max_parallel_steps",
     "kill_grace",
+    "after_stop",
     "log_limit",
     "tags",
 )

@@ -38,7 +38,7 @@ class EventType(StrEnum):
     STEP_ENDED = "step_ended"  # status, error: ended outside of an attempt; retry_at when another child run follows
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
     UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
-    RUN_PAUSED = "run_paused"  # reason, by
+    RUN_PAUSED = "run_paused"  # reason, by; stopped: because the daemon was; then also notifications, as RUN_ENDED
     RUN_UNPAUSED = "run_unpaused"
     CANCEL_REQUESTED = "cancel_requested"  # reason, by
     TERMINATE_REQUESTED = "terminate_requested"  # reason, by
@@ -145,7 +145,7 @@ class AttemptState:
         self.boot = boot  # of the machine, as it was started; None where that was not recorded
         self.keeper = keeper  # by which it was to be begun
         self.finished_at: int | None = None
-        self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended
+        self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended | stopped
         self.data: Mapping[str, Any] = {}
 
 
@@ -185,6 +185,7 @@ class StepState:
         "started_at",
         "status",
         "stdout",
+        "stops",
         "suspensions",
         "waiting",
     )
@@ -195,6 +196,7 @@ class StepState:
         self.attempts: list[AttemptState] = []
         self.earlier = 0
         self.first = 1  # the attempt that this piece of work began with: what its commands record is kept under it
+        self.stops = 0  # attempts of this try that were stopped with their daemon: they were none too many either
         self.suspensions = 0  # attempts of this try that ended to go on later: they were none too many
         self.delivered: list[Mapping[str, Any]] = []  # what waits of its commands have come to, in order
         self.started_at: int | None = None  # first attempt of this try
@@ -221,7 +223,7 @@ class StepState:
     @property
     def attempts_in_try(self) -> int:
         """Those that count for retries."""
-        return len(self.attempts) - self.earlier - self.suspensions
+        return len(self.attempts) - self.earlier - self.suspensions - self.stops
 
     @property
     def suspended(self) -> bool:
@@ -250,6 +252,7 @@ class StepState:
         self.cursor = data.get("cursor", self.cursor)
         self.retry_at = data.get("retry_at")
         self.error = data.get("error")
+        self.stops += attempt.status == "stopped"
         if attempt.status == "suspended":
             self.status = StepStatus.WAITING
             self.waiting = data["wait"]
@@ -348,7 +351,7 @@ class StepState:
             self.first = len(self.attempts) + 1
             self.delivered = []
             self.child = None
-        self.suspensions = 0
+        self.suspensions = self.stops = 0
         self.status = StepStatus.PENDING
         self.children = 0
         self.earlier = len(self.attempts)
@@ -510,6 +513,7 @@ class RunState:
             self.reason = event.data.get("reason", self.reason)
             if kind is EventType.RUN_PAUSED:
                 self.pause = event
+                self.notifications = event.data.get("notifications", self.notifications)
                 return
             self.pause = None
             if self.ending is None or kind is EventType.TERMINATE_REQUESTED:

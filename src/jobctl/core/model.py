@@ -182,7 +182,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    on: tuple[str, ...]  # final statuses, or "missed"
+    on: tuple[str, ...]  # final statuses, "missed", or "stopped"
     command: str | tuple[str, ...]
 
 
@@ -214,6 +214,7 @@ class Job:
     priority: int = 0
     max_parallel_steps: int = 16
     kill_grace: Millis = 10_000
+    after_stop: str = ""  # retry | pause: what becomes of a run that was stopped with its daemon; "" = as `retry` says
     log_limit: int = 64 * 1024 * 1024  # bytes an attempt
     notify: tuple[Notify, ...] = ()
     tags: tuple[str, ...] = ()

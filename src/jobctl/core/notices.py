@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # asked for what a run is called by those who load no datacla
 
 TRIGGER = "notify"
 MISSED = "missed"
+STOPPED = "stopped"
 STEP = "notify"
 
 _SUFFIX = ".notify"  # no job of a definitions file can be called so
@@ -84,6 +85,14 @@ def of_end(run: str, job: str, end: Event, state: RunState) -> dict[str, Any]:
     return {key: value for key, value in about.items() if value is not None}
 
 
+def of_stop(run: str, job: str, pause: Event, state: RunState) -> dict[str, Any]:
+    """What a notification is about of a run that waits for a person, because it was stopped with its daemon."""
+    end = pause._replace(data={**pause.data, "status": STOPPED})
+    about = of_end(run, job, end, state)
+    del about["finished_at"]
+    return about
+
+
 def of_missed(job: str, count: int, first: int, last: int, reason: str) -> dict[str, Any]:
     """What a notification of missed fire times is about: job, status, reason, trigger, missed (how many), first and
     fire_time (the last of them)."""
@@ -120,7 +129,7 @@ def sentence(about: Mapping[str, Any]) -> str:
     if about["status"] == MISSED:
         count = about.get("missed", 1)
         return f"{count} fire {'time' if count == 1 else 'times'} of {about['job']} got no run"
-    words = {"canceled": "was canceled", "terminated": "was terminated"}
+    words = {"canceled": "was canceled", "terminated": "was terminated", STOPPED: "was stopped"}
     status = about["status"]
     return f"{about.get('run', about['job'])} {words.get(status, status.replace('_', ' '))}"
 

@@ -40,7 +40,7 @@ from jobctl.core.shapes import (
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_JOB_DEPTH = 16  # jobs that start jobs that start jobs …
 
-_ENDS = (*(status for status in RunStatus if status.final), "missed")
+_ENDS = (*(status for status in RunStatus if status.final), "missed", "stopped")
 
 # What these keys are called elsewhere: keys that people bring along from other tools, and keys of another place.
 _COMMAND = 'here it is `command`: a text for the shell, or a list such as ["rsync", "-a", "from", "to"]'
@@ -239,7 +239,9 @@ NOTIFY = OneOrMany(
     Table(
         "notify",
         {
-            "on": Key(ListOf(Choice(_ENDS), least=1), "Ends of a run, or missed; failed and timed_out if not said."),
+            "on": Key(
+                ListOf(Choice(_ENDS), least=1), "Ends of a run, or missed, stopped; failed, timed_out if not said."
+            ),
             "command": Key(COMMAND, "What to run then.", required=True),
         },
     )
@@ -307,6 +309,10 @@ _OWN_OF_JOB = {
     "priority": Key(Integer(), "Higher goes first in a queue; 0 if not said."),
     "max_parallel_steps": Key(Integer(least=1), "So many of a run's steps at a time; 16 if not said."),
     "kill_grace": Key(Duration(least=0), "Between SIGTERM and SIGKILL; 10s if not said."),
+    "after_stop": Key(
+        Choice(("retry", "pause")),
+        "What becomes of a run that was stopped with the daemon; if not said, tried again where it has `retry`.",
+    ),
     "log_limit": Key(Size(), "The most output kept of an attempt; 64MiB if not said."),
     "notify": Key(NOTIFY, "Commands to run when a run has ended or a fire was missed."),
     "tags": Key(ListOf(Text()), "Words to find its runs by."),

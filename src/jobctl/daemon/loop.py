@@ -35,6 +35,7 @@ SETTLE_MS = 300  # a definitions file that changes is read when it has been stil
 PRUNE_MS = 3_600_000
 VACUUM_PAGES = 500  # given back to the disk after each portion: some milliseconds
 FIRINGS_KEPT_MS = 90 * 86_400_000  # what became of fire times whose run is gone
+SLACK_MS = 5_000  # beyond its grace, for what was asked to end, to be seen and recorded
 RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
 _NEVER_MS = 1 << 40
@@ -56,10 +57,14 @@ class Daemon:
         journal: Journal,
         notifier: Notifier,
         keeper: Link | None = None,
+        stop_commands: bool = False,
     ) -> None:
-        """`keeper`: one that was forked before the store was opened. DefinitionError when the files cannot be used."""
+        """`keeper`: one that was forked before the store was opened. `stop_commands`: whether what runs ends with this
+        process, as it does in any case where that is PID 1. DefinitionError when the files cannot be used."""
         self._store = store
         self._journal = journal
+        self._is_init = os.getpid() == 1  # of a container, say: the kernel kills the rest when it ends
+        self._stops_commands = stop_commands or self._is_init
         self._notifier = notifier
         self._reloader = Reloader(files)
         self._executor = Executor(store.state_dir, "daemon")
@@ -113,9 +118,10 @@ class Daemon:
             while not self._stops:
                 self.turn()
             number = self._stops[0]
-            self._journal.say(f"{signal.Signals(number).name}: stopping; {self._engine.attempts_running} commands run")
+            self._journal.say(f"{signal.Signals(number).name}: stopping; {_run(self._engine.attempts_running)}")
             self._notifier.tell("STOPPING=1")
             self._drain(drain_ms)
+            self._stop_commands()
         finally:
             self.close()
         return number
@@ -127,13 +133,20 @@ class Daemon:
             self.turn(0)
             while (self._at_work() or self._dispatch or self._next_due() is not None) and not self._stops:
                 self.turn()
+            self._stop_commands()
         finally:
             self.close()
         return self._stops[0] if self._stops else 0
 
     def close(self) -> None:
-        if self._engine.runs:
-            self._journal.say(f"{len(self._engine.runs)} runs are left for the next daemon; their commands run on")
+        left, running = len(self._engine.runs), self._engine.attempts_running
+        if left:
+            what = f"{left} {'run is' if left == 1 else 'runs are'} left for the next daemon"
+            if running and self._is_init:
+                what += f"; {_run(running)}, and the kernel kills them with this process: it is PID 1"
+            elif running:
+                what += f"; {_run(running)} on"
+            self._journal.say(what)
         self._restore_signals()
         self._engine.close()
 
@@ -416,8 +429,31 @@ class Daemon:
         self._engine.draining = True
         until = clock.monotonic() + drain_ms
         while self._engine.attempts_running and clock.monotonic() < until and len(self._stops) == 1:
+            self._last_turn(until)
+
+    def _stop_commands(self) -> None:
+        """Where nothing outlives this process, what runs is asked to end, and how it did is recorded: it ends in any
+        case, and would be killed without a word."""
+        if not self._stops_commands or len(self._stops) > 1:
+            return
+        running = self._engine.stop_attempts()
+        if running:
+            self._journal.say(f"{_run(running)}: asked to end, and killed after their kill_grace")
+        grace = max((run.job.kill_grace for run in self._engine.runs.values()), default=0)
+        until = clock.monotonic() + grace + SLACK_MS
+        while (self._engine.stop_attempts() or self._engine.trouble is not None) and len(self._stops) < 2:
+            if clock.monotonic() >= until:
+                return
+            self._last_turn(until)
+
+    def _last_turn(self, until: int) -> None:
+        """One round of a daemon that ends: what runs is looked at, and nothing else."""
+        try:
             self._engine.turn(max(0, min(until - clock.monotonic(), 1_000, self._watchdog_ms)))
-            self._keep_watchdog()
+            self._say_aside()
+        except (StoreUnavailableError, OSError) as error:
+            self._begin_anew(error)
+        self._keep_watchdog()
 
     def _catch_signals(self) -> None:
         self._wakeup = signal.set_wakeup_fd(self._executor.wake_fd, warn_on_full_buffer=False)
@@ -441,6 +477,10 @@ class Daemon:
             self._look_at = 0
         else:
             self._stops.append(number)
+
+
+def _run(commands: int) -> str:
+    return f"{commands} {'command runs' if commands == 1 else 'commands run'}"
 
 
 def _reason(event: Event) -> dict[str, str]:

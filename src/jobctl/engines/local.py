@@ -350,6 +350,16 @@ class LocalEngine:
         self._woken = True
         self.executor.drain()
 
+    def stop_attempts(self) -> int:
+        """Ask whatever runs here to end, because this process is about to, and nothing outlives it. How many run."""
+        self.draining = True
+        attempts = [attempt for run in self.runs.values() for attempt in run.attempts.values()]
+        running = [attempt for attempt in attempts if not attempt.over and not attempt.between_probes]
+        for attempt in running:
+            if attempt.kind_of_stop is None and attempt.pending_stop is None:
+                self._do(self.supervisor.stop, attempt, "daemon")
+        return len(running)
+
     def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
         """Call `ended` when a process that is none of ours ends."""
         self._watch.process(pid, ended)
@@ -421,6 +431,7 @@ class LocalEngine:
     def _look(self, mono: int) -> None:
         """Read what others have appended to our runs."""
         self._looked_at = mono
+        self.supervisor.reap_orphans()
         try:
             found = self.store.seqs(self.executor.id)
             work: list[Work] = []
@@ -805,8 +816,12 @@ class LocalEngine:
             return fact._replace(data={**data, "status": how, "error": _RUN_STOPPED})
         if "retry_at" in fact.data and run.decider.mode is Mode.STOPPING:
             data = {key: value for key, value in fact.data.items() if key != "retry_at"}
+            if data.get("status") == rules.STOPPED:
+                data["step_status"] = "canceled"
             return fact._replace(data={**data, "why": "the run is stopping"})
-        if fact.type is EventType.RUN_ENDED and run.job.notify:
+        if fact.type is EventType.RUN_PAUSED and (run.decider.paused or run.decider.mode is Mode.STOPPING):
+            return None
+        if fact.type in (EventType.RUN_ENDED, EventType.RUN_PAUSED) and run.job.notify:
             from jobctl.engines import notices
 
             fact, effects.notices = notices.begun(self, run, fact)
@@ -1141,6 +1156,10 @@ class LocalEngine:
         if run.deadline is not None:
             run.ends[attempt.key, attempt.number] = attempt.ended_at
         self.add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
+        if outcome.status == rules.STOPPED and not undo and step.poll is None:
+            if rules.pauses(run.job.after_stop, step.retry):
+                reason = f"step {attempt.key} was stopped with the daemon"
+                self.add_fact(run, Event(EventType.RUN_PAUSED, now, data={"reason": reason, "stopped": True}))
 
     # -- go on with what another executor left ---------------------------------------------------------------------
 

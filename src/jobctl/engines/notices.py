@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl.core import notices, parameters
 from jobctl.core.decide import Decider
 from jobctl.core.errors import JobctlError, StoreUnavailableError
-from jobctl.core.history import Event, RunState, replay
+from jobctl.core.history import Event, EventType, RunState, replay
 from jobctl.core.model import Job, decode, encode
 from jobctl.engines.commands import run_values
 from jobctl.engines.local import LiveRun, created, taken
@@ -31,9 +31,11 @@ class Notice(NamedTuple):
 
 
 def begun(engine: LocalEngine, run: LiveRun, end: Event) -> tuple[Event, list[Notice]]:
-    """The end of a run of this engine, naming the notifications that it brings, and these."""
+    """The end of a run of this engine, or its pause when it was stopped, naming the notifications that it brings, and
+    these."""
     made = []
-    about = notices.of_end(run.name, run.job.name, end, run.state)
+    of = notices.of_stop if end.type is EventType.RUN_PAUSED else notices.of_end
+    about = of(run.name, run.job.name, end, run.state)
     if "reason" in about:
         about["reason"] = run.context.mask(about["reason"])
     for job, new, first in _made(engine.store, run.job, about, run.state.params, end.at):

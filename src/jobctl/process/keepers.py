@@ -313,6 +313,11 @@ def still_lives(pid: int | None) -> bool:
         return False
 
 
+def is_ours(pid: int) -> bool:
+    """Whether it is a keeper that this process has made and not reaped."""
+    return pid in _children
+
+
 def reap() -> None:
     """Take the exit status of keepers of ours that have ended."""
     for pid in list(_children):

@@ -44,6 +44,7 @@ LOCKED_CHECK_MS = 1_000  # for the lock of an attempt that lives out of our sigh
 FLUSH_AGAIN_MS = 5  # when a keeper's pipe is full
 PING_MS = 2_000  # while attempts run: is their keeper there?
 SLOW_MS = 3_000  # a keeper that has not answered for so long gets a second one beside it
+UNASKED_MS = 60_000  # how long the first process of an attempt that nobody here has is kept, for who may ask
 SUBREAPER_AFTER_MS = 100  # what a short run is spared
 _REFUSALS = 5
 BACKSTOP_MS = 1_000  # later than we would stop it ourselves
@@ -189,7 +190,8 @@ class Attempt(Generic[Owner]):
         self.pidfd = -1
         self.mark = 0
         self.probe_id = self.id
-        # drain (a poll's) | cancel | kill | run | start_to_close | schedule_to_close | heartbeat | deadline (a poll's)
+        # drain (a poll's) | cancel | kill | daemon (it ends) | run | start_to_close | schedule_to_close | heartbeat |
+        # deadline (a poll's)
         self.kind_of_stop: str | None = None
         self.pending_stop: str | None = None  # wanted while nobody knew where it is
         self.kill_at: int | None = None  # monotonic
@@ -257,6 +259,7 @@ class Supervisor(Generic[Owner]):
         self._adopts = False
         self._heir_of: set[str] = set()  # keepers of ours whose children come to us, whenever they die
         self._troubles: dict[str, str] = {}
+        self._unasked: dict[int, int] = {}  # pid -> since when (monotonic)
         self.aside: set[str] = set()  # runs that nobody is at here for now: what a keeper tells of them it is to keep
         if stays:
             self._adopt_orphans()
@@ -456,6 +459,32 @@ class Supervisor(Generic[Owner]):
             return
         for attempt in waiting:
             self.timers.do(self._seek, attempt)
+
+    def reap_orphans(self) -> None:
+        """Take what came to us when a keeper died, or (to PID 1) from anywhere, and has ended: nobody else does. How a
+        first process of an attempt ended is left for who asks for that."""
+        if not self._adopts and os.getpid() != 1:
+            return
+        attempts = self._attempts.values()
+        if any(attempt.left or not (attempt.running or attempt.between_probes) for attempt in attempts):
+            return  # looked for just now: it may be any of them
+        known = {attempt.pid for attempt in attempts}
+        try:
+            orphans = [pid for pid in descent.children(os.getpid()) if pid not in known and not keepers.is_ours(pid)]
+        except OSError:
+            return  # no descriptor just now, or a kernel that does not tell
+        now, before = clock.monotonic(), self._unasked
+        self._unasked = {}
+        for pid in orphans:
+            found = descent.look(pid)
+            if found is None or found.alive:
+                continue
+            if found.session == pid and descent.mark_of(pid):
+                since = self._unasked[pid] = before.get(pid, now)
+                if now - since < UNASKED_MS:
+                    continue
+            with suppress(ChildProcessError):
+                os.waitpid(descent.checked(pid), os.WNOHANG)
 
     # -- start -----------------------------------------------------------------------------------------------------
 
@@ -1254,6 +1283,8 @@ def _stopped(attempt: Attempt[Any], known: Outcome) -> Outcome:
     error = {"cancel": "canceled", "kill": "terminated", "drain": RUN_STOPPED}.get(kind)
     if error is not None:
         return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
+    if kind == "daemon":
+        return Outcome(rules.STOPPED, known.exit_code, known.signal, error="the daemon ended")
     from jobctl.core.durations import format
 
     if kind == "run":
