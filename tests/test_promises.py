@@ -286,6 +286,22 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/faults/test_many.py": ["test_a_long_history"],
     },
+    "A clock that lies deletes nothing, and what goes by its age is told": {
+        "tests/core/test_believed.py": ["test_by_which_instant_age_is_measured"],
+        "tests/reported/test_what_is_deleted.py": [
+            "test_a_daemon_that_starts_by_a_wrong_clock_removes_nothing",
+            "test_nor_does_the_next_one",
+            "test_nor_does_prune",
+            "test_what_a_daemon_removes_is_told",
+        ],
+    },
+    "A wait, a silence and a limit last as long as they say, whatever the wall clock is set to": {
+        "tests/reported/test_time_passes.py": [
+            "test_a_heartbeat_is_a_change",
+            "test_a_wait_lasts_as_long_as_it_says",
+            "test_a_limit_that_passed_while_nobody_looked_has_passed",
+        ],
+    },
     "A finished part of a durable script never runs again; one whose order has changed gets an error,"
     " never another part's result": {
         "tests/engines/test_suspensions.py": [

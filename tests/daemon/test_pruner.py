@@ -89,7 +89,7 @@ def test_a_portion_at_a_time(store: Store) -> None:
     portions = []
     while removed := pruner.once(store, {"x": job(Keep(runs=10))}, NOW):
         portions.append(removed)
-    assert sum(portions) == 140
+    assert sum(map(len, portions)) == 140
     assert len(portions) > 1
     assert left(store) == [f"a{number:03}" for number in range(140, 150)]
 

@@ -33,6 +33,13 @@ int gettimeofday(struct timeval *now, void *zone) {
     return 0;
 }
 
+/* Nothing confirms that clock, unless CLOCK_SYNCED says so. */
+int adjtimex(void *asked) {
+    const char *synced = getenv("CLOCK_SYNCED");
+    (void)asked;
+    return synced && synced[0] == '1' ? 0 : 5;
+}
+
 time_t time(time_t *out) {
     struct timespec spec;
     clock_gettime(CLOCK_REALTIME, &spec);

@@ -222,7 +222,16 @@ def installed(world: World) -> Iterator[None]:
 
     world.executor_class = Executor
     replaced = [
-        (clock, {"now": world.now, "monotonic": lambda: world.mono, "boottime": lambda: world.mono, "boot": boot}),
+        (
+            clock,
+            {
+                "now": world.now,
+                "monotonic": lambda: world.mono,
+                "boottime": lambda: world.mono,
+                "synchronised": lambda: True,
+                "boot": boot,
+            },
+        ),
         (keepers, {"make": make, "connect": connect, "lives": lives, "reap": lambda: None, "reap_one": lambda _: True}),
         (
             descent,

@@ -610,10 +610,15 @@ Options:
         'options': {'--keep-runs': ('keep_runs', 'integer', (), 'N', 'Keep the newest N runs of each job.'),
          '--older-than': ('older_than', 'text', (), 'DURATION', 'Remove what ended so long ago (90d).'),
          '--dry-run': ('dry_run', 'flag', (), '', 'Only say what would be done.'),
+         '--trust-clock': ('trust_clock',
+                           'flag',
+                           (),
+                           '',
+                           'Measure age by the clock, though it is far ahead of all records.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
         'arguments': (('jobs', 'any', (), 'JOB...'),),
-        'defaults': {'jobs': [], 'keep_runs': None, 'older_than': None, 'dry_run': False},
+        'defaults': {'jobs': [], 'keep_runs': None, 'older_than': None, 'dry_run': False, 'trust_clock': False},
         "page": """\
 Usage: jobctl prune [OPTIONS] [JOB...]
 
@@ -629,6 +634,8 @@ Options:
   --keep-runs N          Keep the newest N runs of each job.
   --older-than DURATION  Remove what ended so long ago (90d).
   --dry-run              Only say what would be done.
+  --trust-clock          Measure age by the clock, though it is far ahead of all
+                         records.
   -h, --help             Show this message and exit.
 
   Global options work here too: jobctl --help lists them.""",

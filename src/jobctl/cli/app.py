@@ -472,6 +472,9 @@ def prune(
         str | None, typer.Option("--older-than", metavar="DURATION", help="Remove what ended so long ago (90d).")
     ] = None,
     dry_run: DryRunOption = False,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="Measure age by the clock, though it is far ahead of all records.")
+    ] = False,
 ) -> None:
     """Remove old runs, and what crashes left behind.
 

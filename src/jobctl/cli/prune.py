@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 _PAGES = 500  # taken out of the database at a time: some milliseconds in which nobody else can write
 
 
-def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_than: str | None, dry_run: bool) -> int:
-    """0. `keep_runs` and `older_than` replace what the jobs' definitions keep. NotFoundError for an unknown job."""
+def main(
+    settings: Settings,
+    *,
+    jobs: list[str],
+    keep_runs: int | None,
+    older_than: str | None,
+    dry_run: bool,
+    trust_clock: bool,
+) -> int:
+    """0. `keep_runs` and `older_than` replace what the jobs' definitions keep. Age is measured by what is believed of
+    the time, unless `trust_clock`. NotFoundError for an unknown job."""
     from jobctl.daemon import pruner, rescuer
 
     now = clock.now()
@@ -35,6 +44,8 @@ def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_th
         return 0
     with store:
         keeps = _keeps(settings, store, jobs, Keep(keep_runs, age), now)
+        if not trust_clock and any(keep.age is not None for keep in keeps.values()):
+            now = _believed(store, now)
         if dry_run:
             due = {
                 job: [name for root in pruner.due(store, job, keep, now) for _, name in pruner.family(store, *root)]
@@ -48,9 +59,12 @@ def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_th
             return 0
         before = _size(store)
         removed: Counter[str] = Counter()
+        ended: dict[str, list[int]] = {}
         freed = 0
         while gone := pruner.remove(store, keeps, now):
             removed.update(run.job for run in gone)
+            for run in gone:
+                ended.setdefault(run.job, []).append(run.ended)
             freed += sum(run.bytes for run in gone)
         folders = pruner.leftovers(store)
         freed += sum(pruner.remove_folder(store, name) for name in folders)
@@ -60,8 +74,28 @@ def main(settings: Settings, *, jobs: list[str], keep_runs: int | None, older_th
         executors -= len(store.executors())
         _shrink(store)
         freed += max(0, before - _size(store))
+    if not settings.quiet:
+        for job, at in ended.items():
+            output.note(f"{job}: what was removed had ended {text.local_time(min(at))} to {text.local_time(max(at))}")
     _tell(settings, removed, folders=len(folders), executors=executors, freed=freed, dry_run=False)
     return 0
+
+
+def _believed(store: Store, now: int) -> int:
+    """What time it is, as far as something may be deleted by its age: the wall clock, unless it is far ahead of what is
+    recorded and nothing confirms it. Said then."""
+    from jobctl.core.believed import JUMP_MS
+    from jobctl.store import times
+
+    boot = clock.boottime()
+    expected = times.read(store, clock.boot_id()[:8], boot, now).expected(boot)
+    if now - expected <= JUMP_MS or clock.synchronised():
+        return now
+    output.note(
+        f"the clock here is {text.duration(now - expected)} ahead of what was last recorded, and not synchronised: age"
+        f" is counted from {text.local_time(expected)}; if the clock is right, add --trust-clock"
+    )
+    return expected
 
 
 def _keeps(settings: Settings, store: Store, names: list[str], given: Keep, now: int) -> dict[str, Keep]:
@@ -105,7 +139,13 @@ def _size(store: Store) -> int:
 
 
 def _tell(
-    settings: Settings, removed: dict[str, int], *, folders: int, executors: int, freed: int, dry_run: bool
+    settings: Settings,
+    removed: dict[str, int],
+    *,
+    folders: int,
+    executors: int,
+    freed: int,
+    dry_run: bool,
 ) -> None:
     if settings.json:
         output.print_json(

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from jobctl import clock, executor
+from jobctl.core.believed import look
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.history import TOO_LATE, Event, EventType
 from jobctl.core.model import RunStatus
@@ -27,8 +28,9 @@ from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import LiveRun, LocalEngine, in_a_sentence
 from jobctl.executor import Executor
 from jobctl.process.keepers import Link
-from jobctl.store import firings
+from jobctl.store import firings, times
 from jobctl.store.store import LOOP_PATIENCE_MS, Store
+from jobctl.text import duration, local_time
 
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long
@@ -77,6 +79,11 @@ class Daemon:
         self._prune_at = clock.monotonic() + PRUNE_MS // 60
         self._to_prune: list[str] | None = None  # jobs of this round that are still to be looked at; None between two
         self._forget_after: firings.Place | None = None
+        self._aged_at = 0  # by which age is measured in this round
+        self._gone: dict[str, tuple[int, int, int]] = {}  # what this round has removed: how many, from when to when
+        self._forgotten: dict[int, tuple[int, int, int]] = {}
+        # Before anything of this daemon is recorded, by a clock that may be wrong.
+        self._believed = times.read(store, self._executor.boot, clock.boottime(), clock.now())
         self._offset = clock.now() - clock.boottime()
         self._slept = clock.boottime() - clock.monotonic()
         self._clock_step = 0
@@ -319,15 +326,22 @@ class Daemon:
             return
         jobs = self._reloader.catalog.jobs
         if self._to_prune is None:
+            self._aged_at = self._believed_now(now)
             self._to_prune, self._forget_after = list(jobs), firings.FIRST
             self._orphans = True
         # Finding out that nothing of a long history is due takes a while, too: not all jobs in one turn.
         while self._to_prune and clock.monotonic() < mono + _PRUNE_FOR_MS:
             job = jobs.get(self._to_prune[-1])
-            if job is None or not pruner.once(self._store, {job.name: job}, now):
+            gone = pruner.once(self._store, {job.name: job}, self._aged_at) if job is not None else []
+            for one in gone:
+                count, first, last = self._gone.get(one.job, (0, one.ended, one.ended))
+                self._gone[one.job] = count + 1, min(first, one.ended), max(last, one.ended)
+            if not gone:
                 self._to_prune.pop()
         if self._forget_after is not None:
-            self._forget_after = firings.forget(self._store, now - FIRINGS_KEPT_MS, self._forget_after)
+            self._forget_after = firings.forget(
+                self._store, self._aged_at - FIRINGS_KEPT_MS, self._forget_after, self._forgotten
+            )
         self._store.vacuum(VACUUM_PAGES)
         self._store.checkpoint()  # in small pieces, as it grows: a large one would hold up what fires
         if self._to_prune or self._forget_after is not None:
@@ -335,6 +349,38 @@ class Daemon:
         else:
             self._to_prune = None
             self._prune_at = mono + PRUNE_MS
+            self._say_gone()
+
+    def _say_gone(self) -> None:
+        """What was removed, a line a job: nothing goes in silence."""
+        for what, gone in (
+            ("its keep has removed {} of its runs, which ended from {} to {}", self._gone),
+            (
+                "what became of {} of its fire times is forgotten, from {} to {}",
+                {firings.job_of(self._store, number): told for number, told in self._forgotten.items()},
+            ),
+        ):
+            for job, (count, first, last) in gone.items():
+                self._journal.say(what.format(f"{count:,}", local_time(first), local_time(last)), job=job)
+        self._gone, self._forgotten = {}, {}
+
+    def _believed_now(self, now: int) -> int:
+        """What time it is, for what is removed by its age."""
+        boot = clock.boottime()
+        before = self._believed
+        ahead = now - before.expected(boot)
+        at, self._believed = look(before, now, boot, synchronised=ahead > 0 and clock.synchronised())
+        if self._believed != before:
+            times.write(self._store, self._executor.boot, self._believed)
+        doubted = self._believed.doubted is not None
+        self._journal.say_once(
+            "believed",
+            f"the clock is {duration(ahead - ahead % 60_000)} ahead of all that was recorded: age is not measured by it"
+            " until it has been so for a day, or the kernel calls it synchronised"
+            if doubted
+            else "",
+        )
+        return at
 
     def _housekeeping(self) -> None:
         mono = clock.monotonic()

@@ -29,16 +29,18 @@ _BOTTOM = "NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent = runs.id)"  # first 
 
 
 class Removed(NamedTuple):
-    """A run that is gone, and how many bytes its files had on the disk."""
+    """A run that is gone, how many bytes its files had on the disk, and when it had ended."""
 
     job: str
     run: str
     bytes: int
+    ended: int
 
 
-def once(store: Store, jobs: Mapping[str, Job], now: int) -> int:
-    """Remove one portion of what is due, of all jobs together. Returns how many runs that were: 0 = nothing is due."""
-    return len(remove(store, with_notices({job.name: job.keep for job in jobs.values()}), now))
+def once(store: Store, jobs: Mapping[str, Job], now: int) -> list[Removed]:
+    """Remove one portion of what is due, of all jobs together; [] when nothing is due. `now` is what is believed of the
+    time (core/believed.py): what is gone does not come back when the clock is set right."""
+    return remove(store, with_notices({job.name: job.keep for job in jobs.values()}), now)
 
 
 def with_notices(keeps: Mapping[str, Keep]) -> dict[str, Keep]:
@@ -116,25 +118,25 @@ def _remove(store: Store, runs: list[tuple[int, str]]) -> list[Removed]:
     """Of these runs, those that are still over: one that was resumed in between is not touched."""
     if not runs:
         return []
-    gone: list[tuple[str, str]] = []
+    gone: list[tuple[str, str, int]] = []
     with store.transaction() as db:
         definitions = set()
         for number, name in runs:
-            row = db.execute("SELECT job, definition FROM runs WHERE id = ?", (number,)).fetchone()
+            row = db.execute("SELECT job, definition, finished_at FROM runs WHERE id = ?", (number,)).fetchone()
             if row is None:
                 continue
             if db.execute(
                 f"DELETE FROM runs WHERE id = ? AND finished_at IS NOT NULL AND {_BOTTOM}", (number,)
             ).rowcount:
-                definitions.add(tuple(row))
-                gone.append((row[0], name))
+                definitions.add(row[:2])
+                gone.append((row[0], name, row[2]))
         for job, definition in definitions:
             # The runs that are the next ones to go are the likeliest to have it: this seldom looks far.
             query = "SELECT 1 FROM runs WHERE job = ? AND definition = ? ORDER BY id LIMIT 1"
             if db.execute(query, (job, definition)).fetchone() is None:
                 db.execute("DELETE FROM definitions WHERE id = ?", (definition,))
     # Folders that a crash leaves behind here are found by `leftovers`.
-    return [Removed(job, name, remove_folder(store, name)) for job, name in gone]
+    return [Removed(job, name, remove_folder(store, name), ended) for job, name, ended in gone]
 
 
 def forget_definitions(store: Store) -> None:

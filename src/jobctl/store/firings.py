@@ -240,11 +240,14 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
     return [row[:2] for row in rows if not row[2]], [row[:2] for row in rows if row[2]]
 
 
-def forget(store: Store, before: int, after: Place = FIRST) -> Place | None:
+def forget(
+    store: Store, before: int, after: Place = FIRST, told: dict[int, tuple[int, int, int]] | None = None
+) -> Place | None:
     """Remove what was recorded of fire times before then whose run is gone or never was. The schedule's progress, which
     goes back only by so much as the clock is set back, keeps them from firing again.
 
     Looks at one page, some milliseconds: those behind `after`. Returns where the next one begins, None at the end.
+    `told`: schedule -> how many, the first and the last of those that are gone, added to what stands there.
     """
     page = store.rows(
         "SELECT schedule, fire_time,"
@@ -258,6 +261,10 @@ def forget(store: Store, before: int, after: Place = FIRST) -> Place | None:
     if gone:
         with store.transaction() as db:
             db.executemany("DELETE FROM firings WHERE schedule = ? AND fire_time = ?", gone)
+    for schedule, fire_time in gone if told is not None else ():
+        assert told is not None
+        count, first, _ = told.get(schedule, (0, fire_time, fire_time))
+        told[schedule] = count + 1, first, fire_time
     return page[-1][:2] if len(page) == _PAGE else None
 
 
@@ -292,6 +299,12 @@ def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, s
         since,
     )
     return [(job, outcome, n, at, why) for job, outcome, n, at, why in (store.sound(_OF_DROPPED, row) for row in rows)]
+
+
+def job_of(store: Store, number: int) -> str:
+    """The job of a schedule."""
+    found: str = store.row("SELECT job FROM schedules WHERE id = ?", number)[0]
+    return found
 
 
 def scheduled_jobs(store: Store) -> set[str]:

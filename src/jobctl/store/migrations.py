@@ -62,6 +62,20 @@ def m004_folder(db: Database) -> None:
         db.execute("ALTER TABLE store ADD COLUMN folder TEXT")
 
 
+@migrations()
+def m005_times(db: Database) -> None:
+    if _columns(db, "times"):
+        return
+    db.execute(
+        "CREATE TABLE times (boot TEXT NOT NULL, clock INTEGER NOT NULL, -- of that boot, which never steps\n"
+        "instant INTEGER NOT NULL, doubted INTEGER)"
+    )
+    db.execute(
+        "CREATE INDEX runs_queued_by_job ON runs (job, priority DESC, id)"
+        " WHERE finished_at IS NULL AND status = 'queued'"
+    )
+
+
 def create(path: str) -> None:
     """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name.
 

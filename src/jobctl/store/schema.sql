@@ -61,6 +61,9 @@ CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL A
 -- Which of those that have not begun no longer can, without a look at the others.
 CREATE INDEX runs_to_begin ON runs (start_by) WHERE start_by IS NOT NULL;
 
+-- Whose turn it is among the jobs that wait, however many runs of each do.
+CREATE INDEX runs_queued_by_job ON runs (job, priority DESC, id) WHERE finished_at IS NULL AND status = 'queued';
+
 -- The children of a run, without a look at all runs.
 CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 
@@ -144,6 +147,15 @@ CREATE TABLE boots (
     id TEXT PRIMARY KEY,
     at INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What is believed of the time, one row: by what is recorded here, and by the clocks of boots. A wall clock that is far
+-- ahead of it deletes nothing. core/believed.py
+CREATE TABLE times (
+    boot TEXT NOT NULL,
+    clock INTEGER NOT NULL,  -- of that boot, which never steps
+    instant INTEGER NOT NULL,
+    doubted INTEGER  -- since when, by that clock, the wall clock is not believed
+);
 
 -- Jobs whose schedules are paused: passed over, not caught up.
 CREATE TABLE paused_jobs (

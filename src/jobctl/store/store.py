@@ -26,7 +26,7 @@ from jobctl.store.codec import from_row, to_row
 from jobctl.store.soundness import Kinds, tolerant
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 4  # the number of migrations; stands in user_version
+VERSION = 5  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 LOOP_PATIENCE_MS = 500  # of a loop with timeouts to keep: it comes back soon, and tries again between two turns
