@@ -11,6 +11,8 @@ import os
 from sys import byteorder
 from typing import NamedTuple
 
+from jobctl.files import open_own
+
 MARK = "jobctl.id"  # the store's id; nobody touches the file once it is written, so that its ctime stays what it is
 
 _STATX = {"x86_64": 332, "aarch64": 291, "riscv64": 291, "loongarch64": 291, "armv7l": 397, "i686": 383, "i386": 383}
@@ -59,8 +61,7 @@ def decode(text: str | None) -> Folder | None:
 
 def write_mark(path: str, text: str) -> None:
     """Put the mark into a folder, anew."""
-    flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(os.path.join(path, MARK), flags, 0o600)
+    fd = open_own(os.path.join(path, MARK), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(fd, text.encode() + b"\n")
         os.fsync(fd)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 
+from jobctl.files import read_regular
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +39,15 @@ def zone_names(environ: Mapping[str, str] = os.environ) -> list[str]:
         names.append(told.removeprefix(":").rpartition(_ZONE_FILES)[2] or "UTC")  # POSIX: an empty TZ means UTC
     names.append(os.path.realpath("/etc/localtime").rpartition(_ZONE_FILES)[2])
     try:
-        with open("/etc/timezone", encoding="ascii", errors="replace") as file:
-            names.append(file.readline(80).strip())
+        names.append(_first_line("/etc/timezone").strip())
     except OSError:
         pass
     return names
+
+
+def _first_line(path: str) -> str:
+    """What it begins with, of a file that PYTHONTZPATH may have put anywhere. OSError."""
+    return read_regular(path, 80).partition(b"\n")[0].decode("ascii", "replace")
 
 
 def zone_database() -> tuple[str, str]:
@@ -52,8 +58,7 @@ def zone_database() -> tuple[str, str]:
     for folder in TZPATH:
         if os.path.exists(os.path.join(folder, "Etc", "UTC")):
             try:
-                with open(os.path.join(folder, "tzdata.zi"), encoding="ascii", errors="replace") as file:
-                    first = file.readline(80).split()
+                first = _first_line(os.path.join(folder, "tzdata.zi")).split()
             except OSError:
                 first = []
             return first[-1] if first[:2] == ["#", "version"] else "", folder

@@ -32,7 +32,7 @@ _NOTIFICATIONS = 20  # of a job, among which those that failed are looked for
 _Rest = ParamSpec("_Rest")
 _Answer = TypeVar("_Answer")
 _Read = Callable[Concatenate[Store, RunRow, _Rest], _Answer]
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def _of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:

@@ -743,9 +743,7 @@ def reopened(job: Job, state: RunState) -> Decider:
 
 def _place(step: StepState) -> int:
     """Where in the run's history an ended step stands: at its start, or at its end when no attempt of it started."""
-    place = step.ended if step.began is None else step.began
-    assert place is not None
-    return place
+    return (step.ended if step.began is None else step.began) or 0  # a damaged history has neither
 
 
 def restore(job: Job, events: Iterable[Event]) -> tuple[RunState, Decider]:

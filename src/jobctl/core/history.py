@@ -320,7 +320,8 @@ class StepState:
 
     def go_on(self, at: int, **came: Any) -> None:
         """What a suspended step waited for has come, or has not come in time: its next attempt is due."""
-        assert self.waiting is not None
+        if self.waiting is None:
+            raise HistoryError(f"step {self.name}: what it waits for has come, and it waits for nothing")
         known = {key: self.waiting[key] for key in ("call", "name") if key in self.waiting}
         self.delivered.append({**known, **came})
         self.waiting = None

@@ -272,7 +272,8 @@ def encode(job: Job) -> str:
 def decode(text: str) -> Job:
     """The job that `encode` wrote. Keys that a newer version added are an error: TypeError."""
     job = _build(Job, json.loads(text))
-    assert isinstance(job, Job)
+    if not isinstance(job, Job):
+        raise TypeError("it is no job")
     return job
 
 

@@ -29,7 +29,15 @@ def job_of(store: Store, row: RunRow, *, strict: bool) -> Kept:
     strict = strict and not told
     try:
         job = decode(store.definition(row.definition))
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise StoreError(
             f"the definition kept with run {row.name} cannot be read: {error}",
             hint=f"a newer jobctl may have written it; start a new run: jobctl run {row.job}",
