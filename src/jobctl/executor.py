@@ -1,6 +1,7 @@
 """Who advances runs: an executor's lock, by which the kernel tells whether it lives, and the pipe that wakes it.
 
-Two files an executor, `executors/<id>.lock` and `executors/<id>.wake`, both gone when it ends in order. flock is
+Two files an executor, `executors/<id>.lock` and `executors/<id>.wake`, and `<id>.told` where it has something to say;
+all are gone when it ends in order. flock is
 used directly (it is what filelock uses on Unix): importing filelock costs four times what a start of Python does.
 """
 
@@ -11,10 +12,14 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
+from typing import Any
 
 from jobctl import clock, machine
 from jobctl.core.errors import StoreError
-from jobctl.files import PASSING, open_own
+from jobctl.files import PASSING, open_own, read_regular
+
+_SUFFIXES = (".wake", ".lock", ".told", ".told-new")
+_TOLD_AT_MOST = 1 << 20
 
 
 class Executor:
@@ -27,6 +32,7 @@ class Executor:
         self.pid = os.getpid()
         self.boot = clock.boot_id()[:8]
         self._base = _base(state_dir, self.id)
+        self._told: dict[str, Any] = {}
         try:
             self._open()
         except OSError as error:
@@ -53,8 +59,26 @@ class Executor:
         except BlockingIOError:
             pass
 
+    def tell(self, **what: Any) -> None:
+        """Leave word for whoever asks, as JSON beside the lock: what else was told stays. Where there is no room the
+        next word has it."""
+        told = {**self._told, **what}
+        if told == self._told:
+            return
+        import json
+
+        new = f"{self._base}.told-new"
+        try:
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with open(fd, "w", encoding="utf-8") as file:
+                json.dump(told, file)
+            os.replace(new, self._base + ".told")
+        except OSError:
+            return
+        self._told = told
+
     def close(self) -> None:
-        for suffix in (".wake", ".lock"):
+        for suffix in _SUFFIXES:
             with suppress(OSError):  # gone, or something else by now
                 os.unlink(self._base + suffix)
         os.close(self.wake_fd)
@@ -82,6 +106,17 @@ def alive(state_dir: str, executor_id: str) -> bool:
     return False
 
 
+def told(state_dir: str, executor_id: str) -> dict[str, Any]:
+    """What a living executor has left word of; nothing where that cannot be read."""
+    import json
+
+    try:
+        found = json.loads(read_regular(_base(state_dir, executor_id) + ".told", _TOLD_AT_MOST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def poke(state_dir: str, executor_id: str) -> bool:
     """Have that executor look at the store now. False when there is nobody to wake."""
     try:
@@ -105,7 +140,7 @@ def poke(state_dir: str, executor_id: str) -> bool:
 
 def forget(state_dir: str, executor_id: str) -> None:
     """Remove what a dead executor left."""
-    for suffix in (".wake", ".lock"):
+    for suffix in _SUFFIXES:
         with suppress(OSError):  # gone, or something else by now
             os.unlink(_base(state_dir, executor_id) + suffix)
 

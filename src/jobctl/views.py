@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from jobctl import clock, executor
 from jobctl.core.errors import StoreError
@@ -24,14 +24,26 @@ if TYPE_CHECKING:
     from jobctl.core.why import Reason, Signs
 
 Document = dict[str, Any]
+Executors = Mapping[str, tuple[int, str, int]]  # id -> (pid, kind, started_at)
 
 _NAMED = 5  # of what an event names
 _NOTIFICATIONS = 20  # of a job, among which those that failed are looked for
 
 
+class Seen(NamedTuple):
+    """A run and who has it, looked at once: all that is said of it is said of this."""
+
+    row: RunRow
+    holder: Document | None  # the living executor that has it
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+
 _Rest = ParamSpec("_Rest")
 _Answer = TypeVar("_Answer")
-_Read = Callable[Concatenate[Store, RunRow, _Rest], _Answer]
+_Read = Callable[Concatenate[Store, Any, _Rest], _Answer]
 UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
@@ -39,7 +51,7 @@ def _of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:
     """Whatever stands in the rows of a run: what cannot be read is an error of that run, and of no other."""
 
     @wraps(read)
-    def guarded(store: Store, row: RunRow, *args: _Rest.args, **named: _Rest.kwargs) -> _Answer:
+    def guarded(store: Store, row: RunRow | Seen, *args: _Rest.args, **named: _Rest.kwargs) -> _Answer:
         try:
             return read(store, row, *args, **named)
         except UNREADABLE as error:
@@ -52,16 +64,38 @@ def _of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:
 
 
 @_of_one_run
-def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
+def look(store: Store, row: RunRow | Seen, known: Executors | None = None) -> Seen:
+    """Who has a run. One that nobody has and that should be going on is read again: it may have ended in order, or have
+    been taken by another, after the row was read. `known`: executors, where they were asked for already."""
+    if isinstance(row, Seen):
+        return row
+    while True:
+        lives = row.executor is not None and executor.alive(store.state_dir, row.executor)
+        if row.executor is not None and lives:
+            # It may have come after those that are known; or it is on its way out, and has ended the run.
+            found = (known or {}).get(row.executor) or store.executors().get(row.executor)
+            if found is not None:
+                return Seen(row, {"id": row.executor, "pid": found[0], "kind": found[1]})
+        if row.finished_at is not None or row.status == "queued":
+            return Seen(row, None)
+        again = store.run(row.id)
+        if (again.seq, again.executor) == (row.seq, row.executor):
+            # It is not known any more, and its lock is still held: it lives for another instant.
+            return Seen(again, {"id": row.executor, "pid": None, "kind": "foreground"} if lives else None)
+        row = again
+
+
+@_of_one_run
+def run_document(store: Store, row: RunRow | Seen, executors: Executors | None = None) -> Document:
     """One run as cli.md promises it: names and types of the fields are API; fields may be added.
 
     StoreError when its history cannot be read.
     """
+    row, holder = look(store, row, executors)
     state = store.state(row)
     definition = json.loads(store.definition(row.definition))
     steps = definition["steps"]
     folder = run_folder(store, row.name)
-    holder = _holder(store, row, executors)
     documents = [_step(step, state, folder) for step in steps]
     if any("job" in step for step in steps):
         children = dict(store.rows("SELECT name, status FROM runs WHERE parent = ?", row.id))
@@ -95,15 +129,13 @@ def run_document(store: Store, row: RunRow, executors: Mapping[str, tuple[int, s
 
 
 @_of_one_run
-def reasons(
-    store: Store, row: RunRow, now: int, executors: Mapping[str, tuple[int, str, int]] | None = None
-) -> list[Reason]:
+def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | None = None) -> list[Reason]:
     """Why a run is where it is: core/why.py's answer. StoreError as in run_document."""
     from jobctl.core.why import Outside, explain
 
+    row, holder = look(store, row, executors)
     state = store.state(row)
     definition = json.loads(store.definition(row.definition))
-    holder = _holder(store, row, executors)
     queues = {step["queue"] for step in definition["steps"] if step.get("queue")}
     seen = Outside(
         row.name,
@@ -111,6 +143,7 @@ def reasons(
         holder=holder["kind"] if holder is not None else None,
         daemon=any(kind == "daemon" for _, kind, _ in _living(store, executors).values()),
         wake_at=row.wake_at,
+        untaken=row.executor is None,
         queue=row.queue,
         places={queue: store.in_queue(queue) for queue in sorted(queues)},
         signs=_signs(store, row.name, state),
@@ -137,9 +170,9 @@ def reason_document(reason: Reason) -> Document:
 
 
 @_of_one_run
-def summary(store: Store, row: RunRow, executors: Mapping[str, tuple[int, str, int]] | None = None) -> Document:
+def summary(store: Store, row: RunRow | Seen, executors: Executors | None = None) -> Document:
     """A run as lists show it: the run document without its steps and parameters, and without reading its history."""
-    holder = _holder(store, row, executors)
+    row, holder = look(store, row, executors)
     return {
         "id": row.name,
         "job": row.job,
@@ -211,15 +244,14 @@ def _child(statuses: Mapping[str, str], step: StepState | None) -> Document | No
 
 @_of_one_run
 def current(store: Store, row: RunRow) -> RunRow:
-    """The row, read again if its executor is gone: it may have ended the run in order after the row was read."""
-    if row.executor is None or executor.alive(store.state_dir, row.executor):
-        return row
-    return store.run(row.id)
+    """The row as `look` sees it."""
+    return look(store, row).row
 
 
 def is_interrupted(row: RunRow, holder: Document | None) -> bool:
-    """Whether the run should be going on and nobody is at it: its executor died, or none has taken it up again."""
-    return row.status == "running" and holder is None and row.wake_at is None
+    """Whether the run should be going on and its executor has died. One that no executor has had since somebody asked
+    for it is waited for: it may be taken at any moment."""
+    return row.status == "running" and holder is None and row.wake_at is None and row.executor is not None
 
 
 def event_document(event: Event, number: int) -> Document:
@@ -416,7 +448,7 @@ def executors(store: Store) -> dict[str, tuple[int, str, int]]:
     return dict(_living(store, None))
 
 
-def _living(store: Store, known: Mapping[str, tuple[int, str, int]] | None) -> Mapping[str, tuple[int, str, int]]:
+def _living(store: Store, known: Executors | None) -> Executors:
     return {
         name: about
         for name, about in (known if known is not None else store.executors()).items()
@@ -453,14 +485,6 @@ def _is_there(state: RunState, key: str) -> bool:
     return step is not None and step.items is not None and index < len(step.items)
 
 
-def _holder(store: Store, row: RunRow, known: Mapping[str, tuple[int, str, int]] | None) -> Document | None:
-    """The living executor that has the run."""
-    if row.executor is None or not executor.alive(store.state_dir, row.executor):
-        return None
-    found = (known if known is not None else store.executors()).get(row.executor)
-    return {"id": row.executor, "pid": found[0], "kind": found[1]} if found else None
-
-
 def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:
     """What a run that nobody has begun waits for: the runs before it, a place, or a daemon."""
     if row.trigger in ("schedule", "backfill") and definition.get("overlap") != "allow_all":
@@ -481,10 +505,16 @@ def daemons(store: Store) -> list[Document]:
     """The daemons that live on this store, oldest first."""
     living = sorted(executors(store).items(), key=lambda item: item[1][2])
     return [
-        {"id": name, "pid": pid, "started_at": rfc3339(started)}
+        {"id": name, "pid": pid, "started_at": rfc3339(started), **_definitions_of(store, name)}
         for name, (pid, kind, started) in living
         if kind == "daemon"
     ]
+
+
+def _definitions_of(store: Store, daemon: str) -> Document:
+    """The files that a daemon uses, and why it does not use them as they are now."""
+    told = executor.told(store.state_dir, daemon)
+    return {"files": told.get("files", []), "definitions_problem": told.get("definitions_problem")}
 
 
 def paused(store: Store) -> list[Document]:

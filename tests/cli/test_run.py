@@ -135,7 +135,7 @@ def test_wrong_parameters_are_said_before_anything_is_recorded(
         ('[jobs.x]\ncommand = "true"\nparams = { p = { type = "string" } }\n', ["x"], 2, "needs the parameter 'p'"),
         ('[jobs.x]\ncomand = "true"\n', ["x"], 2, "comand"),
         ('[jobs.x]\ncommand = "true"\nenv_file = "missing.env"\n', ["x"], 2, "job x, env_file: there is no file"),
-        ("", ["x"], 2, "defines no jobs"),
+        ("", ["x"], 3, "there is no job 'x'"),
     ],
 )
 def test_what_cannot_run_is_said_with_a_way_out(

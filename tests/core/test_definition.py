@@ -442,9 +442,6 @@ def _one(found: list[str], expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "jobs.toml: defines no jobs"),
-        ("[jobs]", "defines no jobs"),
-        ("# only a comment", "defines no jobs"),
         ("jobs = 3", "jobs: must be a table, not an integer"),
         ("jobs.a = 3", "job a: must be a table, not an integer"),
         ('[jobs.a]\ncommand = "x"\n[job.b]', "no key `job` here…write [jobs.NAME]"),
@@ -462,6 +459,13 @@ def _one(found: list[str], expected: str) -> None:
 )
 def test_files_that_define_nothing_or_something_else(text: str, expected: str) -> None:
     _one(errors(text), expected)
+
+
+@pytest.mark.parametrize("text", ["", "[jobs]", "# only a comment", '[defaults]\ntimezone = "UTC"', "jobs = {}"])
+def test_a_file_without_jobs_means_none_and_is_warned_of(text: str) -> None:
+    found, [problem] = definition.parse(text.encode(), file="jobs.toml", folder="/srv")
+    assert found is not None
+    assert (found.jobs, problem.warning, str(problem)) == ({}, True, "jobs.toml: defines no jobs")
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def _filesystem(path: str) -> str:
 
 
 def _store(settings: Settings) -> Iterator[Check]:
-    from jobctl import executor
+    from jobctl import views
     from jobctl.store.store import Store
 
     try:
@@ -226,7 +226,7 @@ def _store(settings: Settings) -> Iterator[Check]:
             interrupted = [
                 row.name
                 for row in store.awake()
-                if row.status == "running" and not (row.executor and executor.alive(settings.state_dir, row.executor))
+                if row.status == "running" and views.is_interrupted(*views.look(store, row))
             ]
             yield from _keepers(settings, store)
     except NotFoundError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jobctl.settings import Settings
     from jobctl.store.store import RunRow
+    from jobctl.views import Seen
 
 _DEFAULT_LIMIT = 20
 _LONGEST_REASON = 300  # characters; `history RUN` and --json have all of it
@@ -64,7 +65,8 @@ def main(
                 return _show_events(settings, store, row)
         found = store.history(job=target, statuses=status, since=start, until=end, tag=tag, limit=limit)
         problems: list[Problem] = []
-        rows = each(found, lambda row: views.current(store, row), problems)
+        living = store.executors() if found else {}
+        rows = each(found, lambda row: views.look(store, row, living), problems)
         return _show_runs(settings, store, rows, "no run is like that" if target else "no runs", now, problems)
 
 
@@ -77,14 +79,13 @@ def _is_defined(settings: Settings, name: str, now: int) -> bool:
 def _show_runs(
     settings: Settings,
     store: Store | None,
-    rows: list[RunRow],
+    rows: list[Seen],
     none: str,
     now: int,
     problems: Sequence[Problem] = (),
 ) -> int:
-    living = store.executors() if store is not None and rows else {}
     troubles = list(problems)
-    shown_rows = each(rows, lambda row: (row, views.summary(store, row, living)), troubles) if store is not None else []
+    shown_rows = each(rows, lambda seen: (seen.row, views.summary(store, seen)), troubles) if store is not None else []
     if store is not None:
         say_problems([*troubles, *damage_of(store)])
     if settings.json:

@@ -46,4 +46,7 @@ def find_job(jobs: Mapping[str, Job], name: str) -> Job:
         return jobs[name]
     from jobctl.core.suggest import did_you_mean
 
-    raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, jobs) if jobs else "`jobctl list`")
+    raise NotFoundError(
+        f"there is no job {name!r}",
+        hint=did_you_mean(name, jobs) if jobs else "none is defined: `jobctl init` writes a first file",
+    )

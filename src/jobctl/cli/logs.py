@@ -379,12 +379,15 @@ class _Following:
 
     def _nobody_at_it(self) -> str:
         """Why nothing will follow though the run is not over; "" where something may."""
-        row = views.current(self._store, self._row)
+        seen = views.look(self._store, self._row)
+        row = seen.row
         if row.seq != self._row.seq or row.status == "queued" or row.wake_at is not None:
             return ""
-        if views.summary(self._store, row)["executor"]:
+        if seen.holder is not None:
             return ""
-        what = "is paused, and no process has it" if row.status == "paused" else "is interrupted"
+        what = "is interrupted" if views.is_interrupted(*seen) else "is not taken up by any process"
+        if row.status == "paused":
+            what = "is paused, and no process has it"
         return f"{row.name} {what}; take it up again with: jobctl resume {row.name}"
 
     def _finish_all(self) -> None:

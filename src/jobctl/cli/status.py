@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from jobctl import clock, text, views
-from jobctl.cli import items, outline, output
+from jobctl.cli import items, outline, output, used
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.opened import store_of
 from jobctl.cli.secrets import hidden
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jobctl.core.why import Reason
     from jobctl.settings import Settings
     from jobctl.store.store import RunRow
-    from jobctl.views import Document
+    from jobctl.views import Document, Seen
 
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
 
@@ -53,13 +53,14 @@ def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
         return _overview(settings, now=clock.now())
     now = clock.now()
     with store_of(settings, asks=True) as store:
-        row = views.current(store, find(settings, store, target, now=now))
-        document = hidden(store, row, views.run_document(store, row))
+        seen = views.look(store, find(settings, store, target, now=now))
+        row = seen.row
+        document = hidden(store, row, views.run_document(store, seen))
         if settings.json:
             output.print_json(document)
         elif not (settings.quiet and exit_status):
             needs = {step["name"]: step for step in json.loads(store.definition(row.definition))["steps"]}
-            why = hidden(store, row, sentences(views.reasons(store, row, now)))
+            why = hidden(store, row, sentences(views.reasons(store, seen, now)))
             for line in detail(document, needs, views.run_folder(store, row.name), why, now=now):
                 output.say(line)
     return exit_code(document["status"]) if exit_status else 0
@@ -107,20 +108,23 @@ def _overview(settings: Settings, *, now: int) -> int:
         living = store.executors()
         daemons = views.daemons(store)
         defined = _as_dealt_with(settings, store, defined, now)
+        in_use = used.read(store, daemons, problems, now)
+        defined = {**defined, **in_use.jobs}
         dropped = views.dropped(store, now - _DROPPED_SINCE)
         ran = store.jobs()
         untold = views.failed_notifications(store, ran, now - _UNTOLD_SINCE)
         # People see those that wake first; a hundred thousand that sleep are a number to them.
         found = store.alive() if settings.json else [*store.awake(), *store.asleep(_ASLEEP_SHOWN)]
-        alive = [row for row in each(found, lambda row: views.current(store, row), problems) if row.finished_at is None]
+        looked_at = each(found, lambda row: views.look(store, row, living), problems)
+        alive = [seen for seen in looked_at if seen.row.finished_at is None]
         names = {**defined, **dict.fromkeys(job for job in ran if not is_notifier(job))}
         latest = [row for name in names if (row := store.latest(name)) is not None]
-        last = {row.job: row for row in each(latest, lambda row: views.current(store, row), problems)}
+        last = {seen.row.job: seen for seen in each(latest, lambda row: views.look(store, row, living), problems)}
         if settings.json:
-            summaries = each(last.values(), lambda row: views.summary(store, row, living), problems)
+            summaries = each(last.values(), lambda seen: views.summary(store, seen), problems)
             ends = {one["job"]: one for one in summaries}
             jobs = [_job(name, ends.get(name), defined) for name in {**defined, **last}]
-            runs = each(alive, lambda row: views.summary(store, row, living), problems)
+            runs = each(alive, lambda seen: views.summary(store, seen), problems)
             paused = views.paused(store)
             problems += damage_of(store)
             output.print_json(
@@ -138,20 +142,24 @@ def _overview(settings: Settings, *, now: int) -> int:
                 }
             )
             return 0
+        for file in used.gone(store) if not daemons else ():
+            output.say(f"{file} is gone: what it defined fires no more")
         fires = any(job.next_fire is not None for job in defined.values())
         if not daemons:
             output.say("no daemon runs here" + (": schedules do not start runs by themselves" if fires else ""))
         for daemon in daemons:
             output.say(f"a daemon runs (pid {daemon['pid']}), started {past(_ms(daemon['started_at']), now)}")
+        for line in in_use.told:
+            output.say(line)
         from jobctl.core.why import in_short
 
-        shown = {row.id for row in alive}
-        children = [row for row in alive if row.parent in shown]  # the runs that wait for them say so
-        roots = [row for row in alive if row.parent not in shown]
+        shown = {seen.row.id for seen in alive}
+        children = [seen for seen in alive if seen.row.parent in shown]  # the runs that wait for them say so
+        roots = [seen for seen in alive if seen.row.parent not in shown]
 
-        def told(row: RunRow) -> tuple[str, ...]:
-            now_at = in_short(views.reasons(store, row, now, living))
-            return row.name, _standing_of(store, row, living), took(row.started_at, None, now), now_at
+        def told(seen: Seen) -> tuple[str, ...]:
+            now_at = in_short(views.reasons(store, seen, now, living))
+            return seen.name, _standing_of(store, seen), took(seen.row.started_at, None, now), now_at
 
         rows = each(roots, told, problems)
         if rows:
@@ -161,7 +169,7 @@ def _overview(settings: Settings, *, now: int) -> int:
             output.say(f"and {len(children):,} child {'run' if len(children) == 1 else 'runs'} of these")
         if (more := store.count_asleep() - _ASLEEP_SHOWN) > 0:
             output.say(f"and {more:,} more that only wait: jobctl history --status running")
-        ends_of = each(last.items(), lambda of: (of[0], (of[1], _standing_of(store, of[1], living))), problems)
+        ends_of = each(last.items(), lambda of: (of[0], (of[1].row, _standing_of(store, of[1]))), problems)
         _say_jobs(settings, defined, dict(ends_of), now)
         for gone in dropped:
             times = "fire time was" if gone["count"] == 1 else "fire times were"
@@ -175,7 +183,8 @@ def _overview(settings: Settings, *, now: int) -> int:
         for pause in views.paused(store):
             why = f": {pause['reason']}" if pause["reason"] else ""
             output.say(f"{pause['job']}: its schedules are paused{why}; jobctl schedule resume {pause['job']}")
-        say_problems([*problems, *damage_of(store)])
+        others = [problem for problem in problems if problem.file not in in_use.files]
+        say_problems([*others, *damage_of(store)])
     return 0
 
 
@@ -252,8 +261,10 @@ def _job(name: str, last: Document | None, defined: Mapping[str, Outline]) -> Do
     }
 
 
-def _standing_of(store: Store, row: RunRow, living: Mapping[str, tuple[int, str, int]]) -> str:
-    return row.status.replace("_", " ") if row.finished_at is not None else standing(views.summary(store, row, living))
+def _standing_of(store: Store, seen: Seen) -> str:
+    if seen.row.finished_at is not None:
+        return seen.row.status.replace("_", " ")
+    return standing(views.summary(store, seen))
 
 
 def _say_jobs(
@@ -336,7 +347,7 @@ def detail(
         yield _field("time", took(_ms(started), _ms(finished) if finished else None, now))
     if document["params"]:
         yield _field("params", ", ".join(f"{name}={short(value)}" for name, value in document["params"].items()))
-    if document["executor"] is not None:
+    if document["executor"] is not None and document["executor"]["pid"] is not None:
         yield _field("runs in", f"{document['executor']['kind']} process {document['executor']['pid']}")
     if document["like"] is not None:
         reused = ", ".join(step["name"] for step in document["steps"] if step["reused_from"] is not None)

@@ -22,13 +22,13 @@ def main(settings: Settings, *, run: str) -> int:
     """
     now = clock.now()
     with store_of(settings, asks=True) as store:
-        row = views.current(store, find(settings, store, run, now=now))
-        reasons = views.reasons(store, row, now)
+        seen = views.look(store, find(settings, store, run, now=now))  # once: all that is said is of this
+        row, reasons = seen.row, views.reasons(store, seen, now)
         if not settings.json:
             for line in hidden(store, row, sentences(reasons)):
                 output.say(" ".join(line.split("\n")))
             return 0
-        about = views.summary(store, row)
+        about = views.summary(store, seen)
         document = {key: about[key] for key in ("id", "job", "status", "interrupted")}
         document["why"] = "; ".join(reason.text for reason in reasons)
         document["reasons"] = [views.reason_document(reason) for reason in reasons]

@@ -200,7 +200,8 @@ class _Reader:
     def jobs(self) -> dict[str, Job]:
         unknown = any(key not in FILE.keys for key in self._raw)  # that is the reason, and was said
         if ("jobs" not in self._raw or self._raw["jobs"] == {}) and not unknown:
-            self._error((), "defines no jobs", 'write [jobs.NAME] and command = "…"; `jobctl init` writes a first file')
+            hint = 'write [jobs.NAME] and command = "…"; `jobctl init` writes a first file'
+            self._findings.warning((), "defines no jobs", hint)  # the last one may be taken away
         merged = {name: self._merged(table) for name, table in self._tables.items()}
         for name, table in merged.items():  # of all jobs first: a step may start a job further down
             self._params[name] = self._read_params(name, table.get("params", {}))

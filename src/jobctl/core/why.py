@@ -48,6 +48,7 @@ class Outside(NamedTuple):
     holder: str | None = None  # the kind of the living executor that has it
     daemon: bool = False  # one lives on this store
     wake_at: int | None = None  # it is asleep until then
+    untaken: bool = False  # no executor has had it since somebody asked it to go on, or to end
     waits_for: str = ""  # of a queued run: overlap | queue | executor
     queue: str | None = None
     before: Sequence[str] = ()  # overlap: the runs that go first; queue: those that have its places
@@ -213,6 +214,8 @@ class _Case:
             text = f"it was asleep and is due: no daemon runs here to wake it: jobctl daemon, or here: {resume}"
             return Reason("executor", text, commands=("jobctl daemon", resume))
         text = "it was interrupted: the process that ran it is gone"
+        if self.seen.untaken:
+            text = "no process has taken it up yet"
         if self.seen.daemon:
             return Reason("executor", f"{text}; the daemon takes it up within some seconds")
         text += f"; take it up here: {resume}, or have a daemon do it: jobctl daemon"

@@ -33,6 +33,7 @@ from jobctl.store.store import LOOP_PATIENCE_MS, Store
 from jobctl.text import duration, local_time
 
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
+_READ_FIRST_MS = 3_000  # so long at most nothing fires because definitions are just being changed
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long
 PRUNE_MS = 3_600_000
 VACUUM_PAGES = 500  # given back to the disk after each portion: some milliseconds
@@ -99,6 +100,7 @@ class Daemon:
         self._arm_again = False
         self._aside = Aside()
         self._anew_at, self._anew_pause = -_ANEW_FORGOTTEN_MS, RETRY_MS
+        self._read_by: int | None = None  # monotonic: until then nothing fires, for definitions have changed
         self._wakeup = -1
         self._fires_until: int | None = None
         self._handlers: dict[int, Any] = {}
@@ -111,6 +113,7 @@ class Daemon:
         self._store.record_executor()
         self._set_queues()
         self._arm()
+        self._tell_definitions()
         self._housekeeping()
         poke_daemons(self._store)  # they are to see when this one dies
         self._store.be_patient(LOOP_PATIENCE_MS)
@@ -275,11 +278,22 @@ class Daemon:
 
     def _fire(self, now: int, _: int) -> None:
         due = self._next_due()
-        if due is not None and due <= now:
+        if due is not None and due <= now and not self._must_read_first():
             with alone(self._store.state_dir):
                 self._capacity.refresh()
                 told = self._scheduler.once(now if self._fires_until is None else self._fires_until)
             self._dispatch = self._dispatch or told  # what tells of missed fire times is queued
+
+    def _must_read_first(self) -> bool:
+        """Whether definitions have changed since they were read: what was taken away fires no more. A file that never
+        comes to rest holds nothing up for long."""
+        if not self._reloader.changed():
+            self._read_by = None
+            return False
+        mono = clock.monotonic()
+        if self._read_by is None:
+            self._read_by, self._look_at = mono + _READ_FIRST_MS, 0
+        return mono < self._read_by
 
     def _look(self, _: int, mono: int) -> None:
         if mono >= self._look_at:
@@ -425,10 +439,19 @@ class Daemon:
             self._arm()
             self._arm_again = False
             self._journal.say(f"definitions reloaded: {len(self._reloader.catalog.jobs)} jobs")
+        if not self._reloader.changed():
+            self._read_by = None
         problem = self._reloader.problem
+        self._tell_definitions()
         self._journal.say_once("definitions", f"{problem.message}; the old definitions stay in use" if problem else "")
         if force:
             self._notifier.tell("READY=1")
+
+    def _tell_definitions(self) -> None:
+        """What `status` asks: which files are used, and why what they say now is not."""
+        problem = self._reloader.problem
+        why = None if problem is None else {"message": problem.message, "hint": problem.hint}
+        self._executor.tell(files=list(self._reloader.files), definitions_problem=why)
 
     def _set_queues(self) -> None:
         self._engine.queues = self._reloader.catalog.queues
@@ -453,7 +476,7 @@ class Daemon:
         mono = clock.monotonic()
         times = [self._look_at, self._prune_at]
         due = self._next_due()
-        if due is not None:
+        if due is not None and self._read_by is None:
             times.append(mono + due - clock.now())
         if self._rescue or self._dispatch:
             times.append(mono)

@@ -46,6 +46,10 @@ class Reloader:
         self.catalog = catalog
         return changed
 
+    def changed(self) -> bool:
+        """Whether the files are others now than those that were read last."""
+        return _stamp(self.files) != self._used
+
     @property
     def unsettled(self) -> bool:
         """Whether a change was seen that is not in use yet: worth another look soon."""

@@ -1,0 +1,98 @@
+"""What the living daemons use, where that is not what the files say now: `status` asks them, not the files.
+
+A file that is broken, or gone, changes nothing for a daemon: it goes on with what it had read before. When that fires
+stands in the store; which files it is about, and why they are not used, the daemon has left word of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jobctl import machine
+from jobctl.cli.outline import Outline
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from jobctl.core.errors import Problem
+    from jobctl.store.store import Store
+    from jobctl.views import Document
+
+
+class Used(NamedTuple):
+    """`jobs`: those that fire, of the files that are not used as they are; `told`: the sentences about that."""
+
+    jobs: dict[str, Outline]
+    told: list[str]
+    files: frozenset[str]  # that are spoken of
+
+
+NOTHING = Used({}, [], frozenset())
+
+
+def read(store: Store, daemons: Sequence[Document], problems: Sequence[Problem], now: int) -> Used:
+    """`problems`: what is wrong with the files as they are now: a daemon may not have seen it yet."""
+    broken = {problem.file: str(problem) for problem in problems if not problem.warning}
+    files: dict[str, None] = {}
+    told: dict[str, None] = {}
+    for daemon in daemons:
+        own = [file for file in daemon["files"] if isinstance(file, str)]
+        why = [broken[file] for file in own if file in broken]
+        if isinstance(problem := daemon["definitions_problem"], dict):
+            why = why or [str(problem.get("message", ""))]
+        why = why or [f"{file}: there is no such file" for file in own if not os.path.exists(file)]
+        if why:
+            files.update(dict.fromkeys(own))
+            place = " ".join(why[0].split()).removeprefix(os.getcwd() + "/")
+            told[f"its definitions have changed and cannot be used: {place}"] = None
+    if not files:
+        return NOTHING
+    sentences = [f"{one}; the old ones stay in use, and NEXT says when they fire" for one in told]
+    return Used(_fire(store, files, now), sentences, frozenset(files))
+
+
+def gone(store: Store) -> list[str]:
+    """The definitions files of this folder that a daemon has read and that are not there any more."""
+    here = os.getcwd() + "/"
+    rows = store.rows("SELECT DISTINCT file FROM schedules WHERE active = 1")
+    return [file for (file,) in rows if file.startswith(here) and "/" not in file[len(here) :] and not _is_there(file)]
+
+
+def _is_there(file: str) -> bool:
+    return os.path.lexists(file)
+
+
+def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
+    from jobctl.cli import words
+    from jobctl.core.model import Job, Schedule
+    from jobctl.core.schedule import coming, jitter
+    from jobctl.store import firings
+
+    found: dict[str, Outline] = {}
+    ahead: Mapping[int, int] = firings.ahead(store)
+    paused = firings.paused(store)
+    for number, job, key, file, progress in store.rows(
+        "SELECT id, job, key, file, progress FROM schedules WHERE active = 1 ORDER BY id"
+    ):
+        if file not in files:
+            continue
+        fields: dict[str, Any] = json.loads(key)
+        fields.update((name, tuple(value)) for name, value in fields.items() if isinstance(value, list))
+        schedule = Schedule(**fields)
+        dealt = firings.beyond(store, number, progress) if number in ahead else []
+
+        def starts_at(fire: int, job: str = job, key: str = key, schedule: Schedule = schedule) -> int:
+            return fire + (jitter(job, key, fire, schedule.jitter) if schedule.jitter else 0)
+
+        times: list[int] = []
+        if not schedule.boot and job not in paused:
+            times = coming(schedule, progress, dealt, now, schedule.timezone or machine.zone(), starts_at, 1)
+        said = words.schedule(schedule, Job(job, os.path.dirname(file), (), file=file))
+        before = found.get(job)
+        if before is not None:
+            times += [] if before.next_fire is None else [before.next_fire]
+            said = f"{before.schedule}; {said}"
+        found[job] = Outline(job, file, said, min(times, default=None))
+    return found
