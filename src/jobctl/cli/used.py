@@ -10,11 +10,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl import machine
 from jobctl.cli.outline import Outline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from jobctl.core.errors import Problem
     from jobctl.store.store import Store
@@ -65,34 +64,26 @@ def _is_there(file: str) -> bool:
 
 
 def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
-    from jobctl.cli import words
+    """The jobs of these files that have schedules, as the daemons have read them."""
+    from jobctl.cli import schedules, words
     from jobctl.core.model import Job, Schedule
-    from jobctl.core.schedule import coming, jitter
     from jobctl.store import firings
 
-    found: dict[str, Outline] = {}
-    ahead: Mapping[int, int] = firings.ahead(store)
-    paused = firings.paused(store)
-    for number, job, key, file, progress in store.rows(
-        "SELECT id, job, key, file, progress FROM schedules WHERE active = 1 ORDER BY id"
-    ):
+    read: dict[str, Job] = {}
+    for job, key, file in store.rows("SELECT job, key, file FROM schedules WHERE active = 1 ORDER BY id"):
         if file not in files:
             continue
         fields: dict[str, Any] = json.loads(key)
         fields.update((name, tuple(value)) for name, value in fields.items() if isinstance(value, list))
-        schedule = Schedule(**fields)
-        dealt = firings.beyond(store, number, progress) if number in ahead else []
-
-        def starts_at(fire: int, job: str = job, key: str = key, schedule: Schedule = schedule) -> int:
-            return fire + (jitter(job, key, fire, schedule.jitter) if schedule.jitter else 0)
-
-        times: list[int] = []
-        if not schedule.boot and job not in paused:
-            times = coming(schedule, progress, dealt, now, schedule.timezone or machine.zone(), starts_at, 1)
-        said = words.schedule(schedule, Job(job, os.path.dirname(file), (), file=file))
-        before = found.get(job)
-        if before is not None:
-            times += [] if before.next_fire is None else [before.next_fire]
-            said = f"{before.schedule}; {said}"
-        found[job] = Outline(job, file, said, min(times, default=None))
-    return found
+        before = read[job].schedules if job in read else ()
+        read[job] = Job(job, os.path.dirname(file), (), file=file, schedules=(*before, Schedule(**fields)))
+    paused = firings.paused(store)
+    return {
+        name: Outline(
+            name,
+            job.file,
+            "; ".join(words.schedule(schedule, job) for schedule in job.schedules),
+            None if name in paused else schedules.next_of(store, job, now),
+        )
+        for name, job in read.items()
+    }
