@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli.outline import Outline
+from jobctl.views import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -55,12 +56,9 @@ def read(store: Store, daemons: Sequence[Document], problems: Sequence[Problem],
 def gone(store: Store) -> list[str]:
     """The definitions files of this folder that a daemon has read and that are not there any more."""
     here = os.getcwd() + "/"
-    rows = store.rows("SELECT DISTINCT file FROM schedules WHERE active = 1")
-    return [file for (file,) in rows if file.startswith(here) and "/" not in file[len(here) :] and not _is_there(file)]
-
-
-def _is_there(file: str) -> bool:
-    return os.path.lexists(file)
+    files = [file for (file,) in store.rows("SELECT DISTINCT file FROM schedules WHERE active = 1")]
+    own = [file for file in files if isinstance(file, str) and file.startswith(here)]
+    return [file for file in own if "/" not in file[len(here) :] and "\0" not in file and not os.path.lexists(file)]
 
 
 def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
@@ -73,10 +71,14 @@ def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
     for job, key, file in store.rows("SELECT job, key, file FROM schedules WHERE active = 1 ORDER BY id"):
         if file not in files:
             continue
-        fields: dict[str, Any] = json.loads(key)
-        fields.update((name, tuple(value)) for name, value in fields.items() if isinstance(value, list))
         before = read[job].schedules if job in read else ()
-        read[job] = Job(job, os.path.dirname(file), (), file=file, schedules=(*before, Schedule(**fields)))
+        try:
+            fields: dict[str, Any] = json.loads(key)
+            fields.update((name, tuple(value)) for name, value in fields.items() if isinstance(value, list))
+            schedule = Schedule(**fields)
+        except UNREADABLE:
+            continue  # a damaged row: of the others it is said when they fire
+        read[job] = Job(job, os.path.dirname(file), (), file=file, schedules=(*before, schedule))
     paused = firings.paused(store)
     return {
         name: Outline(
