@@ -111,6 +111,7 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
         "interrupted": is_interrupted(row, holder),
         "trigger": state.trigger,
         "fire_time": _time(row.fire_time),
+        "key": state.key,
         "created_at": rfc3339(row.created_at),
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),

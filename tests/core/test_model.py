@@ -58,6 +58,7 @@ EVERYTHING = Job(
     overlap=OverlapPolicy.BUFFER_ONE,
     catchup_window=0,
     start_within=1,
+    key="day-{{ params.day }}",
     pause_on_failure=True,
     timeout=1,
     params={

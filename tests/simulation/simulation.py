@@ -319,7 +319,7 @@ class _Simulation:
 
     def detach(self, deed: Deed) -> None:
         job = self._job(deed)
-        self._promise(self._ask(lambda store: enqueue(store, job, {}, trigger="manual")))
+        self._promise(self._ask(lambda store: enqueue(store, job, {}, trigger="manual").name))
 
     def trigger(self, deed: Deed) -> None:
         job = self._job(deed)

@@ -148,6 +148,7 @@ Options:
                             (),
                             'DURATION',
                             'When nobody has begun it by then, it is canceled. Without it: as the job says.'),
+         '--key': ('key', 'text', (), 'KEY', 'One run for it: where there is one, that run is the answer.'),
          '--from': ('from_step', 'text', (), 'STEP', 'With --like: do this step, and what needs it, anew.'),
          '--like': ('like', 'text', (), 'RUN', 'With --from: reuse the results and parameters of this run.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
@@ -159,6 +160,7 @@ Options:
          'detach': False,
          'require_daemon': False,
          'start_within': None,
+         'key': None,
          'from_step': None,
          'like': None},
         "page": """\
@@ -183,6 +185,8 @@ Options:
   --require-daemon         Record nothing when no daemon lives: exit code 1.
   --start-within DURATION  When nobody has begun it by then, it is canceled.
                            Without it: as the job says.
+  --key KEY                One run for it: where there is one, that run is the
+                           answer.
   --from STEP              With --like: do this step, and what needs it, anew.
   --like RUN               With --from: reuse the results and parameters of this
                            run.

@@ -167,6 +167,10 @@ def run(
     detach: DetachOption = False,
     require_daemon: RequireDaemonOption = False,
     start_within: StartWithinOption = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="One run for it: where there is one, that run is the answer."),
+    ] = None,
     from_step: Annotated[
         str | None,
         typer.Option("--from", metavar="STEP", help="With --like: do this step, and what needs it, anew."),

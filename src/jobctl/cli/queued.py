@@ -42,43 +42,56 @@ def drive_in_turn(
     queues: Mapping[str, Queue],
     like: Like | None = None,
     keeper: Link | None = None,
-) -> int:
-    """Queue the run, wait for a place, advance it here - or watch it, when a daemon has taken it. Its exit code."""
+) -> int | None:
+    """Queue the run, wait for a place, advance it here - or watch it, when a daemon has taken it. Its exit code; None
+    when there is a run with its key already."""
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can wait for a place")
     with Signals(store) as asked:  # from before anything of it is recorded: what is, a signal cancels
-        record(store, new, [created(new, params, clock.now(), like)])
-        row = store.find(new.name)
-        if not _has_place(settings, store, row, new, queues, asked):
-            return until(settings, store, [row], None, asked)
-
-        def begin(engine: LocalEngine) -> LiveRun:
-            live = engine.take(row.id, job, env_file=env_file)
-            if live is None:
-                raise _TakenError
-            return live
-
-        try:
-            return drive(settings, store, begin, queues=queues, keeper=keeper, asked=asked)
-        except _TakenError:
-            return until(settings, store, [store.run(row.id)], None, asked)
+        if not record(store, new, [created(new, params, clock.now(), like)]):
+            return None
+        return take_in_turn(settings, store, store.find(new.name), job, env_file, queues, asked, keeper)
 
 
-def _has_place(
-    settings: Settings, store: Store, row: RunRow, new: NewRun, queues: Mapping[str, Queue], asked: Signals
-) -> bool:
+def take_in_turn(
+    settings: Settings,
+    store: Store,
+    row: RunRow,
+    job: Job,
+    env_file: dict[str, str],
+    queues: Mapping[str, Queue],
+    asked: Signals,
+    keeper: Link | None = None,
+) -> int:
+    """Wait for a place for a run that is queued, advance it here, or watch it. Its exit code."""
+    if not _has_place(settings, store, row, queues, asked):
+        return until(settings, store, [row], None, asked)
+
+    def begin(engine: LocalEngine) -> LiveRun:
+        live = engine.take(row.id, job, env_file=env_file)
+        if live is None:
+            raise _TakenError
+        return live
+
+    try:
+        return drive(settings, store, begin, queues=queues, keeper=keeper, asked=asked)
+    except _TakenError:
+        return until(settings, store, [store.run(row.id)], None, asked)
+
+
+def _has_place(settings: Settings, store: Store, row: RunRow, queues: Mapping[str, Queue], asked: Signals) -> bool:
     """Wait for a place, or for a signal, which cancels the run: then it needs none. False when another has taken it."""
     capacity = Capacity(store, "", _NO_LIMIT)
     capacity.set_queues(queues)
     told = False
     while True:
-        if new.start_by is not None and clock.now() >= new.start_by:
+        if store.too_late(clock.now()):
             unbegun.end_late(store, clock.now())
         if store.run(row.id).status != "queued":
             return False
         if numbers := asked.take():
             name = signals.name(numbers[0])
-            output.note(f"{name}: canceling {new.name}")
+            output.note(f"{name}: canceling {row.name}")
             try:
                 requests.cancel(store, row, reason=f"canceled by {name}", by=user())
             except JobctlError:
@@ -87,9 +100,9 @@ def _has_place(
                 return False  # somebody else was faster
             return True
         capacity.refresh()
-        if capacity.take_place(new.queue):
+        if capacity.take_place(row.queue):
             return True
         if not told and not settings.quiet:
-            output.note(f"{new.name} waits for a place in the queue {new.queue}")
+            output.note(f"{row.name} waits for a place in the queue {row.queue}")
             told = True
         asked.pause(LOOK_EVERY_MS)

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import clock
 from jobctl.cli import load
-from jobctl.core.errors import UsageError
+from jobctl.core.errors import JobctlError, UsageError
 
 if TYPE_CHECKING:
-    from jobctl.core.model import Job
+    from collections.abc import Mapping
+
+    from jobctl.core.model import Job, Queue
     from jobctl.engines.like import Like
     from jobctl.engines.local import LiveRun, LocalEngine
     from jobctl.process.keepers import Link
     from jobctl.settings import Settings
-    from jobctl.store.store import RunRow
+    from jobctl.store.store import RunRow, Store
 
 
 def main(
@@ -26,18 +28,19 @@ def main(
     detach: bool,
     require_daemon: bool,
     start_within: str | None,
+    key: str | None,
     from_step: str | None,
     like: str | None,
 ) -> int:
     """Exit code: the run's. UsageError for parameters that do not fit."""
     from jobctl.cli.moments import span
 
-    limit = span(start_within, "--start-within") if start_within is not None else None
+    asked = _Asked(job, params, span(start_within, "--start-within") if start_within is not None else None, key)
     if wait is not None or detach:
         if wait is not None:
             span(wait, "--wait")  # refused before anything is recorded
         how = _HandOver(wait if not detach else None, require_daemon)
-        return _main(settings, how, job, params, limit, from_step, like)
+        return _main(settings, how, asked, from_step, like)
     if require_daemon:
         raise UsageError(
             "--require-daemon is about a run that is left to the daemon",
@@ -46,7 +49,16 @@ def main(
     from jobctl.process import keepers
 
     with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
-        return _main(settings, keeper, job, params, limit, from_step, like)
+        return _main(settings, keeper, asked, from_step, like)
+
+
+class _Asked(NamedTuple):
+    """What a new run is to be. `start_within`, `key`: instead of what the job says."""
+
+    job: str
+    params: list[str]
+    start_within: int | None
+    key: str | None
 
 
 class _HandOver(NamedTuple):
@@ -59,9 +71,7 @@ class _HandOver(NamedTuple):
 def _main(
     settings: Settings,
     how: Link | _HandOver,
-    job: str,
-    params: list[str],
-    start_within: int | None,
+    asked: _Asked,
     from_step: str | None,
     like: str | None,
 ) -> int:
@@ -73,14 +83,17 @@ def _main(
     from jobctl.engines.commands import run_values
 
     catalog = load.catalog(settings)
+    job = asked.job
     definition = load.find_job(catalog.jobs, job)
-    given: dict[str, Any] = dict(given_params(params))
+    given: dict[str, Any] = dict(given_params(asked.params))
+    if asked.key is not None:
+        parameters.checked_key(asked.key)
     old: Like | None = None
     if from_step is not None or like is not None:
         old = _old_run(settings, definition, from_step, like)
         given = {**old.params, **given}
     if isinstance(how, _HandOver):
-        return _hand_over(settings, definition, given, how, start_within, old)
+        return _hand_over(settings, definition, given, how, asked, old)
     keeper = how
     from jobctl.cli.opened import store_of
     from jobctl.store.store import NewRun
@@ -96,16 +109,23 @@ def _main(
 
     with store_of(settings, create=True) as store:
         name = store.unused_name(job)
-        values = parameters.values(definition, given, run_values(definition, name, now))
+        about = run_values(definition, name, now)
+        values = parameters.values(definition, given, about)
+        key = asked.key if asked.key is not None else parameters.key_of(definition, values, about)
         new = NewRun(name, job, kept, fire_time=fire_time, queue=definition.queue, priority=definition.priority)
         queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
-        if queue is not None and queue.concurrency is not None:
+        if key is not None or (queue is not None and queue.concurrency is not None):
             from jobctl.cli.queued import drive_in_turn
-            from jobctl.engines.submit import start_by
+            from jobctl.engines.submit import start_by, there_is
 
-            new = new._replace(start_by=start_by(definition, clock.now(), start_within))
-
-            return drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old, keeper)
+            new = new._replace(start_by=start_by(definition, clock.now(), asked.start_within), key=key)
+            while True:
+                code = drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old, keeper)
+                if code is not None:
+                    return code
+                there = there_is(store, definition, key or "", given)
+                if there is not None:
+                    return _answer(settings, store, there, catalog.queues, keeper)
 
         def begin(engine: LocalEngine) -> LiveRun:
             return engine.submit(new, definition, values, env_file=env_file, like=old)
@@ -133,6 +153,39 @@ def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | No
         return taken_over(store, job, store.find(like), from_step)
 
 
+def _answer(settings: Settings, store: Store, there: RunRow, queues: Mapping[str, Queue], keeper: Link) -> int:
+    """There is the run that was asked for: its exit code when it is over. It is taken up where nobody has it."""
+    from jobctl.cli import resume
+    from jobctl.cli.queued import take_in_turn
+    from jobctl.cli.signals import Signals
+    from jobctl.cli.wait import until
+    from jobctl.engines.kept import job_of
+    from jobctl.engines.requests import is_held
+
+    _say_there_is(settings, there)
+    if there.status == "queued":
+        job, env_file, _ = job_of(store, there, strict=True)
+        with Signals(store) as signals:
+            return take_in_turn(settings, store, there, job, env_file, queues, signals, keeper)
+    if there.status == "running" and not is_held(store, there):
+        try:
+            return resume.main(
+                settings, run=there.name, from_step=None, updated=False, detach=False, require_daemon=False
+            )
+        except JobctlError:
+            there = store.run(there.id)
+            if there.finished_at is None and not is_held(store, there):
+                raise  # else somebody else was faster
+    return until(settings, store, [there], None)
+
+
+def _say_there_is(settings: Settings, row: RunRow) -> None:
+    from jobctl.cli import output
+
+    if not settings.quiet:
+        output.note(f"there is a run with that key: {row.name}, {row.status.replace('_', ' ')}")
+
+
 def _say_reused(settings: Settings, old: Like) -> None:
     from jobctl.cli import output
     from jobctl.core.keys import item_index
@@ -144,7 +197,7 @@ def _say_reused(settings: Settings, old: Like) -> None:
 
 
 def _hand_over(
-    settings: Settings, job: Job, given: dict[str, Any], how: _HandOver, start_within: int | None, old: Like | None
+    settings: Settings, job: Job, given: dict[str, Any], how: _HandOver, asked: _Asked, old: Like | None
 ) -> int:
     """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
     long has passed."""
@@ -160,28 +213,33 @@ def _hand_over(
         if how.require_daemon:
             need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
 
-        def record() -> RunRow:
-            row = store.find(
-                enqueue(
-                    store,
-                    job,
-                    given,
-                    trigger="manual",
-                    fire_time=old.fire_time if old is not None else None,
-                    like=old,
-                    start_within=start_within,
-                )
+        def record() -> tuple[RunRow, bool]:
+            done = enqueue(
+                store,
+                job,
+                given,
+                trigger="manual",
+                fire_time=old.fire_time if old is not None else None,
+                like=old,
+                start_within=asked.start_within,
+                key=asked.key,
             )
-            if old is not None:
+            row = store.find(done.name)
+            if not done.new:
+                _say_there_is(settings, row)
+            elif old is not None:
                 _say_reused(settings, old)
-            if not daemons(store):
+            if row.status == "queued" and not daemons(store):
                 say_waits(row.name)
-            return row
+            return row, done.new
 
         if how.wait is not None:
-            with Signals(store) as asked:  # from before it is recorded: wherever it is advanced, it is this command's
-                return until(settings, store, [record()], how.wait, asked)
-        row = record()
+            with Signals(store) as signals:  # from before it is recorded: wherever it is advanced, it is this command's
+                row, new = record()
+                if new:
+                    return until(settings, store, [row], how.wait, signals)
+            return until(settings, store, [row], how.wait)
+        row, _ = record()
         if settings.json:
             output.print_json(run_document(store, row))
         else:

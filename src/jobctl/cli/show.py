@@ -58,6 +58,8 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
             "missed fire times run "
             + ("however late" if window is None else f"when less than {duration(window)} late"),
         )
+    if job.key is not None:
+        yield "key", f"{job.key}: one run for each"
     if job.start_within is not None:
         yield "start within", f"{duration(job.start_within)}, else it is canceled"
     if job.pause_on_failure:

@@ -268,6 +268,8 @@ class _Reader:
         self._check_env(name, table.get("env", {}), ("jobs", name, "env"), scope)
         if "cwd" in table:
             self._check_text(name, table["cwd"], self._place(name, "cwd"), scope)
+        if "key" in table:
+            self._check_text(name, table["key"], self._place(name, "key"), scope)
         self._check_shell(table, self._place(name, "shell"))
         inherit = table.get("inherit_env", ())
         return Job(
@@ -694,6 +696,7 @@ _PLAIN_JOB_KEYS = (
     "overlap",
     "catchup_window",
     "start_within",
+    "key",
     "pause_on_failure",
     "timeout",
     "env_file",

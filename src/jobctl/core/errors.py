@@ -24,6 +24,12 @@ class UsageError(JobctlError):
     exit_code = 2
 
 
+class KeyConflictError(JobctlError):
+    """The job has a run of that key, and it is another one than is asked for."""
+
+    code = "key_conflict"
+
+
 class Problem:
     """One thing wrong in one definitions file. `excerpt`: its line, as it may be shown."""
 

@@ -16,8 +16,9 @@ from jobctl.core.status import RunStatus, StepStatus
 class EventType(StrEnum):
     """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
 
-    # params, trigger, fire_time; start_by: when it must have begun; like, reused: results of that run, by step; parent:
-    # run and step, of a child run; about: what a notification tells of (core/notices.py)
+    # params, trigger, fire_time; key: of which its job has one run; start_by: when it must have begun; like, reused:
+    # results of that run, by step; parent: run and step, of a child run; about: what a notification tells of
+    # (core/notices.py)
     RUN_CREATED = "run_created"
     RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
     ATTEMPT_STARTED = "attempt_started"
@@ -394,6 +395,7 @@ class RunState:
         self.params: Mapping[str, Any] = {}
         self.trigger = "manual"
         self.fire_time: int | None = None
+        self.key: str | None = None  # of which its job has one run
         self.like: str | None = None  # the run whose results it was started with
         self.steps: dict[str, StepState] = {}
         self.undo: dict[str, StepState] = {}
@@ -472,6 +474,7 @@ class RunState:
             self.params = event.data.get("params", {})
             self.trigger = event.data.get("trigger", "manual")
             self.fire_time = event.data.get("fire_time")
+            self.key = event.data.get("key")
             self.like = event.data.get("like")
             for name, result in event.data.get("reused", {}).items():
                 self.step(name).reuse(event.data["like"], result, self.events)

@@ -11,6 +11,7 @@ from jobctl.core.errors import UsageError
 from jobctl.core.model import Job, Param, ParamType
 from jobctl.core.suggest import did_you_mean
 
+LONGEST_KEY = 200
 _MOST_DIGITS = 20  # of a whole number
 
 
@@ -39,6 +40,29 @@ def values(job: Job, given: Mapping[str, Any], run: Mapping[str, str]) -> dict[s
             raise UsageError(f"job {job.name} needs the parameter {name!r}", hint=f"give it with: -p {name}=…")
         out[name] = typed(name, param, value)
     return out
+
+
+def key_of(job: Job, params: Mapping[str, Any], run: Mapping[str, str]) -> str | None:
+    """What the job's `key` says of a run with these parameters. UsageError for a text that is no key."""
+    if job.key is None:
+        return None
+
+    def value(reference: references.Reference) -> str:
+        name = reference.path[-1]
+        return as_text(params[name]) if reference.root == "params" else run.get(name, "")
+
+    return checked_key(references.resolve(job.key, value))
+
+
+def checked_key(key: str) -> str:
+    """UsageError for a text that cannot be a run's key."""
+    if not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
+        shown = repr(key if len(key) <= 60 else key[:57] + "...")
+        raise UsageError(
+            f"{shown} cannot be the key of a run",
+            hint=f"a key has 1 to {LONGEST_KEY} characters, one of them no blank, and no control characters",
+        )
+    return key
 
 
 def typed(name: str, param: Param, value: Any) -> Any:

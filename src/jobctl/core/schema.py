@@ -295,6 +295,7 @@ _OWN_OF_JOB = {
     "timezone": Key(Zone(), "IANA name of the zone its times are in; the machine's if not said."),
     "overlap": Key(Choice(tuple(OverlapPolicy)), "What a fire does while a run is alive; skip if not said."),
     "catchup_window": Key(Duration(), "A fire time missed by less still gets its run."),
+    "key": Key(Text(), "What a run is called by its business: one run for each. May hold references."),
     "start_within": Key(Duration(), "A run that has not begun by then, after it was due or asked for, is canceled."),
     "pause_on_failure": Key(Boolean(), "Whether a failed run pauses the schedule."),
     "timeout": Key(Duration(), "The whole run: all attempts and waits together."),

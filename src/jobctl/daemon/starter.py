@@ -65,7 +65,9 @@ class Starter:
         new = new._replace(start_by=start_by(job, now if due is None else due), again=again)
         try:
             at = fire_time if fire_time is not None else now
-            params = parameters.values(job, given or {}, run_values(job, new.name, at))
+            values = run_values(job, new.name, at)
+            params = parameters.values(job, given or {}, values)
+            new = new._replace(key=parameters.key_of(job, params, values))
             env_file = env_file_of(job)
         except JobctlError as error:
             failed = Event(EventType.RUN_ENDED, now, data={"status": "failed", "reason": error.message})

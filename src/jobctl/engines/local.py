@@ -1237,6 +1237,8 @@ def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = N
         data["fire_time"] = new.fire_time
     if new.start_by is not None:
         data["start_by"] = new.start_by
+    if new.key is not None:
+        data["key"] = new.key
     if params:
         data["params"] = params
     if like is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl import clock
 from jobctl.core import overlap, parameters
-from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.errors import JobctlError, KeyConflictError, StoreUnavailableError
 from jobctl.core.history import Event, RunState
 from jobctl.core.model import Job, encode
 from jobctl.core.overlap import Fire
@@ -17,13 +17,18 @@ from jobctl.engines.daemons import poke_daemons
 from jobctl.engines.local import created
 from jobctl.masking import redact
 from jobctl.store import firings
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, NewRun, RunRow, Store
 
 if TYPE_CHECKING:
     from jobctl.engines.like import Like
 
 _NO_NOTICES: Mapping[str, Sequence[Batch]] = {}
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
+
+
+class Submitted(NamedTuple):
+    name: str
+    new: bool  # False: the job had a run for that key
 
 
 def enqueue(
@@ -35,13 +40,44 @@ def enqueue(
     fire_time: int | None = None,
     like: Like | None = None,
     start_within: int | None = None,
-) -> str:
-    """Queue a run of the job; its id. `like` is what it reuses of another run, `start_within` replaces the job's.
+    key: str | None = None,
+) -> Submitted:
+    """Queue a run of the job; its id. Where the job has a run for the key, that run's. `like` is what it reuses of
+    another run; `start_within` and `key` replace the job's.
 
-    UsageError for parameters that do not fit, JobctlError for what cannot run.
+    UsageError for parameters that do not fit, KeyConflictError where they are others than those of the run that there
+    is, JobctlError for what cannot run.
     """
-    [name] = enqueue_each(store, job, given, [fire_time], trigger=trigger, like=like, start_within=start_within)
-    return name
+    while True:
+        names = enqueue_each(
+            store, job, given, [fire_time], trigger=trigger, like=like, start_within=start_within, key=key
+        )
+        if names:
+            return Submitted(names[0], True)
+        if key is None:
+            values = run_values(job, job.name, clock.now() if fire_time is None else fire_time)
+            key = parameters.key_of(job, parameters.values(job, given, values), values)
+        there = there_is(store, job, key, given) if key is not None else None
+        if there is not None:
+            return Submitted(there.name, False)  # else it was removed in between, and the key is free
+
+
+def there_is(store: Store, job: Job, key: str, given: Mapping[str, Any]) -> RunRow | None:
+    """The run that the job has for a key. KeyConflictError when it was started with other parameters than these: with
+    another value of one that is given, or of one whose default is a plain value."""
+    row = store.with_key(job.name, key)
+    if row is None:
+        return None
+    was = store.state(row).params
+    now = parameters.values(job, given, run_values(job, row.name, row.created_at))
+    fixed = [name for name, param in job.params.items() if name in given or "{{" not in str(param.default)]
+    differ = [name for name in fixed if now[name] != was.get(name)]
+    if differ:
+        raise KeyConflictError(
+            f"job {job.name} has a run with the key {key!r} and another {', '.join(differ)}: {row.name}",
+            hint=f"take another key, or the same parameters; see it with: jobctl status {row.name}",
+        )
+    return row
 
 
 def enqueue_each(
@@ -53,8 +89,10 @@ def enqueue_each(
     trigger: str,
     like: Like | None = None,
     start_within: int | None = None,
+    key: str | None = None,
 ) -> list[str]:
-    """Queue a run of the job for each fire time, in their order; the ids. Errors as in `enqueue`: then none is queued.
+    """Queue a run of the job for each fire time, in their order; the ids, but for those whose key the job has a run of.
+    Errors as in `enqueue`: then none is queued.
 
     Runs that a schedule or a backfill queues start as the overlap policy of `job` says.
     """
@@ -66,13 +104,16 @@ def enqueue_each(
     names: set[str] = set()
     for fire_time in fire_times:
         names.add(name := store.unused_name(job.name, names))
-        params = parameters.values(job, given, run_values(job, name, now if fire_time is None else fire_time))
+        values = run_values(job, name, now if fire_time is None else fire_time)
+        params = parameters.values(job, given, values)
         new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority, start_by=by)
+        new = new._replace(key=parameters.key_of(job, params, values) if key is None else parameters.checked_key(key))
         queued.append((new, [created(new, params, now, like)]))
+    refused: set[str] = set()
     for i in range(0, len(queued), _AT_A_TIME):
-        record_all(store, queued[i : i + _AT_A_TIME])
+        refused |= record_all(store, queued[i : i + _AT_A_TIME])
         poke_daemons(store)
-    return [new.name for new, _ in queued]
+    return [new.name for new, _ in queued if new.name not in refused]
 
 
 def start_by(job: Job, due: int, start_within: int | None = None) -> int | None:
@@ -92,7 +133,11 @@ def trigger(
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can be left to a daemon")
     fire_time = now - now % 1000
-    parameters.values(job, given, run_values(job, job.name, fire_time))  # before any other run is ended for it
+    values = run_values(job, job.name, fire_time)
+    params = parameters.values(job, given, values)  # before any other run is ended for it
+    key = parameters.key_of(job, params, values)
+    if key is not None and (there := there_is(store, job, key, given)) is not None:
+        return there.name
     begun, buffered = firings.alive_runs(store, job.name)
     decision = overlap.decide(job.overlap, running=len(begun), buffered=len(buffered))
     if decision.fire is Fire.SKIP:
@@ -111,11 +156,11 @@ def trigger(
                 raise
             except JobctlError:
                 continue  # it ended in between
-    return enqueue(store, job, given, trigger="schedule", fire_time=fire_time, start_within=start_within)
+    return enqueue(store, job, given, trigger="schedule", fire_time=fire_time, start_within=start_within).name
 
 
 def record(store: Store, new: NewRun, events: Sequence[Event]) -> bool:
-    """Write a run that nobody has begun. False when its fire time was dealt with already."""
+    """Write a run that nobody has begun. False when its fire time was dealt with already, or its key has a run."""
     return not record_all(store, [(new, events)])
 
 
@@ -125,7 +170,8 @@ def record_all(
     notices: Mapping[str, Sequence[Batch]] = _NO_NOTICES,
 ) -> set[str]:
     """Write runs that nobody has begun, each with its events, in one commit. Returns the ids of those that are not
-    written, because their fire time was dealt with already. `notices`: by id, the runs that tell of their end."""
+    written, because their fire time was dealt with already or their key has a run. `notices`: by id, the runs that tell
+    of their end."""
     return {batch.new.name for batch in store.append(batches_of(runs, notices)) if batch.new is not None}
 
 

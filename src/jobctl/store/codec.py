@@ -114,7 +114,7 @@ def _is_about(value: Any) -> bool:
 _VALUES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("retry_at", "until", "fire_time"), _is_instant),
     **dict.fromkeys(("status", "step_status", "error", "reason", "why", "by", "comment"), _is_text),
-    **dict.fromkeys(("kind", "name", "cursor", "stdout", "trigger", "executor"), _is_text),
+    **dict.fromkeys(("kind", "name", "cursor", "stdout", "trigger", "executor", "key"), _is_text),
     **dict.fromkeys(("exit_code", "signal"), _is_integer),
     **dict.fromkeys(("params", "outputs"), _is_table),
     **dict.fromkeys(("redo", "notifications", "steps"), _are_texts),

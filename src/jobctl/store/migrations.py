@@ -76,6 +76,14 @@ def m005_times(db: Database) -> None:
     )
 
 
+@migrations()
+def m006_key(db: Database) -> None:
+    if "key" in _columns(db, "runs"):
+        return
+    db.execute("ALTER TABLE runs ADD COLUMN key TEXT")
+    db.execute("CREATE UNIQUE INDEX runs_by_key ON runs (job, key) WHERE key IS NOT NULL")
+
+
 def create(path: str) -> None:
     """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name.
 

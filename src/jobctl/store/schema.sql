@@ -42,7 +42,9 @@ CREATE TABLE runs (
     parent INTEGER,
     parent_step TEXT,
     -- When it must have begun. NULL: it has, or is over, or that does not matter.
-    start_by INTEGER
+    start_by INTEGER,
+    -- What its business calls it. NULL: nothing.
+    key TEXT
 );
 
 -- The latest runs of a job, without a look at the others.
@@ -57,6 +59,9 @@ CREATE INDEX runs_alive_by_job ON runs (job, status) WHERE finished_at IS NULL;
 
 -- Who is next in line, however long the line is.
 CREATE INDEX runs_queued ON runs (priority DESC, id) WHERE finished_at IS NULL AND status = 'queued';
+
+-- A job has one run for a key, however often it is asked for.
+CREATE UNIQUE INDEX runs_by_key ON runs (job, key) WHERE key IS NOT NULL;
 
 -- Which of those that have not begun no longer can, without a look at the others.
 CREATE INDEX runs_to_begin ON runs (start_by) WHERE start_by IS NOT NULL;

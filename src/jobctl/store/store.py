@@ -26,7 +26,7 @@ from jobctl.store.codec import from_row, to_row
 from jobctl.store.soundness import Kinds, tolerant
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 5  # the number of migrations; stands in user_version
+VERSION = 6  # the number of migrations; stands in user_version
 
 _BUSY_SECONDS = 30.0
 LOOP_PATIENCE_MS = 500  # of a loop with timeouts to keep: it comes back soon, and tries again between two turns
@@ -91,6 +91,7 @@ class NewRun(NamedTuple):
     parent: int | None = None
     parent_step: str | None = None
     start_by: int | None = None  # one that has not begun by then ends
+    key: str | None = None  # of which the job has one run; nothing is written if there is that already
     again: bool = False  # its fire time may have come before, by a clock that was set back since
 
 
@@ -525,6 +526,9 @@ class Store:
     def _insert(self, db: sqlite3.Connection, batch: Batch, parent: int | None = None) -> bool:
         new, state = batch.new, batch.state
         assert new is not None
+        if new.key is not None and self._has_key(db, new, state.created_at):
+            batch.dealt_with = True
+            return False
         if new.schedule is not None:
             outcome = "buffered" if state.status is RunStatus.QUEUED else "started"
             # Here the database says "only once".
@@ -555,6 +559,7 @@ class Store:
             "start_by": state.start_by,
             "parent": new.parent if parent is None else parent,
             "parent_step": new.parent_step,
+            "key": new.key,
         }
         cursor = db.execute(
             f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
@@ -565,6 +570,24 @@ class Store:
             db.execute(
                 "UPDATE firings SET run = ? WHERE schedule = ? AND fire_time = ?",
                 (batch.run_id, new.schedule, new.fire_time),
+            )
+        return True
+
+    @staticmethod
+    def _has_key(db: sqlite3.Connection, new: NewRun, now: int) -> bool:
+        """Whether the job has a run of that key. A fire time that would have been another one is dealt with by it."""
+        found = db.execute("SELECT name FROM runs WHERE job = ? AND key = ?", (new.job, new.key)).fetchone()
+        if found is None:
+            return False
+        if new.schedule is not None:
+            db.execute(
+                "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, reason, dropped_at)"
+                " VALUES (?, ?, 'skipped', ?, ?)",
+                (new.schedule, new.fire_time, f"there is a run with the key {new.key!r}: {found[0]}", now),
+            )
+            db.execute(
+                "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
+                (new.fire_time, new.schedule, new.fire_time),
             )
         return True
 
@@ -758,7 +781,8 @@ class Store:
         return self._run(row)
 
     def find(self, text: str) -> RunRow:
-        """The run that a person means: its name, a unique beginning of one, or the latest run of a job of that name.
+        """The run that a person means: its name, a unique beginning of one, the latest run of a job of that name, or
+        JOB/KEY.
 
         NotFoundError where there is none or more than one.
         """
@@ -766,6 +790,9 @@ class Store:
         row = self.row(f"SELECT {_RUN} FROM runs WHERE name = ?", text)
         if row is None:
             row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? ORDER BY id DESC LIMIT 1", text)
+        if row is None and "/" in text:
+            job, _, key = text.partition("/")
+            row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? AND key = ?", job, key)
         if row is not None:
             return self._run(row)
         # A beginning as a range, so that the index answers: text <= name < text followed by the last character. A run
@@ -782,6 +809,11 @@ class Store:
             names = ", ".join(self._run(row).name for row in rows[:3]) + (" …" if len(rows) > 3 else "")
             raise NotFoundError(f"{text!r} is the beginning of several runs: {names}", hint="type some more of the id")
         raise NotFoundError(f"there is no run {text!r}", hint="see what has run with: jobctl history")
+
+    def with_key(self, job: str, key: str) -> RunRow | None:
+        """The run that a job has for a key."""
+        row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? AND key = ?", job, key)
+        return None if row is None else RunRow(*row)
 
     def unused_name(self, job: str, taken: Collection[str] = ()) -> str:
         """A run id that no run has. With very many runs of a job, one in some thousands was given before."""
