@@ -245,13 +245,13 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/store/test_store.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
-    "A copy of a state folder touches nothing of the original: no process, no fire time, no run, until somebody says"
     "A job has one run for a key, however often and by however many it is asked for": {
         "tests/reported/test_keys.py": [
             "test_asked_for_twice_it_is_one_run",
             "test_many_who_ask_at_once_have_one_run",
         ],
     },
+    "A copy of a state folder touches nothing of the original: no process, no fire time, no run, until somebody says"
     " what it is to be": {
         "tests/reported/test_identity.py": [
             "test_a_folder_is_known_wherever_it_lies_and_a_copy_is_not_it",
