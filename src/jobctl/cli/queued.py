@@ -49,6 +49,7 @@ def drive_in_turn(
         raise store.copy.error(f"no run of {job.name} can wait for a place")
     with Signals(store) as asked:  # from before anything of it is recorded: what is, a signal cancels
         if not record(store, new, [created(new, params, clock.now(), like)]):
+            asked.hand_back()
             return None
         return take_in_turn(settings, store, store.find(new.name), job, env_file, queues, asked, keeper)
 

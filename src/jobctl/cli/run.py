@@ -238,6 +238,7 @@ def _hand_over(
                 row, new = record()
                 if new:
                     return until(settings, store, [row], how.wait, signals)
+                signals.hand_back()  # it is somebody else's run
             return until(settings, store, [row], how.wait)
         row, _ = record()
         if settings.json:
