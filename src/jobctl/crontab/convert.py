@@ -126,12 +126,14 @@ class _Draft:
 
 
 def _names(drafts: list[_Draft], there: Mapping[str, Table], before: Mapping[str, Table]) -> list[str]:
-    old = {name: job.get("command") for name, job in before.items()}
-    names: list[str] = []
-    for draft in drafts:
-        name = next((name for name, command in old.items() if command == draft.table["command"]), "")
-        old.pop(name, None)
-        names.append(name)
+    left = dict(before)
+    names = [""] * len(drafts)
+    for same in (("command", "schedule"), ("command",)):
+        for at, draft in enumerate(drafts):
+            key = [draft.table.get(name) for name in same]
+            if not names[at]:
+                names[at] = next((name for name, job in left.items() if [job.get(k) for k in same] == key), "")
+                left.pop(names[at], None)
     new = [draft for draft, name in zip(drafts, names, strict=True) if not name]
     taken = {*there, *names}
     found = iter(job_names([draft.named_by for draft in new], taken, [draft.also for draft in new]))
@@ -225,8 +227,10 @@ class _Reader:
                 self._tell(number, Became.REFUSED, _because(error))
                 return
             if variable is not None:
-                self._part()
                 self._tell_variable(number, *variable)
+                if self.lines[-1].became is Became.IGNORED:  # what was said of it is said of nothing
+                    self._block = []
+                self._part()
             else:
                 above, about = comments.split(self._block, more_follow=more_follow)
                 self._block = []
@@ -234,7 +238,7 @@ class _Reader:
 
     def _read_comment(self, number: int, line: str) -> None:
         said = comments.text_of(line)
-        if not comments.is_head(said) and self._is_entry(said):
+        if not comments.is_head(said) and not comments.is_template(said) and self._is_entry(said):
             self.commented_out.append(f"{self._file} {number}".strip())
             self._block = []
         elif re.match(r"[A-Z_][A-Z0-9_]*=\S", said):  # a variable that was taken out; it may be a secret
@@ -443,6 +447,7 @@ class _Reader:
         sudo = self._how.sudo and bool(user) and user != self._how.user
         command, stdin = (_meant(entry.whole), "") if self._mistaken_percent(entry) else (entry.command, entry.stdin)
         env = {name: value for name, value in variables.items() if self._is_for_commands(name, entry)}
+        command = _without_blanks(command)
         if sudo:
             command = f"{_sudo(user, env)} {shlex.quote(shell)} -c {shlex.quote(command)}"
         elif stdin:
@@ -603,7 +608,7 @@ def _way_out(line: str) -> str:
     try:
         parse_cron(written)
     except CronError as error:
-        return error.hint
+        return f"{error.message}; {error.hint}" if error.hint.startswith("as in") else error.hint
     return f'jobctl itself knows it: schedule = "{written}"' if not words[0].startswith("@") else ""
 
 
@@ -641,6 +646,12 @@ def _unexpanded(value: str) -> str:
     """What in it looks as if something expanded it; a name only where it cannot be a part of a secret."""
     found = unexpanded(value)
     return "$" if found.startswith("$") and found.strip("${}") not in (*_EVERYBODYS, "( )") else found
+
+
+def _without_blanks(command: str) -> str:
+    """Those at its end, which the shell does not see."""
+    bare = command.rstrip(" \t")
+    return command if bare.endswith("\\") else bare
 
 
 def _meant(command: str) -> str:

@@ -48,6 +48,7 @@ _WRAPPERS: dict[str, tuple[str, int]] = {
     "lockf": ("-t", 1),
     "lockrun": ("-L", 0),
     "stdbuf": ("-i -o -e", 0),
+    "screen": ("-S -dmS -dmLS -t -c -h -p -T", 0),
     "systemd-cat": ("-t -p --identifier --priority", 0),
     "systemd-run": ("-p -u -t --unit --property --slice --description --uid --gid --setenv -E", 0),
     "systemd-inhibit": ("--what --who --why --mode", 0),
@@ -117,6 +118,9 @@ _FOLDERS = words(
     "bin sbin scripts script src lib usr local opt home srv var www html public htdocs web app current cron etc root"
     " tmp"
 )
+_TMUX_OPTIONS = words("-s -n -c -t -x -y -e -F")
+# They make a shell ready.
+_SHELL_TOOLS = words("conda mamba micromamba rvm nvm pyenv rbenv workon sdk fnm asdf mise direnv")
 _NO_WORDS = _LOOKS | words("mutt swaks notify-send wall")
 _TOOL_OPTIONS = {
     "curl": "-o -d -H -u -X -A -m -T -F -b -c -e -x --data --header --user --output --max-time --request --retry"
@@ -135,12 +139,15 @@ _SUBCOMMAND = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:_.@-]+[A-Za-z0-9]+)*")
 _FILE = re.compile(
     r"\.(log|txt|conf|cfg|ini|ya?ml|json|xml|sql|gz|zip|tgz|tar|bz2|xz|out|err|db|csv|html?|pid|lock|sh|py|php|pl|rb|js)$"
 )
+_SECRET = re.compile(r"pass|pwd|secret|token|key|auth|cred|user", re.IGNORECASE)
 _MOST_WORDS = 2
 
 
 class _Found(NamedTuple):
     name: str
     weight: int  # 3: the work; 2: something that is often only a look; 1: a preparation; 0: nothing
+    rest: tuple[Word, ...] = ()  # what its program is given
+    folder: str = ""  # that it lies in
 
 
 def job_name(command: str) -> str:
@@ -193,9 +200,25 @@ def _told_apart(names: list[str], taken: Collection[str], details: Callable[[int
 
 
 def _details(command: str) -> list[str]:
-    """What may tell it from another command of the same name: all words behind the first, in order."""
-    script = parse(command)
-    return [_slug(_last_part(word.text.lstrip("-"))) for simple in script.commands for word in simple.words[1:]]
+    """What may tell it from another command of the same name: what its program is given, and where that lies.
+
+    No argument of a short option, nor of one that is called like a secret: it may be one.
+    """
+    found = _named(command, 0)
+    details: list[str] = []
+    hidden = False
+    for word in found.rest:
+        if hidden:
+            hidden = word.text.startswith("-")
+        elif re.match(r"-[^-]", word.text):
+            hidden = len(word.text) == 2
+        elif word.text.startswith("--"):
+            name, equals, value = word.text[2:].partition("=")
+            hidden = _SECRET.search(name) is not None and not equals
+            details += [_slug(name), *([_slug(_last_part(value))] if equals and not _SECRET.search(name) else [])]
+        elif not _ASSIGNMENT.match(word.raw):
+            details.append(_slug(_last_part(word.text)))
+    return [*details, _slug(found.folder)]
 
 
 # --- one command -----------------------------------------------------------------------------------------------------
@@ -226,6 +249,8 @@ def _of_words(words: list[Word], depth: int) -> _Found:
     base = _last_part(words[0].text)
     rest = words[1:]
     options, positional = _WRAPPERS.get(base, ("", -1))
+    if base in _SHELL_TOOLS and rest and rest[0].text in ("activate", "use", "init", "shell"):
+        return _Found(base, 1)
     if base in _GUARDS or (base == "command" and rest and rest[0].text in ("-v", "-V")):
         return _Found(_slug(base), 1)
     if base in ("su", "runuser"):
@@ -239,8 +264,13 @@ def _of_words(words: list[Word], depth: int) -> _Found:
         at = next(at for at, word in enumerate(rest) if word.text in _PAIRS[base])
         inner = _behind_options(rest[at + 1 :], list(_PAIR_OPTIONS), 1 if base == "cronitor" else 0)
         return _of_words(inner, depth + 1) if inner else _Found(base, 3)
-    if base in _CONTAINERS and (inner := _in_container(rest)):
-        return _of_words(inner, depth + 1)
+    if base in _CONTAINERS:
+        inner = _in_container(rest)
+        return _of_words(inner, depth + 1) if inner else _of_program(base, _behind_options(rest, _CONTAINER_OPTIONS, 0))
+    if base == "tmux" and rest and rest[0].text in ("new", "new-session"):
+        inner = _behind_options(rest[1:], _TMUX_OPTIONS, 0)
+        if inner:
+            return _named(" ".join(word.raw for word in inner) if len(inner) > 1 else inner[0].text, depth + 1)
     if _SHELLS.fullmatch(base):
         return _of_shell(base, rest, depth)
     if _INTERPRETERS.fullmatch(base):
@@ -248,7 +278,7 @@ def _of_words(words: list[Word], depth: int) -> _Found:
     if base in ("run-parts", "run-crons"):
         folder = next((word for word in reversed(rest) if not word.text.startswith("-")), None)
         return _Found(_slug(_last_part(folder.text)) or base if folder else base, 3)
-    return _of_program(_program(words[0].text), rest)
+    return _of_program(_program(words[0].text), rest, words[0].text)
 
 
 def _program(text: str) -> str:
@@ -263,7 +293,12 @@ def _program(text: str) -> str:
     return f"{_slug(folder)}-{base}" if folder else base
 
 
-def _of_program(base: str, rest: list[Word]) -> _Found:
+def _of_program(base: str, rest: list[Word], path: str = "") -> _Found:
+    folder = _last_part(path.rpartition("/")[0]) if "/" in path else ""
+    return _called(base, rest)._replace(rest=tuple(rest), folder=folder)
+
+
+def _called(base: str, rest: list[Word]) -> _Found:
     stem = _SUFFIX.sub("", base)
     name = _slug(stem)
     if not name:
@@ -302,7 +337,9 @@ def _target(base: str, rest: list[Word]) -> str:
         if "://" in text or re.match(r"www\.|localhost", text):
             host, _, path = re.sub(r"[?#].*", "", text.rpartition("://")[2]).rstrip("/").partition("/")
             text = path or host.rpartition("@")[2].partition(":")[0]
-        target = _slug(_SUFFIX.sub("", _FILE.sub("", _last_part(text))))
+        parts = [_last_part(text), _last_part(text.rstrip("/").rpartition("/")[0])]
+        bare = [_SUFFIX.sub("", _FILE.sub("", part)) for part in parts if not re.fullmatch(r"\.\w+|", part)]
+        target = next((slug for part in bare if (slug := _slug(part))), "")
         if target and not target.isdigit():
             return target
     return ""
@@ -326,7 +363,7 @@ def _of_shell(base: str, rest: list[Word], depth: int) -> _Found:
         if not word.text.startswith(("-", "+")):
             if rest[at - 1].text in ("-o", "+o", "-O") and at:
                 continue
-            return _of_program(_program(word.text), rest[at + 1 :])
+            return _of_program(_program(word.text), rest[at + 1 :], word.text)
     return _Found(base, 2)
 
 
@@ -355,7 +392,9 @@ def _of_interpreter(base: str, rest: list[Word], depth: int) -> _Found:
             script = _program(text)
             if java and "." in text and not text.endswith(".jar"):
                 script = text.rpartition(".")[2]
-            return _of_words([Word(script, script, True), *rest[at + 1 :]], depth + 1)
+            if script in _WRAPPERS or script in _PAIRS:
+                return _of_words([Word(script, script, True), *rest[at + 1 :]], depth + 1)
+            return _of_program(script, rest[at + 1 :], text)
     return _Found(_slug(base), 2)
 
 
