@@ -1204,7 +1204,7 @@ Commands:
          '--force': ('force', 'flag', (), '', 'Overwrite OUT if it is there.'),
          '--help': ('help', 'help', (), '', 'Show this message and exit.'),
          '-h': ('help', 'help', (), '', 'Show this message and exit.')},
-        'arguments': (('sources', 'any', (), 'FILE'),),
+        'arguments': (('sources', 'any', (), 'FILE...'),),
         'defaults': {'sources': None,
          'dialect': 'debian',
          'user_field': False,
@@ -1215,7 +1215,7 @@ Commands:
          'merge': False,
          'force': False},
         "page": """\
-Usage: jobctl import crontab [OPTIONS] [FILE]
+Usage: jobctl import crontab [OPTIONS] [FILE...]
 
   Write a jobs.toml that does what a crontab does, or several of them.
 
@@ -1224,8 +1224,8 @@ Usage: jobctl import crontab [OPTIONS] [FILE]
   /etc/crontab /etc/cron.d /var/spool/cron/crontabs -o jobs.toml
 
 Arguments:
-  FILE  Crontabs, and folders of them; - for standard input. Without one: yours,
-        as `crontab -l` lists it.
+  FILE...  Crontabs, and folders of them; - for standard input. Without one:
+           yours, as `crontab -l` lists it.
 
 Options:
   --dialect debian|cronie|busybox|supercronic

@@ -633,7 +633,7 @@ def crontab(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE",
+            metavar="FILE...",
             help="Crontabs, and folders of them; - for standard input. Without one: yours, as `crontab -l` lists it.",
         ),
     ] = None,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from jobctl.core.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
 from jobctl.crontab.entry import REBOOT, Entry, NeverError, Numbers, RefusedError, Schedule
+from jobctl.crontab.shell import shortened
 from jobctl.crontab.times import DAYS, WEEKDAYS, as_written, field_text, is_whole, numbers_of
 
 VARIABLES = ("SHELL", "PATH", "MAILTO")
@@ -73,7 +74,7 @@ def read_entry(line: str) -> Entry:
         macro = re.split(r"[ \t]", text, maxsplit=1)[0]
         command = text[len(macro) :].lstrip(" \t")
         if macro not in _MACROS:
-            raise RefusedError("BusyBox does not know " + macro)
+            raise RefusedError("BusyBox does not know " + shortened(macro))
         if not command:
             raise RefusedError("there is no command, BusyBox steps over it")
         return Entry(macro, (), macro, "", command, "", whole=command, remarks=tuple(remarks))
@@ -88,7 +89,7 @@ def read_entry(line: str) -> Entry:
             what = field_text([n - _ARRAYS[at].off for n in numbers_of(bits)]) or "nothing"
             what = "all of them" if bits == (1 << _ARRAYS[at].cells) - 1 else what
             hint = "; its Sunday is 0" if at == WEEKDAYS and "7" in word else ""
-            remarks.append(f"BusyBox cannot read {FIELDS[at].name} {word} and takes {what}{hint}")
+            remarks.append(f"BusyBox cannot read {FIELDS[at].name} {shortened(word)} and takes {what}{hint}")
     return Entry("", tuple(fields), " ".join(words[:5]), "", words[5], "", whole=words[5], remarks=tuple(remarks))
 
 

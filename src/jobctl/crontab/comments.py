@@ -8,6 +8,7 @@ import re
 from jobctl.crontab.shell import words
 
 _LONGEST = 500
+_LONGEST_LINE = 1000
 _WRAPPED = 50  # a line of so many characters was broken because it was full
 
 _FIELDS = {
@@ -60,7 +61,7 @@ _NOT_WRITTEN_BY_PEOPLE = (
 
 def text_of(line: str) -> str:
     """What a comment says, without its signs. What is not UTF-8 is taken for Latin-1, which old files are in."""
-    bare = line.strip(" \t\r")
+    bare = line.strip(" \t\r")[:_LONGEST_LINE]
     said = bare.strip("#").strip()
     if not said and len(bare) > 2:
         return bare  # a ruler

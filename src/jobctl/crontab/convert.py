@@ -24,7 +24,7 @@ from jobctl.crontab.document import Imported, Line, Table, dump_jobs
 from jobctl.crontab.entry import REBOOT, Became, Dialect, Entry, NeverError, RefusedError, Schedule
 from jobctl.crontab.lines import cron_text, is_divided, read_entry, read_variable
 from jobctl.crontab.names import job_names
-from jobctl.crontab.shell import parse
+from jobctl.crontab.shell import parse, shortened
 from jobctl.crontab.tidy import into_folder
 
 _SH = "/bin/sh"
@@ -490,7 +490,7 @@ class _Reader:
         cron = first.get("cron") if isinstance(first, dict) else first
         if schedule is not None and not entry.macro and (cron is None or cron != entry.written):
             said = schedule if isinstance(schedule, str) else _said(schedule)
-            yield f"{self._dialect.called} reads {entry.written} as {said}"
+            yield f"{self._dialect.called} reads {shortened(entry.written)} as {said}"
         yield from entry.remarks
         if entry.stdin and not self._mistaken_percent(entry):
             yield "what follows the % is the command's input"

@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 _REDIRECTION = re.compile(r"&>>|&>|<<<|<<-?|<>|>>|>\||>&|<&|[<>](?!\()")
+_DEEPEST = 50  # brackets in brackets; nobody means more
 _OPERATOR = re.compile(r"&&|\|\||;;|;|\|&|\||&|\(|\)|\n")
 
 
@@ -33,6 +34,11 @@ class Script(NamedTuple):
 def words(text: str) -> frozenset[str]:
     """For long lists of them."""
     return frozenset(text.split())
+
+
+def shortened(text: str) -> str:
+    """For messages, which repeat a line as far as it helps."""
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def parse(text: str) -> Script:
@@ -130,29 +136,31 @@ class _Parser:
             self._take(at + 1, char, plain=char not in "$*?[")
 
 
-def closing(text: str, at: int) -> int:
+def closing(text: str, at: int, depth: int = 0) -> int:
     """The place behind what closes the quote or bracket that begins at `at`; 0 where nothing does."""
+    if depth > _DEEPEST:
+        return 0
     if text[at] == "'":
         return text.find("'", at + 1) + 1
     opener = text[at : at + 2] if text[at] in "$<>" else text[at]
     closer = {"$(": ")", "<(": ")", ">(": ")", "${": "}"}.get(opener, opener)
     at += len(opener)
-    depth = 1
+    unclosed = 1
     while at < len(text):
         char = text[at]
         if char == "\\":
             at += 2
             continue
         if char == closer:
-            depth -= 1
-            if depth == 0:
+            unclosed -= 1
+            if unclosed == 0:
                 return at + 1
         elif closer == ")" and char == "(":
-            depth += 1
+            unclosed += 1
         elif (
             (closer == ")" and char in "'\"`") or (closer in '"}' and char == "`") or text.startswith(("$(", "${"), at)
         ):
-            end = closing(text, at)
+            end = closing(text, at, depth + 1)
             if not end:
                 return 0
             at = end

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from jobctl.core.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
 from jobctl.core.zones import load, offset_of
 from jobctl.crontab.entry import Entry, NeverError, RefusedError, Schedule
+from jobctl.crontab.shell import shortened
 from jobctl.crontab.times import as_written, field_text
 
 _MACROS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly")
@@ -154,7 +155,7 @@ def _values(field: _Field, text: str) -> _Values:
         found = _item(field, item)
         if found is None:
             if not _is_special(field, item):
-                raise RefusedError(f"bad {field.name}: supercronic cannot read {item}")
+                raise RefusedError(f"bad {field.name}: supercronic cannot read {shortened(item)}")
             special.append(item)
             continue
         free = free or item in ("*", "?")
@@ -175,9 +176,9 @@ def _item(field: _Field, item: str) -> range | None:
         return None
     step = int(match[3]) if match[3] and len(match[3]) <= 2 else 0 if match[3] else 1
     if match[3] and not 1 <= step <= min(field.high, 59):
-        raise RefusedError(f"bad {field.name}: {item} has no step that supercronic knows")
+        raise RefusedError(f"bad {field.name}: {shortened(item)} has no step that supercronic knows")
     if last < first and match[2] and not match[3]:
-        raise RefusedError(f"bad {field.name}: {item} ends before it starts")
+        raise RefusedError(f"bad {field.name}: {shortened(item)} ends before it starts")
     return range(first, last + 1, step)
 
 
