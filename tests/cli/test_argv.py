@@ -163,3 +163,22 @@ def test_a_command_in_a_group_needs_one_declaration() -> None:
 
 def _like(other: typer.Typer) -> dict[str, Any]:
     return {"result_callback": other.info.result_callback, "context_settings": other.info.context_settings}
+
+
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ("history --status broken", "did you mean failed?"),
+        ("history --status success", "did you mean succeeded?"),
+        ("history --status cancelled", "did you mean canceled?"),
+        ("history --status faild", "did you mean failed?"),
+        ("run backup db=x", "jobctl run backup -p db=x"),
+        ("run backup monday", "jobctl run backup -p NAME=monday"),
+        ("hisory", "did you mean history?"),
+        ("list x", "`jobctl list --help` tells how it is used"),
+    ],
+)
+def test_the_way_out_names_what_was_likely_meant(line: str, way: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        app.parse(shlex.split(line))
+    assert way in caught.value.hint

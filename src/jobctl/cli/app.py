@@ -742,5 +742,24 @@ def _usage_error(error: Any) -> UsageError:
         guesses = [closest(text.split("'")[1], ctx.command.commands)]
     elif text.startswith("Got unexpected extra argument"):
         text = "unexpected argument: " + text.rpartition("(")[2].rstrip(")")
+        extra = text.partition(": ")[2].split()[0]
+        if where == "jobctl run" and not extra.startswith("-"):
+            job = ctx.params.get("job") or "JOB"
+            given = extra if "=" in extra else f"NAME={extra}"
+            return UsageError(text, hint=f"a parameter is given with -p: jobctl run {job} -p {given}")
+    elif choices := getattr(getattr(getattr(error, "param", None), "type", None), "choices", None):
+        value = text.partition(": '")[2].partition("'")[0]
+        known = [str(choice) for choice in choices]
+        other = _OTHER_WORDS.get(value.lower(), "")
+        guesses = [other if other in known else closest(value.lower(), known)]
     guess = f"did you mean {guesses[0]}? " if guesses and guesses[0] else ""
-    return UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{guess}`{where} --help` shows what can be said")
+    return UsageError(text[0].lower() + text[1:].rstrip("."), hint=f"{guess}`{where} --help` tells how it is used")
+
+
+# What statuses are called elsewhere.
+_OTHER_WORDS = {
+    "broken": "failed", "error": "failed", "errored": "failed", "failure": "failed", "crashed": "failed",
+    "ok": "succeeded", "done": "succeeded", "success": "succeeded", "completed": "succeeded", "finished": "succeeded",
+    "cancelled": "canceled", "aborted": "canceled", "stopped": "canceled", "killed": "terminated",
+    "timeout": "timed_out", "timedout": "timed_out", "waiting": "queued", "pending": "queued", "active": "running",
+}  # fmt: skip
