@@ -2,11 +2,14 @@
 # For good: save it as ~/.local/share/bash-completion/completions/jobctl
 
 _jobctl() {
-    local IFS=$'\n' found
-    found=($("$1" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    # Nothing is evaluated, split or expanded here, and no program of the folder that one is in is run.
+    local program=jobctl found=()
+    [[ $1 == /* ]] && program=$1
+    mapfile -t found < <("$program" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    COMPREPLY=()
     case ${found[0]} in
-        :files) compopt -o filenames; COMPREPLY=($(compgen -f -- "$2")) ;;
-        :folders) compopt -o filenames; COMPREPLY=($(compgen -d -- "$2")) ;;
+        :files) compopt -o default ;;
+        :folders) compopt -o dirnames ;;
         *) COMPREPLY=("${found[@]%%$'\t'*}") ;;
     esac
 }

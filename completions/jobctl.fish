@@ -4,7 +4,9 @@
 function __jobctl_complete
     set -l before (commandline -opc)
     set -l current (commandline -ct)
-    set -l found ($before[1] __complete $before[2..-1] "$current" 2>/dev/null)
+    set -l program jobctl
+    string match -q '/*' -- $before[1]; and set program $before[1]
+    set -l found ($program __complete $before[2..-1] "$current" 2>/dev/null)
     switch "$found[1]"
         case :files
             __fish_complete_path "$current"

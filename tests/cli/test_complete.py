@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from jobctl.cli import _interface, complete
+from jobctl.core import shapes
+from jobctl.store.store import new_name
 
 NAMES = {"JOB": ["backup", "build"], "RUN": ["backup-a1b2c3"]}
 
 
 def offered(*words: str) -> list[str]:
     def names(kind: str, flags: dict[str, Any]) -> list[str]:
-        return [*NAMES[kind], *flags["file"]]
+        return [*NAMES[kind], *(file.removesuffix(".toml") for file in flags["file"])]
 
     return [word for word, _ in complete.candidates(list(words), _interface.COMMANDS, names)]
 
@@ -29,8 +31,8 @@ def offered(*words: str) -> list[str]:
         (["run", "-p", "a=b", "ba"], ["backup"]),
         (["run", "--wa"], ["--wait"]),
         (["run", "--wait", ""], []),
-        (["-f", "build.toml", "run", "build"], ["build", "build.toml"]),
-        (["--file=build.toml", "run", "build"], ["build", "build.toml"]),
+        (["-f", "build.toml", "run", "build"], ["build", "build"]),
+        (["--file=build.toml", "run", "build"], ["build", "build"]),
         (["-f", ""], [":files"]),
         (["logs", "backup", "-f", ""], []),
         (["--state-dir", "x"], [":folders"]),
@@ -49,3 +51,31 @@ def offered(*words: str) -> list[str]:
 )
 def test_candidates(words: list[str], expected: list[str]) -> None:
     assert offered(*words) == expected
+
+
+def test_only_what_is_a_name_is_offered() -> None:
+    def names(kind: str, flags: dict[str, Any]) -> list[str]:  # noqa: ARG001
+        foreign = [
+            "x$(pwned)",
+            "x`pwned`",
+            "x;pwned",
+            "x pwned",
+            "x*",
+            "x\npwned",
+            "x\x1b]0;pwned\a",
+            "x\tpwned",
+            ":files",
+            "",
+        ]
+        return [*foreign, *(name + "-a1b2c3" for name in foreign), "-x", "x/y", "x" * 64, *NAMES[kind]]
+
+    for words in (["run", ""], ["run", "x"], ["status", ""], ["logs", ""], ["cancel", ":"]):
+        found = [word for word, _ in complete.candidates(words, _interface.COMMANDS, names)]
+        assert set(found) <= {*NAMES["JOB"], *NAMES["RUN"]}
+        assert "".join(words[1:]) or found
+
+
+def test_what_a_name_is() -> None:
+    assert complete.NAMES["JOB"] == shapes.NAME
+    for job in ("a", "a-b_c", "a.notify", "x" * 63):
+        assert complete._is("RUN", new_name(job))

@@ -32,7 +32,7 @@ def test_the_shell_can_read_its_script(shell: str, tmp_path: Path, capsys: pytes
     [
         (["sta"], ["status"]),
         (["--color", "=", "a"], ["auto", "always"]),
-        (["run", ""], ["a", "b c"]),
+        (["run", ""], ["a"]),
         (["history", "--status", "failed", "list"], []),
     ],
 )

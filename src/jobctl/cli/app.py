@@ -746,7 +746,8 @@ def _usage_error(error: Any) -> UsageError:
         if where == "jobctl run" and not extra.startswith("-"):
             job = ctx.params.get("job") or "JOB"
             given = extra if "=" in extra else f"NAME={extra}"
-            return UsageError(text, hint=f"a parameter is given with -p: jobctl run {job} -p {given}")
+            hint = f"a parameter is given with -p: jobctl run {job} -p {given}; `{where} --help` tells how it is used"
+            return UsageError(text, hint=hint)
     elif choices := getattr(getattr(getattr(error, "param", None), "type", None), "choices", None):
         value = text.partition(": '")[2].partition("'")[0]
         known = [str(choice) for choice in choices]

@@ -1,6 +1,7 @@
 """`jobctl __complete WORDS…`: what the last word can become, for the scripts of cli/completion.py. Never an error.
 
-Runs at every press of TAB: it reads no more than the names, and validates nothing.
+Runs at every press of TAB, also in a folder that somebody else has filled: it reads no more than the names, validates
+nothing, and offers nothing but what is a name. What a shell makes of other texts is never tried.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from jobctl.cli.argv import Table
 
-FILES, FOLDERS = ":files", ":folders"  # the shell completes paths better than we can
+FILES, FOLDERS = ":files", ":folders"  # the shell completes paths better than we can; no name begins with a colon
 MANY = 50  # runs: more than that nobody reads
 
 Candidate = tuple[str, str]  # the word, and what it means
@@ -82,7 +83,9 @@ def candidates(words: list[str], table: Table, names: Callable[[str, dict[str, A
         found = _values(choices, metavar, flags, names)
     else:
         found = []
-    return [(start + word, text) for word, text in found if word[:1] == ":" or word.startswith(current)]
+    if found in ([(FILES, "")], [(FOLDERS, "")]):
+        return found
+    return [(start + word, text) for word, text in found if word.startswith(current)]
 
 
 def _values(
@@ -95,7 +98,17 @@ def _values(
         return [(FILES, "")]
     if kinds[0] == "DIR":
         return [(FOLDERS, "")]
-    return [(name, "") for kind in ("JOB", "RUN") if kind in kinds for name in names(kind, flags)]
+    return [(name, "") for kind in ("JOB", "RUN") if kind in kinds for name in names(kind, flags) if _is(kind, name)]
+
+
+# Letters, digits and signs that no shell knows. A run's id is a job's name, .notify too, and what makes it unique.
+NAMES = {"JOB": r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "RUN": r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(?:\.[a-z]+)?-[a-z0-9]{6}"}
+
+
+def _is(kind: str, name: str) -> bool:
+    import re
+
+    return re.fullmatch(NAMES[kind], name) is not None
 
 
 def _note(flags: dict[str, Any], key: str, value: str) -> None:
@@ -125,12 +138,12 @@ def _names(kind: str, flags: dict[str, Any]) -> list[str]:
 
         with Store(known.state_dir, create=False, asks=True) as store:
             return [row.name for row in store.history(limit=MANY)]
-    import tomllib
-
-    from jobctl.core.document import SIZE_LIMIT
+    from jobctl.core import document
     from jobctl.files import read_regular
 
     found: list[str] = []
     for file in known.files:
-        found += tomllib.loads(read_regular(file, SIZE_LIMIT).decode()).get("jobs", {})
+        read = document.read(read_regular(file, document.SIZE_LIMIT))
+        if isinstance(read, tuple):
+            found += read[1].get("jobs", {})
     return found

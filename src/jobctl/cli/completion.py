@@ -14,11 +14,14 @@ SCRIPTS = {
 # For good: save it as ~/.local/share/bash-completion/completions/jobctl
 
 _jobctl() {
-    local IFS=$'\\n' found
-    found=($("$1" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    # Nothing is evaluated, split or expanded here, and no program of the folder that one is in is run.
+    local program=jobctl found=()
+    [[ $1 == /* ]] && program=$1
+    mapfile -t found < <("$program" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    COMPREPLY=()
     case ${found[0]} in
-        :files) compopt -o filenames; COMPREPLY=($(compgen -f -- "$2")) ;;
-        :folders) compopt -o filenames; COMPREPLY=($(compgen -d -- "$2")) ;;
+        :files) compopt -o default ;;
+        :folders) compopt -o dirnames ;;
         *) COMPREPLY=("${found[@]%%$'\\t'*}") ;;
     esac
 }
@@ -31,7 +34,9 @@ complete -F _jobctl jobctl
 
 _jobctl() {
     local -a found
-    found=("${(@f)$("$words[1]" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    local program=jobctl
+    [[ $words[1] == /* ]] && program=$words[1]
+    found=("${(@f)$("$program" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
     case $found[1] in
         :files) _files ;;
         :folders) _files -/ ;;
@@ -47,7 +52,9 @@ if [[ $funcstack[1] == _jobctl ]]; then _jobctl; else compdef _jobctl jobctl; fi
 function __jobctl_complete
     set -l before (commandline -opc)
     set -l current (commandline -ct)
-    set -l found ($before[1] __complete $before[2..-1] "$current" 2>/dev/null)
+    set -l program jobctl
+    string match -q '/*' -- $before[1]; and set program $before[1]
+    set -l found ($program __complete $before[2..-1] "$current" 2>/dev/null)
     switch "$found[1]"
         case :files
             __fish_complete_path "$current"
