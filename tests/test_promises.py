@@ -185,6 +185,17 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_defect_is_found_and_its_world_made_smaller",
         ],
     },
+    "Root runs nothing that somebody else can write, and completion runs nothing of the folder one is in": {
+        "tests/reported/test_trust.py": [
+            "test_what_root_takes_jobs_from",
+            "test_a_daemon_keeps_the_old_definitions_until_the_file_is_roots_again",
+        ],
+        "tests/reported/test_hostile_folders.py": ["test_nothing_of_it_is_run"],
+    },
+    "What jobctl says of a definitions file shows no value that may be a secret": {
+        "tests/reported/test_bad_toml.py": ["test_what_may_be_a_secret_is_not_repeated"],
+        "tests/core/test_document.py": ["test_values_are_not_repeated"],
+    },
     "A run that kills whoever takes it stops nobody else": {
         "tests/daemon/test_rescuer.py": ["test_poison"],
         "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],

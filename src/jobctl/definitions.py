@@ -15,7 +15,8 @@ from jobctl.core.definition import Definitions, Here
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.core.model import Job, Queue
 from jobctl.core.shapes import too_long
-from jobctl.files import read_regular
+from jobctl.files import open_regular
+from jobctl.trust import objection
 
 STDIN = "-"
 
@@ -39,7 +40,7 @@ def check_file(path: str, here: Here | None = None) -> tuple[Definitions | None,
     """What a definitions file defines, None when it is invalid, and all its problems, warnings too; with `here`, those
     of schedules that may surprise."""
     name = "<stdin>" if path == STDIN else path
-    data = _read(path, name)
+    data = _read(path, name, runs=True)
     if isinstance(data, Problem):
         return None, [data]
     folder = os.getcwd() if path == STDIN else os.path.dirname(os.path.abspath(path))
@@ -151,12 +152,16 @@ def _variable(line: str) -> tuple[str, str] | Problem | None:
     return name, value
 
 
-def _read(path: str, name: str) -> bytes | Problem:
-    """The bytes of a file, no more than one beyond the limit: document.py says what is wrong with so many."""
+def _read(path: str, name: str, *, runs: bool = False) -> bytes | Problem:
+    """The bytes of a file, no more than one beyond the limit: document.py says what is wrong with so many. `runs`: what
+    it says is run, so root takes it from nobody else."""
     try:
         if path == STDIN:
             return sys.stdin.buffer.read(document.SIZE_LIMIT + 1)
-        data = read_regular(path, document.SIZE_LIMIT + 1)
+        with os.fdopen(open_regular(path), "rb") as file:
+            if runs and (found := objection(os.fstat(file.fileno()), path)):
+                return Problem(found[0], hint=found[1], file=name)
+            return file.read(document.SIZE_LIMIT + 1)
     except FileNotFoundError:
         return Problem("there is no such file", hint="`jobctl init` writes a first jobs.toml", file=name)
     except IsADirectoryError:
@@ -164,7 +169,6 @@ def _read(path: str, name: str) -> bytes | Problem:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Problem(f"cannot be read: {reason}", hint="is it the right file, and may this user read it?", file=name)
-    return data
 
 
 def env_file_of(job: Job) -> dict[str, str]:

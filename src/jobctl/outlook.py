@@ -17,6 +17,7 @@ from jobctl.core.traps import first_program, like_sh, unexpanded
 from jobctl.definitions import env_file_of
 from jobctl.files import read_regular
 from jobctl.process.environment import DEFAULT_PATH
+from jobctl.trust import objection
 
 _FIRST_LINE = 256  # bytes: the kernel reads no more
 Lack = tuple[str, str]  # what is not there, and the way out
@@ -40,6 +41,8 @@ class Outlook:
             where = f"line {problem.line} of it: " if problem.line else ""
             key = f"{problem.key}: " if problem.key and problem.key != "env_file" else ""
             yield ("env_file",), f"{where}{key}{problem.message}", problem.hint
+        if job.env_file is not None and env_file:
+            yield from _written_by_others(_joined(job.folder, job.env_file))
         for name, value in env_file.items():
             if what := unexpanded(value, shown=False):
                 yield ("env_file",), f"{name} holds {what}: nothing expands it", "write the value itself"
@@ -195,6 +198,16 @@ def _no_folder(path: str) -> Lack | None:
     if not os.access(path, os.X_OK):
         return f"{path} may not be entered by this user", f"chmod u+x {path}, or run jobctl as its owner"
     return None
+
+
+def _written_by_others(path: str) -> Iterator[Remark]:
+    """Variables that somebody else may write decide what is run (PATH, LD_PRELOAD); root is to know that."""
+    try:
+        found = objection(os.stat(path), path)
+    except OSError:
+        return
+    if found:
+        yield ("env_file",), f"{path} {found[0]}", found[1]
 
 
 def _listed(path: str) -> Iterator[str]:

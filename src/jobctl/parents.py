@@ -32,7 +32,7 @@ def real(path: str, me: int) -> str:
         except FileNotFoundError:  # from here on it is made by us, if at all
             return os.path.normpath(os.path.join(place, *reversed(rest)))
         if info.st_mode & 0o170000 == _LINK:
-            if not _trusted(info.st_uid, me):
+            if not trusted(info.st_uid, me):
                 what = f"the state folder {path} is" if place == path else f"{place} on the way to {path} is"
                 raise StoreError(f"{what} a symlink of {user(info.st_uid)}", hint=_ELSEWHERE)
             links += 1
@@ -54,13 +54,13 @@ def _check(path: str, parent: str, info: os.stat_result, me: int) -> None:
     mode = info.st_mode
     if mode & 0o170000 != _FOLDER:
         return  # what is below it cannot be looked at
-    if not _trusted(info.st_uid, me):
+    if not trusted(info.st_uid, me):
         raise StoreError(
             f"the state folder {path} can be swapped by {user(info.st_uid)}, to whom {parent} belongs", hint=_ELSEWHERE
         )
     if mode & 0o1000:  # sticky, as /tmp: only the owner of a file renames it
         return
-    if mode & 0o002 or (mode & 0o020 and not _ours_alone(info.st_gid, me)):
+    if mode & 0o002 or (mode & 0o020 and not ours_alone(info.st_gid, me)):
         who = "o-w" if mode & 0o002 and not mode & 0o020 else "g-w" if not mode & 0o002 else "go-w"
         raise StoreError(
             f"the state folder {path} can be swapped by others: they may write to {parent} (mode {mode & 0o7777:04o})",
@@ -68,7 +68,7 @@ def _check(path: str, parent: str, info: os.stat_result, me: int) -> None:
         )
 
 
-def _trusted(uid: int, me: int) -> bool:
+def trusted(uid: int, me: int) -> bool:
     return uid in (me, 0) or _unknown_here(uid)
 
 
@@ -84,7 +84,7 @@ def _unknown_here(uid: int) -> bool:
         return False
 
 
-def _ours_alone(gid: int, me: int) -> bool:
+def ours_alone(gid: int, me: int) -> bool:
     """Whether a group is root's, or the one that many systems give each user for themselves."""
     import grp
     import pwd

@@ -63,7 +63,7 @@ def test_as_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("ok    versions")
     at = next(i for i, line in enumerate(lines) if line.startswith("fail  definitions"))
     assert "jobs.toml:1" in lines[at]
-    assert lines[at + 1].strip() == "`jobctl validate` lists every problem"
+    assert lines[at + 1].strip() == "write [jobs]"
     assert main(["doctor", "-q"]) == 1
     assert capsys.readouterr().out.startswith("fail  definitions")
 

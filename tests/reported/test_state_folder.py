@@ -118,14 +118,14 @@ def test_in_a_user_namespace_roots_folders_are_nobodys_and_stay_fine(monkeypatch
     nobody = int(Path("/proc/sys/fs/overflowuid").read_text())
     body = (
         "import os; from jobctl import parents;"
-        f"print([parents._trusted(uid, os.geteuid()) for uid in (0, {nobody}, {OTHER}, 1)])"
+        f"print([parents.trusted(uid, os.geteuid()) for uid in (0, {nobody}, {OTHER}, 1)])"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     done = subprocess.run(["unshare", "-U", "--map-user=7", sys.executable, "-c", body], capture_output=True, text=True)
     if "unshare" in done.stderr:
         pytest.skip("no user namespace can be made here")
     assert done.stdout.strip() == "[True, True, False, False]", done.stderr
-    assert not parents._trusted(nobody, os.geteuid())
+    assert not parents.trusted(nobody, os.geteuid())
 
 
 # what can be mounted with a folder of a host, or of several machines, beside what test_settings.py has

@@ -126,7 +126,8 @@ def _definitions(settings: Settings) -> Iterator[Check]:
     except DefinitionError as error:
         problem = error.problems[0]
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        yield Check("definitions", FAIL, f"{problem}{more}", "`jobctl validate` lists every problem")
+        hint = "`jobctl validate` lists every problem" if more else problem.hint
+        yield Check("definitions", FAIL, f"{problem}{more}", hint)
         return
     yield Check("definitions", OK, f"{files}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}")
     yield from _at_night(settings)

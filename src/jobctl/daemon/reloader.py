@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.definitions import Catalog, read_files
 
-Stamp = tuple[tuple[int, int, int], ...]
+Stamp = tuple[tuple[int, ...], ...]
 
 
 class Reloader:
@@ -58,11 +58,11 @@ class Reloader:
 
 def _stamp(files: Sequence[str]) -> Stamp:
     """What changes when a file is edited, replaced or removed."""
-    found = []
+    found: list[tuple[int, ...]] = []
     for path in files:
         try:
             state = os.stat(path)
-            found.append((state.st_mtime_ns, state.st_size, state.st_ino))
+            found.append((state.st_mtime_ns, state.st_size, state.st_ino, state.st_mode, state.st_uid))
         except OSError:
-            found.append((0, 0, 0))
+            found.append((0,))
     return tuple(found)
