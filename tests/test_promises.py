@@ -185,6 +185,10 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_defect_is_found_and_its_world_made_smaller",
         ],
     },
+    "A run that kills whoever takes it stops nobody else": {
+        "tests/daemon/test_rescuer.py": ["test_poison"],
+        "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],
+    },
     "Root runs nothing that somebody else can write, and completion runs nothing of the folder one is in": {
         "tests/reported/test_trust.py": [
             "test_what_root_takes_jobs_from",
@@ -195,10 +199,6 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     "What jobctl says of a definitions file shows no value that may be a secret": {
         "tests/reported/test_bad_toml.py": ["test_what_may_be_a_secret_is_not_repeated"],
         "tests/core/test_document.py": ["test_values_are_not_repeated"],
-    },
-    "A run that kills whoever takes it stops nobody else": {
-        "tests/daemon/test_rescuer.py": ["test_poison"],
-        "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],
     },
     "A child run begins if and only if its parent says so, and its end is known to a parent that waits for it": {
         "tests/engines/test_children.py": [
