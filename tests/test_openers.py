@@ -51,6 +51,7 @@ OPENED: dict[tuple[str, str], str] = {
     ("store/trial.py", "check"): NEW,
     ("store/trial.py", "_other"): "the file that `check` has just made",
     ("cli/outline.py", "_save"): NEW,
+    ("cli/import_crontab.py", "_replace"): NEW,
 }
 HELPERS = {"files.py"}
 NAMES = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "openat", "FileIO"}
@@ -58,11 +59,11 @@ OF_A_DESCRIPTOR = {"fdopen"}  # what it is given was opened before
 
 # What reads texts that people, commands and databases have written. Elsewhere an assert says what the code before it
 # has seen to.
-READERS = [name for name in FILES if name.startswith(("core/", "store/codec", "store/soundness", "cli/import"))]
+READERS = [
+    name for name in FILES if name.startswith(("core/", "crontab/", "store/codec", "store/soundness", "cli/import"))
+]
 READERS += [
     "definitions.py",
-    "crontab.py",
-    "crontab_lines.py",
     "settings.py",
     "files.py",
     "process/attempt.py",
@@ -70,8 +71,9 @@ READERS += [
 ]
 # (file, function) -> why it holds whatever was written.
 ASSERTED: dict[tuple[str, str], str] = {
-    ("crontab_lines.py", "_name"): "the pattern matches everything, if only in nothing",
-    ("crontab_lines.py", "_split_word"): "the pattern matches everything, if only in nothing",
+    ("crontab/supercronic.py", ""): "our own tables, compared when they are loaded",
+    ("crontab/lines.py", "_name"): "the pattern matches everything, if only in nothing",
+    ("crontab/lines.py", "_split_word"): "the pattern matches everything, if only in nothing",
     ("core/children.py", "step_end"): "asked of a step that waits for a child, as the caller has seen",
     ("core/children.py", "timed_out"): "asked of a step that waits for a child, as the caller has seen",
     ("core/schedule.py", "_fires"): "one of four keys, as the definition's check sees to",
