@@ -102,7 +102,7 @@ def _pidfd() -> Check:
 
 
 def _time_zones() -> Check:
-    from jobctl.machine import zone, zone_database
+    from jobctl.machine import look_for_zone, zone_database
 
     version, place = zone_database()
     if not place:
@@ -112,7 +112,11 @@ def _time_zones() -> Check:
             "this machine has no time zone database",
             "install tzdata: the system's package, or pip install tzdata",
         )
-    return Check("time zones", OK, f"{version or 'an unknown version'} in {place}; this machine is in {zone()}")
+    found = look_for_zone()
+    where = f"{version or 'an unknown version'} in {place}"
+    if found.trouble:
+        return Check("time zones", WARN, f"{where}; {found.trouble}", found.hint)
+    return Check("time zones", OK, f"{where}; this machine is in {found.name}")
 
 
 def _definitions(settings: Settings) -> Iterator[Check]:

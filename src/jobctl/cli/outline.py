@@ -86,11 +86,13 @@ def _read_file(file: str, state_dir: str, now: int) -> list[dict[str, Any]]:
     try:
         info = os.stat(file)
         stamp = [info.st_mtime_ns, info.st_size, info.st_ino]
-        key = [jobctl.__version__, file, *stamp, *machine.zone_names()] if state_dir else []
+        key = [jobctl.__version__, file, *stamp, *machine.zone_marks()] if state_dir else []
     except OSError:
         key = []  # the one who reads it says what is wrong
     path = _cache_path(state_dir, file)
     kept = _load(path, key)
+    if kept is not None and kept["rules"] != machine.rule_marks(kept["rules"]):
+        kept = None  # tzdata has changed
     jobs: list[dict[str, Any]] = _jobs(file) if kept is None else kept["jobs"]
     stale = [job for job in jobs if kept is None or not _holds(job["next"], kept["at"], now)]
     if stale:
@@ -98,7 +100,8 @@ def _read_file(file: str, state_dir: str, now: int) -> list[dict[str, Any]]:
         for job in stale:
             job["next"] = _next_fire(job, now, zone)
     if stale or kept is None:
-        _save(path, {"key": key, "at": now, "jobs": jobs})
+        zones = {schedule["timezone"] or job["zone"] for job in jobs for schedule in job["schedules"]} - {None}
+        _save(path, {"key": key, "rules": machine.rule_marks(sorted(zones)), "at": now, "jobs": jobs})
     return jobs
 
 

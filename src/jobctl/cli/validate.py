@@ -24,13 +24,20 @@ def main(settings: Settings, *, files: list[str]) -> int:
     named = dict.fromkeys(file if file == STDIN else os.path.abspath(file) for file in files)
     jobs: dict[str, Job] = {}
     problems: list[Problem] = []
-    here = Here(clock.now(), machine.zone(), Outlook().look)
+    zone = machine.look_for_zone()
+    here = Here(clock.now(), zone.name, Outlook().look)
     for file in named or existing(settings):
         found, wrong = check_file(file, here)
         problems += wrong
         if found is not None:
             problems += duplicates(jobs, found.jobs)
             jobs.update(found.jobs)
+    if zone.trouble and any(
+        not (job.timezone or schedule.timezone) for job in jobs.values() for schedule in job.schedules if schedule.cron
+    ):
+        from jobctl.core.errors import Problem
+
+        problems.append(Problem(zone.trouble, hint=zone.hint, warning=True))
     failed = any(not problem.warning for problem in problems)
     if settings.json:
         output.print_json([output.problem_document(problem) for problem in problems])

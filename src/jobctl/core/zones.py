@@ -6,6 +6,7 @@ Offsets and instants inside this file and cron's walk are whole seconds; what pe
 from __future__ import annotations
 
 import re
+import struct
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -27,6 +28,18 @@ FARTHEST_APART = 2 * _DAY
 _NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}")
 # Files of the zone database that load, but are no zone to write in a file: `right` counts leap seconds.
 _NOT_ZONES = ("right/", "posix/", "posixrules", "localtime", "Factory")
+# NAME OFFSET [NAME [OFFSET] [,WHEN[/TIME],WHEN[/TIME]]]: tzset(3)
+_TZ_NAME = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)"
+_TZ_TIME = r"[+-]?\d{1,3}(?::\d{1,2}(?::\d{1,2})?)?"
+_TZ_DAY = r"(?:J?\d{1,3}|M\d{1,2}\.\d\.\d)"
+_TZ_WHEN = rf",{_TZ_DAY}(?:/{_TZ_TIME})?"
+_POSIX = re.compile(
+    rf"({_TZ_NAME})([+-]?)(\d{{1,2}})(?::(\d{{1,2}}))?(?::(\d{{1,2}}))?"
+    rf"(?:({_TZ_NAME})(?:{_TZ_TIME})?({_TZ_WHEN}{_TZ_WHEN})?)?",
+    re.ASCII,
+)
+_LIBRARYS_DATES = ",M3.2.0,M11.1.0"
+
 _EXAMPLE = 'write an IANA name such as "Europe/Berlin", or "UTC"'
 
 _RFC3339 = re.compile(
@@ -43,14 +56,63 @@ class ZoneError(ValueError):
         self.hint = hint
 
 
+# Zones that have no name in the database, by the name that they go by here: see `give`.
+_GIVEN: dict[str, ZoneInfo] = {}
+
+
 def check_zone(name: str) -> None:
     """Raise ZoneError unless `name` is a zone of the IANA database."""
-    load(name)
+    _named(name)
+
+
+def load(name: str) -> ZoneInfo:
+    """The zone of that name. ZoneError where there is none."""
+    return _GIVEN.get(name) or _named(name)
+
+
+def give(name: str, rules: bytes) -> None:
+    """Make a zone known that only this machine has, by the contents of a file as the database has them (RFC 9636).
+    ValueError where they are none."""
+    from io import BytesIO
+    from zoneinfo import ZoneInfo
+
+    try:
+        _GIVEN[name] = ZoneInfo.from_file(BytesIO(rules), key=name)
+    except (ValueError, IndexError, EOFError, struct.error) as error:
+        raise ValueError(f"{quoted(name)} holds no rules of a time zone") from error
+
+
+def rules_of(posix: str) -> bytes:
+    """What a TZ of POSIX says - `CET-1CEST,M3.5.0,M10.5.0/3` - as such a file. Without dates for its summer time they
+    are those of the C library. It may still be none: `give` tells."""
+    match = _POSIX.fullmatch(posix)
+    if match is None:
+        raise ValueError(f"{quoted(posix)} is no TZ")
+    name, sign, *parts, summer, dates = match.groups()
+    hours, minutes, seconds = (int(part or 0) for part in parts)
+    offset = (hours * 3600 + minutes * 60 + seconds) * (1 if sign == "-" else -1)
+    if abs(offset) >= _DAY:
+        raise ValueError(f"{quoted(posix)} is no TZ: its offset is a day")
+    text = posix + ("" if dates or not summer else _LIBRARYS_DATES)
+    letters = name.strip("<>").encode() + b"\0"
+    head = b"TZif2" + bytes(15)
+    first = head + struct.pack(">6l", 0, 0, 0, 0, 1, 1) + struct.pack(">lbb", 0, 0, 0) + b"\0"
+    second = head + struct.pack(">6l", 0, 0, 0, 0, 1, len(letters)) + struct.pack(">lbb", offset, 0, 0) + letters
+    return first + second + b"\n" + text.encode() + b"\n"
+
+
+def forget() -> None:
+    """Have all zones read again: their rules have changed."""
+    from zoneinfo import ZoneInfo
+
+    _named.cache_clear()
+    changes_in.cache_clear()
+    _GIVEN.clear()
+    ZoneInfo.clear_cache()
 
 
 @lru_cache(maxsize=1024)
-def load(name: str) -> ZoneInfo:
-    """The zone of that name. ZoneError where there is none."""
+def _named(name: str) -> ZoneInfo:
     from zoneinfo import ZoneInfo
 
     # Only what looks like a name gets as far as the file system; what then goes wrong has four shapes

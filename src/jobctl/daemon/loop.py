@@ -399,6 +399,7 @@ class Daemon:
     def _housekeeping(self) -> None:
         mono = clock.monotonic()
         self._look_at = mono + LOOK_MS
+        self._look_at_zones()
         self._reload()
         if self._reloader.unsettled:
             self._look_at = mono + SETTLE_MS
@@ -410,6 +411,11 @@ class Daemon:
         if len(self._aside):
             self._aside.keep({row.id for row in self._store.alive()})
         rescuer.forget_dead(self._store)
+
+    def _look_at_zones(self) -> None:
+        if changed := self._scheduler.look_at_zones():
+            self._journal.say(changed)
+        self._journal.say_once("zone", self._scheduler.zone_trouble)
 
     def _watch_others(self) -> None:
         """Learn at once of the death of every executor on this store."""

@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from jobctl import machine
-from jobctl.core import overlap
+from jobctl.core import overlap, zones
 from jobctl.core.durations import format
 from jobctl.core.history import TOO_LATE
 from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
@@ -57,7 +57,9 @@ class Scheduler:
         self._starter = starter
         # Before any schedule of this boot is made: a new one starts from now, and this boot is not new to it.
         self._boot = firings.boot_time(store, *boot) if boot is not None else None
-        self._zone = machine.zone()
+        self._found = machine.look_for_zone()
+        self._zone_marks = machine.zone_marks()
+        self._rule_marks: dict[str, str] = {}
         self._armed: dict[int, _Armed] = {}
         self._progress: dict[int, int] = {}
         # The last fire time that was dealt with, where that lies beyond the progress: the clock was set back.
@@ -188,6 +190,36 @@ class Scheduler:
         self._due = []
         for number in self._armed:
             self._push(number)
+
+    @property
+    def _zone(self) -> str:
+        """The machine's, for schedules without one of their own."""
+        return self._found.name
+
+    @property
+    def zone_trouble(self) -> str:
+        """What is wrong with how the machine names it, and the way out."""
+        found = self._found
+        return found.trouble + (f"; {found.hint}" if found.hint else "")
+
+    def look_at_zones(self) -> str:
+        """See whether the machine is in another zone, or the rules of one have changed, since the last look: fire times
+        are computed anew then. Returns what has changed, in a sentence; "" for nothing."""
+        marks, rules = machine.zone_marks(), machine.rule_marks({self._zone_of(a) for a in self._armed.values()})
+        moved = marks != self._zone_marks
+        changed = sorted(name for name in rules if rules[name] != self._rule_marks.get(name, rules[name]))
+        self._zone_marks, self._rule_marks = marks, rules
+        if not (moved or changed):
+            return ""
+        zones.forget()
+        before, self._found = self._found.name, machine.look_for_zone()
+        self._next = {}
+        self._due = []
+        for number in self._armed:
+            self._push(number)
+        if before != self._zone:
+            return f"the machine's time zone was {before} and is {self._zone} now: schedules without one follow it"
+        return f"the rules of {', '.join(changed) or self._zone} have changed"
 
     def is_ahead(self, now: int) -> bool:
         """Whether a schedule stands ahead of the clock: `resync` is due."""
