@@ -43,6 +43,8 @@ def look_for_zone(environ: Mapping[str, str] = os.environ) -> Found:
 
 
 def _of_variable(told: str) -> Found:
+    from io import BytesIO
+
     from jobctl.core import zones
 
     text = told.removeprefix(":")
@@ -53,7 +55,7 @@ def _of_variable(told: str) -> Found:
         return Found(name)
     given = f"TZ={text}"
     try:
-        zones.give(given, _rules_in(text) if text.startswith("/") else zones.rules_of(text))
+        zones.give(given, BytesIO(_rules_in(text) if text.startswith("/") else zones.rules_of(text)))
     except (OSError, ValueError):
         try:
             zones.check_zone(text)
@@ -67,6 +69,8 @@ def _of_variable(told: str) -> Found:
 
 
 def _of_files() -> Found:
+    from io import BytesIO
+
     from jobctl.core import zones
 
     name = os.path.realpath(LOCALTIME).rpartition(_ZONE_FILES)[2]
@@ -84,7 +88,7 @@ def _of_files() -> Found:
     if _is_named(named) and rules == _rules_of(named):
         return Found(named)
     try:
-        zones.give(LOCALTIME, rules)
+        zones.give(LOCALTIME, BytesIO(rules))
     except ValueError:
         return Found("UTC", f"{LOCALTIME} holds no rules of a time zone: the machine's zone counts as UTC", _WRITE_IT)
     return Found(LOCALTIME)

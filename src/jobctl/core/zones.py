@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import IO
     from zoneinfo import ZoneInfo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,14 +71,13 @@ def load(name: str) -> ZoneInfo:
     return _GIVEN.get(name) or _named(name)
 
 
-def give(name: str, rules: bytes) -> None:
-    """Make a zone known that only this machine has, by the contents of a file as the database has them (RFC 9636).
+def give(name: str, rules: IO[bytes]) -> None:
+    """Make a zone known that only this machine has, by a file as the database has them (RFC 9636).
     ValueError where they are none."""
-    from io import BytesIO
     from zoneinfo import ZoneInfo
 
     try:
-        _GIVEN[name] = ZoneInfo.from_file(BytesIO(rules), key=name)
+        _GIVEN[name] = ZoneInfo.from_file(rules, key=name)
     except (ValueError, IndexError, EOFError, struct.error) as error:
         raise ValueError(f"{quoted(name)} holds no rules of a time zone") from error
 
