@@ -100,7 +100,12 @@ env = { PATH = "/opt/bin:/bin" }
 
 [jobs.mail]
 schedule = "0 0 * * 1"
-command = "printf '%s\\\\n' Hello, 'it'\\"'\\"'s me' | /bin/sh -c 'mail -s \\"100%\\" bob'"
+command = '''
+mail -s "100%" bob <<'END'
+Hello,
+it's me
+END
+'''
 env = { PATH = "/opt/bin:/bin" }
 
 [jobs.never]

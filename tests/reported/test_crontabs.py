@@ -386,6 +386,23 @@ def test_a_percent_sign_that_may_be_meant_is_kept(command: str) -> None:
     assert only(f"0 1 * * * {command}\n").schedules
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("mail -s 'a b' bob%Hi,%%it's me%", "mail -s 'a b' bob <<'END'\nHi,\n\nit's me\nEND\n"),
+        ("cat%END", "printf '%s\\n' END | /bin/sh -c cat"),
+        ("cat | tac%x", "printf '%s\\n' x | /bin/sh -c 'cat | tac'"),
+        ("cat > /x%y", "printf '%s\\n' y | /bin/sh -c 'cat > /x'"),
+        ("while read x%y", "printf '%s\\n' y | /bin/sh -c 'while read x'"),
+    ],
+)
+def test_the_input_of_a_single_command_stands_behind_it(line: str, command: str) -> None:
+    assert only(f"0 5 * * * {line}\n").steps[0].command == command
+    csh = only(f"SHELL=/bin/csh\n0 5 * * * {line}\n").steps[0].command
+    assert isinstance(csh, str)
+    assert "| /bin/csh -c" in csh
+
+
 # --- values, bytes ---------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from jobctl.core import definition
 from jobctl.core.cron import CronError, parse_cron
 from jobctl.core.shapes import VARIABLE_RULE
-from jobctl.core.traps import unexpanded
+from jobctl.core.traps import like_sh, unexpanded
 from jobctl.core.zones import ZoneError, check_zone
 from jobctl.crontab import busybox, comments, supercronic
 from jobctl.crontab.document import Imported, Line, Table, dump_jobs
@@ -30,6 +30,7 @@ from jobctl.crontab.tidy import into_folder
 _SH = "/bin/sh"
 _MAIL = ("MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING")
 _LONGEST_DELAY = 24 * 60  # minutes
+_END = "END"
 _BOM = "\ufeff"
 
 _LOOKS_ASSIGNED = re.compile(r"[ \t]*['\"]?[A-Za-z_][A-Za-z0-9_]*['\"]?[ \t]*=")
@@ -450,6 +451,8 @@ class _Reader:
         command = _without_blanks(command)
         if sudo:
             command = f"{_sudo(user, env)} {shlex.quote(shell)} -c {shlex.quote(command)}"
+        elif stdin and like_sh(shell) and (fed := _fed(command, stdin)):
+            command, stdin = fed, ""
         elif stdin:
             # The job's shell is sh here, whichever the crontab has: that one gets the command as its argument.
             command = f"{shlex.quote(shell)} -c {shlex.quote(command)}"
@@ -670,6 +673,19 @@ def _sudo(user: str, env: Mapping[str, str]) -> str:
 def _mail(addresses: str) -> str:
     to = " ".join(shlex.quote(address) for address in re.split(r"[,\s]+", addresses) if address)
     return f'jobctl logs "$JOBCTL_RUN" --tail 50 | mail -s "$JOBCTL_JOB $JOBCTL_STATUS: $JOBCTL_RUN" {to}'
+
+
+def _fed(command: str, data: str) -> str:
+    """With its input behind it, as a person would write it: a single command without redirections that ends in its
+    own line. "" for any other."""
+    script = parse(command)
+    lines = data.split("\n")
+    single = len(script.commands) == 1 and not script.operators and not script.open and "\n" not in command
+    if not single or not re.fullmatch(r"[^<>#&]*[^<>#&\\]", command) or lines.pop() or _END in lines:
+        return ""
+    if script.commands[0].words[0].raw in ("if", "for", "while", "until", "case", "{", "!", "exec", "function", "[["):
+        return ""
+    return f"{command} <<'{_END}'\n{data}{_END}\n"
 
 
 def _printf(data: str) -> str:

@@ -164,6 +164,8 @@ def _key(key: str) -> str:
 
 def _string(text: str) -> str:
     """In the quotes that need no backslash, if there are any."""
+    if text.endswith("\n") and "'''" not in text and all(char.isprintable() or char in "\n\t" for char in text):
+        return f"'''\n{text}'''"
     if '"' in text or "\\" in text:
         if all(char.isprintable() or char == " " for char in text):
             if "'" not in text:

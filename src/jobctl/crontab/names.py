@@ -217,7 +217,8 @@ def _details(command: str) -> list[str]:
             hidden = _SECRET.search(name) is not None and not equals
             details += [_slug(name), *([_slug(_last_part(value))] if equals and not _SECRET.search(name) else [])]
         elif not _ASSIGNMENT.match(word.raw):
-            details.append(_slug(_last_part(word.text)))
+            said = word.text.split() or [""]
+            details.append(_slug("-".join([*said[:-1][:2], _last_part(said[-1])][:3])))
     return [*details, _slug(found.folder)]
 
 
