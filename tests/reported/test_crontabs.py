@@ -674,6 +674,26 @@ def test_a_changed_schedule_is_not_a_second_job(folder: Path, capsys: Output) ->
     assert (folder / "jobs.toml").read_text() == OLD
 
 
+def test_of_a_folder_of_all_kinds_the_crontabs_are_taken(folder: Path, capsys: Output) -> None:
+    for name, text in {"app.cron": "0 5 * * * x\n", "README": "Five * of them\n", "Dockerfile": "FROM a\n"}.items():
+        (folder / "docker").mkdir(exist_ok=True)
+        (folder / "docker" / name).write_text(text)
+    assert main(["import", "crontab", "docker"]) == 0
+    out, err = capsys.readouterr()
+    assert list(tomllib.loads(out)["jobs"]) == ["x"]
+    assert "note: docker: left aside, there is no entry in them: Dockerfile, README\n" in err
+    assert "line 1: job x\n" in err
+
+
+def test_where_busybox_looks_busybox_is_named(folder: Path, capsys: Output) -> None:
+    (folder / "crontabs").mkdir()
+    (folder / "crontabs/root").write_text("0 5 * * * x\n")
+    assert main(["import", "crontab", "crontabs/root"]) == 0
+    assert "--dialect busybox" in capsys.readouterr().err
+    assert main(["import", "crontab", "crontabs", "--dialect", "busybox"]) == 0
+    assert "--dialect" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [

@@ -19,6 +19,7 @@ _SIZE_LIMIT = 16 * 1024 * 1024  # bytes
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _CRON_D_NAME = re.compile(r"[A-Za-z0-9_-]+")  # what Debian's cron reads in /etc/cron.d
 _LEFT_BEHIND = re.compile(r"^[.#]|[~#]$|\.(bak|old|orig|rej|swp|save|disabled|rpm\w+|dpkg-\w+|ucf-\w+|placeholder)$")
+_OF_CRON = re.compile(r"(^|/)(cron\.d|crontabs|tabs|cron)/[^/]+$")  # where all files are crontabs
 _SCRIPTS = re.compile(r"cron\.(hourly|daily|weekly|monthly|yearly|\d+min)$|^(\d+min|hourly|daily|weekly|monthly)$")
 
 
@@ -56,15 +57,21 @@ def read(named: list[str], dialect: Dialect, *, user_field: bool, no_user_field:
     found = Found()
     texts: list[tuple[str, str]] = []
     for name in dict.fromkeys(named):
-        paths = _in_folder(name, found) if name != STDIN and os.path.isdir(name) else [name]
-        texts += [(path, _decoded(_bytes(path), path)) for path in paths]
+        if name == STDIN or not os.path.isdir(name):
+            texts.append((name, _decoded(_bytes(name), name)))
+            continue
+        inside = [(path, _decoded(_bytes(path), path)) for path in _in_folder(name, found)]
+        crontabs = [(path, text) for path, text in inside if _OF_CRON.search(path) or commands_of(text, dialect)]
+        texts += crontabs
+        if others := [os.path.basename(path) for path, text in inside if (path, text) not in crontabs]:
+            found.notes.append(f"{name}: left aside, there is no entry in them: {', '.join(others)}")
     if not named:
         texts.append(("", _decoded(_crontab_of_user(), "your crontab")))
     for path, text in texts:
         where = os.path.abspath(path) if path not in (STDIN, "") else ""
         owner = users.owner(where)
-        if dialect is Dialect.BUSYBOX and not owner and re.search(r"(^|/)crontabs/[^/]+$", where):
-            owner = ""  # a crontab of an image: whoever jobctl runs as there
+        if dialect is Dialect.DEBIAN and re.search(r"(?<!/var/spool/cron)/crontabs/[^/]+$", where):
+            found.notes.append(f"{path}: in crontabs/ BusyBox looks for them: if it is its, say --dialect busybox")
         alone = len(texts) == 1
         has_users = _has_users(
             path, text, dialect, known=users.has_user_field(where), owned=bool(owner),

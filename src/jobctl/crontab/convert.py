@@ -35,6 +35,9 @@ _BOM = "\ufeff"
 
 _LOOKS_ASSIGNED = re.compile(r"[ \t]*['\"]?[A-Za-z_][A-Za-z0-9_]*['\"]?[ \t]*=")
 # Names that may be repeated from a value: any other could be a part of a secret.
+_NOT_TEXT = (
+    "holds a NUL or bytes that are not UTF-8, which TOML cannot; where it is Latin-1, iconv -f LATIN1 -t UTF-8 helps"
+)
 _EVERYBODYS = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "PWD", "LD_LIBRARY_PATH", "PYTHONPATH", "HOSTNAME")
 _STRFTIME = "%-_YymdHMSFTDRsjaAbBehIkluVUWNwGgCcpPxXZz"
 
@@ -65,15 +68,19 @@ def convert(
     return convert_all([Source(text, user_field=user_field)], How(dialect, user, sudo, tidy))
 
 
-def commands_of(text: str) -> list[str]:
-    """The commands as they stand behind the times, whatever stands in front of them: what tells whether users do."""
+def commands_of(text: str, dialect: Dialect = Dialect.CRONIE) -> list[str]:
+    """The commands as they stand behind the times, whatever stands in front of them: what tells whether users do, and
+    whether a file is a crontab at all."""
     found = []
     for line in _clean(text, Dialect.DEBIAN)[0].split("\n"):
         stripped = line.strip(" \t")
         if not stripped or stripped.startswith("#") or not _is_sound(line) or read_variable(line, Dialect.DEBIAN):
             continue
         try:
-            found.append(read_entry(line, Dialect.CRONIE, user_field=False, root=True).whole)
+            if dialect is Dialect.SUPERCRONIC:
+                found.append(supercronic.read_entry(line).whole)
+            else:
+                found.append(read_entry(line, Dialect.CRONIE, user_field=False, root=True).whole)
         except RefusedError:
             continue
     return [command for command in found if command.strip()]
@@ -219,7 +226,7 @@ class _Reader:
             self._part()
         elif not _is_sound(line):
             self._part()
-            self._tell(number, Became.UNCONVERTED, "holds a NUL or bytes that are not UTF-8, which TOML cannot")
+            self._tell(number, Became.UNCONVERTED, _NOT_TEXT)
         else:
             try:
                 variable = self._variable(line)
