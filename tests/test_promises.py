@@ -234,6 +234,9 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/daemon/test_capacity.py": ["test_the_places_of_a_queue_are_those_of_all_daemons"],
         "tests/faults/test_many.py": ["test_ten_thousand_queued_runs"],
     },
+    "A place that a dead run holds is given back, daemon or not": {
+        "tests/reported/test_places.py": ["test_who_waits_gets_the_place_of_one_that_has_died"],
+    },
     "Definitions change whole or not at all; a run keeps the ones it started with": {
         "tests/daemon/test_reloader.py": [
             "test_all_or_nothing",

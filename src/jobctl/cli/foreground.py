@@ -19,7 +19,7 @@ from jobctl.executor import Executor
 from jobctl.store.store import LOOP_PATIENCE_MS, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from jobctl.core.model import Queue
     from jobctl.process.keepers import Link
@@ -72,6 +72,8 @@ def drive(
     audience = _Audience(view, settings)
     engine = LocalEngine(store, executor, observer=audience, keeper=keeper)
     engine.queues = queues or {}
+    engine.remark = view.say
+    audience.rescued = engine.rescued
     asked.wake(executor.wake_fd)
     hurried = False
     try:
@@ -140,12 +142,15 @@ class _Audience:
         self._view = view
         self._quiet = settings.quiet
         self._run: int | None = None  # the first that is heard of
+        self.rescued: Collection[int] = ()  # runs of others, of which only the end is told
         self._lines: list[str] = []
 
     def recorded(self, run: LiveRun, events: list[Event]) -> None:
         if self._run is None:
             self._run = run.id
         about = run.state.about
+        if run.id in self.rescued:
+            return
         if about is None or run.id == self._run:
             self._view.recorded(run, events)
             return
@@ -182,7 +187,10 @@ class _Audience:
 
 def _goes_on(store: Store, engine: LocalEngine) -> bool:
     """Whether what is left here when the run is over goes on without this process: child runs that were left alone, and
-    notifications that wait for their next attempt, when a daemon has them from here on."""
+    notifications that wait for their next attempt, when a daemon has them from here on. What was only taken up for its
+    place is left as it was."""
+    if engine.runs.keys() <= engine.rescued:
+        return True
     notices = [run for run in engine.runs.values() if run.state.about is not None]
     if not all(any(step.retry_at is not None for step in run.state.steps.values()) for run in notices):
         return False
@@ -195,7 +203,11 @@ def _goes_on(store: Store, engine: LocalEngine) -> bool:
 
 def _left(engine: LocalEngine, run: LiveRun) -> str:
     """What is to be said of child runs that go on when the run is over and no daemon has them: they were left alone."""
-    alone = [child for child in engine.runs.values() if child.decider.outcome is None and child.state.about is None]
+    alone = [
+        child
+        for child in engine.runs.values()
+        if child.decider.outcome is None and child.state.about is None and child.id not in engine.rescued
+    ]
     if not alone:
         return ""
     names = ", ".join(child.name for child in alone[:3]) + (" …" if len(alone) > 3 else "")

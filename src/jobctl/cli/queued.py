@@ -12,7 +12,7 @@ from jobctl.cli.signals import Signals
 from jobctl.cli.wait import until
 from jobctl.core.errors import JobctlError
 from jobctl.daemon.capacity import Capacity
-from jobctl.engines import requests, unbegun
+from jobctl.engines import holders, requests, unbegun
 from jobctl.engines.local import created
 from jobctl.engines.submit import record
 
@@ -82,6 +82,22 @@ def take_in_turn(
 
 def _has_place(settings: Settings, store: Store, row: RunRow, queues: Mapping[str, Queue], asked: Signals) -> bool:
     """Wait for a place, or for a signal, which cancels the run: then it needs none. False when another has taken it."""
+    others = _Holders(store, new.queue or "", queues)
+    try:
+        return _wait_for_place(settings, store, row, new, queues, asked, others)
+    finally:
+        others.close()
+
+
+def _wait_for_place(
+    settings: Settings,
+    store: Store,
+    row: RunRow,
+    new: NewRun,
+    queues: Mapping[str, Queue],
+    asked: Signals,
+    others: _Holders,
+) -> bool:
     capacity = Capacity(store, "", _NO_LIMIT)
     capacity.set_queues(queues)
     told = False
@@ -106,4 +122,44 @@ def _has_place(settings: Settings, store: Store, row: RunRow, queues: Mapping[st
         if not told and not settings.quiet:
             output.note(f"{row.name} waits for a place in the queue {row.queue}")
             told = True
-        asked.pause(LOOK_EVERY_MS)
+        others.wait(LOOK_EVERY_MS, asked)
+
+
+class _Holders:
+    """Those that have the places: what has lost its process is taken up here, as a daemon would, and goes on while this
+    run waits. An engine is made when there is such a one."""
+
+    def __init__(self, store: Store, queue: str, queues: Mapping[str, Queue]) -> None:
+        self._store = store
+        self._queue = queue
+        self._queues = queues
+        self._engine: LocalEngine | None = None
+        self._look_at = 0  # monotonic
+
+    def wait(self, ms: int, asked: Signals) -> None:
+        mono = clock.monotonic()
+        if mono >= self._look_at:
+            self._look_at = mono + holders.LOOK_EVERY_MS
+            self._look()
+        if self._engine is not None and self._engine.runs:
+            self._engine.turn(ms)
+        else:
+            asked.pause(ms)
+
+    def _look(self) -> None:
+        found = holders.of_runs(self._store, self._queue)
+        if not any(holders.is_left(self._store, self._store.run(number)) for number in found):
+            return
+        if self._engine is None:
+            from jobctl.engines.local import LocalEngine
+            from jobctl.executor import Executor
+
+            self._engine = LocalEngine(self._store, Executor(self._store.state_dir, "foreground"))
+            self._engine.queues = self._queues
+        for sentence in self._engine.holders.take_up(found):
+            output.note(sentence)
+
+    def close(self) -> None:
+        """What is not over is left as it was found: interrupted, its commands running on."""
+        if self._engine is not None:
+            self._engine.close()

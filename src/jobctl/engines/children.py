@@ -502,12 +502,21 @@ class Children:
                     self._take(row, strict=True)
                 if row.id not in here:
                     unbegun.end_late(self._store, clock.now())
+                    self._free_place(row.queue)
             elif not self._held(row):
                 self._take(row, strict=parent.decider.mode is not Mode.STOPPING)
         self._looking = bool(self._elsewhere)
         if self._looking:
             period = QUEUE_CHECK_MS if queued else LOOK_EVERY_MS
             self._errands.append((clock.monotonic() + period, self._look))
+
+    def _free_place(self, queue: str | None) -> None:
+        """Whoever has it may have lost its process."""
+        if queue is not None and self._engine.holders.due():
+            from jobctl.engines.holders import of_runs
+
+            for sentence in self._engine.holders.take_up(of_runs(self._store, queue)):
+                self._engine.remark(sentence)
 
     def _held(self, row: RunRow) -> bool:
         if row.executor is not None:

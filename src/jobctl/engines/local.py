@@ -44,6 +44,7 @@ from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, RunRow, 
 
 if TYPE_CHECKING:
     from jobctl.engines.children import Begun, Children, Family
+    from jobctl.engines.holders import Holders
     from jobctl.engines.like import Like
     from jobctl.engines.notices import Notice
     from jobctl.process.keepers import Link
@@ -222,6 +223,9 @@ class LocalEngine:
         # the next attempt before its time.
         self._waiting: dict[str, dict[tuple[LiveRun, str], None]] = {}
         self._company: list[Company] = []
+        self.rescued: set[int] = set()  # runs that were taken up for the places that they have
+        self.remark: Callable[[str], None] = lambda _: None  # told what people are to know
+        self._holders: Holders | None = None
         self._full: set[str] = set()  # queues whose last places others in the commit at hand take
         self._children: Children | None = None  # made for the first run that has a child or is one
         self.trouble: JobctlError | None = None  # why nothing can be recorded just now
@@ -390,6 +394,15 @@ class LocalEngine:
 
             self._children = Children(self)
         return self._children
+
+    @property
+    def holders(self) -> Holders:
+        """What knows of runs that hold a place and have lost their process: few ever wait for one."""
+        if self._holders is None:
+            from jobctl.engines.holders import Holders
+
+            self._holders = Holders(self)
+        return self._holders
 
     def _next_errand(self) -> int | None:
         return self._children.next_errand if self._children is not None else None
@@ -869,7 +882,18 @@ class LocalEngine:
             if not waiting:
                 del self._waiting[queue]
         if self._waiting:
+            self._look_at_holders()
             self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
+
+    def _look_at_holders(self) -> None:
+        """What has a place and no process any more gives it back, also where there is no daemon to see to it."""
+        if self.executor.kind == "daemon" or not self.holders.due():
+            return
+        from jobctl.engines.holders import of_attempts
+
+        for queue in list(self._waiting):
+            for sentence in self.holders.take_up(of_attempts(self.store, queue)):
+                self.remark(sentence)
 
     def _begin_wait(self, run: LiveRun, key: str, effects: Effects) -> Event:
         """The event that begins a sleep, or a wait for a signal or a person; first the step's condition is asked."""
