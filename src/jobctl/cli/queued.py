@@ -82,9 +82,9 @@ def take_in_turn(
 
 def _has_place(settings: Settings, store: Store, row: RunRow, queues: Mapping[str, Queue], asked: Signals) -> bool:
     """Wait for a place, or for a signal, which cancels the run: then it needs none. False when another has taken it."""
-    others = _Holders(store, new.queue or "", queues)
+    others = _Holders(store, row.queue or "", queues)
     try:
-        return _wait_for_place(settings, store, row, new, queues, asked, others)
+        return _wait_for_place(settings, store, row, queues, asked, others)
     finally:
         others.close()
 
@@ -93,7 +93,6 @@ def _wait_for_place(
     settings: Settings,
     store: Store,
     row: RunRow,
-    new: NewRun,
     queues: Mapping[str, Queue],
     asked: Signals,
     others: _Holders,
