@@ -52,7 +52,16 @@ def test_a_fresh_installation_is_fine(folder: Path, capsys: pytest.CaptureFixtur
     code, checks = _doctor(capsys)
     assert code == 0
     assert {check["status"] for check in checks.values()} == {"ok"}
-    assert set(checks) == {"versions", "shell", "processes", "time zones", "definitions", "state folder", "store"}
+    assert set(checks) == {
+        "versions",
+        "shell",
+        "commands",
+        "processes",
+        "time zones",
+        "definitions",
+        "state folder",
+        "store",
+    }
     assert not (folder / "state").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 
@@ -20,7 +21,22 @@ def said(style: str, *calls: tuple[str, dict[str, object]]) -> list[str]:
 
 def test_a_line_for_people() -> None:
     (line,) = said("text", ("succeeded", {"run": "x-1"}))
-    assert line.endswith(" run=x-1 succeeded")
+    assert line.endswith(" run x-1: succeeded")
+
+
+@pytest.mark.parametrize(
+    ("message", "about", "sentence"),
+    [
+        ("failed", {"run": "x-1", "reason": "step car: exit code 1"}, "run x-1: failed: step car: exit code 1"),
+        ("its schedules are paused", {"job": "x"}, "job x: its schedules are paused"),
+        ("ready: 3 jobs", {}, "ready: 3 jobs"),
+        ("failed", {"run": "x-1", "step": "a b"}, "run x-1: failed, step a b"),
+    ],
+)
+def test_it_is_a_sentence_with_its_subject_first(message: str, about: dict[str, object], sentence: str) -> None:
+    """reported/daily-use F10, ported P12: `run=… reason=step x: exit code 2 failed` reads backwards."""
+    (line,) = said("text", (message, about))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d " + re.escape(sentence), line)
 
 
 def test_the_level_is_said_where_it_is_not_the_usual_one() -> None:

@@ -393,3 +393,27 @@ def test_an_idle_daemon_sleeps(home: Callable[[str], Daemons]) -> None:
     time.sleep(6.0)
     # One look at files and executors, or two: each waits for the disk at most some times.
     assert switches() - before <= 2 * 6
+
+
+def test_a_run_that_was_handed_over_is_told_as_one_that_a_schedule_began(home: Callable[[str], Daemons]) -> None:
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    place.daemon()
+    code, output = place.call("run", "x", "--detach")
+    assert code == 0, output
+    place.until(lambda: "succeeded" in place.said())
+    name = place.rows()[0].name
+    lines = [line.partition(f" run {name}: ")[2] for line in place.said().splitlines()]
+    assert [line for line in lines if line] == ["started", "succeeded"]
+
+
+@pytest.mark.parametrize("path", [None, "/usr/bin:/bin"])
+def test_a_durable_script_finds_jobctl_whatever_path_there_is(
+    home: Callable[[str], Daemons], path: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under systemd, for an installation in a folder of its own (reported/daily-use F24)."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    env = "" if path is None else f"env = {{ PATH = '{path}' }}\n"
+    place = home("[[jobs.x.steps]]\nname = 's'\n" + env + "command = 'jobctl step one -- echo done >> marks'\n")
+    code, output = place.call("run", "x")
+    assert code == 0, output
+    assert place.lines("marks") == ["done"]

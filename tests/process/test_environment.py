@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from jobctl.process.environment import DEFAULT_PATH, INHERITED, build
+from jobctl.process import environment
+from jobctl.process.environment import DEFAULT_PATH, INHERITED, build, with_jobctl
 
 OUTER = {
     "PATH": "/bin",
@@ -33,6 +34,13 @@ OUTER = {
     "JOBCTL_STATE_DIR": "/outer",
     "JOBCTL_PARAM_DAY": "outer",
 }
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "own_folder", lambda: "")
+
+
 LIST = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_TIME", "TZ", "TMPDIR"}
 
 
@@ -81,3 +89,23 @@ def test_what_is_given_stays_as_it_was() -> None:
     outer, layer = dict(OUTER), {"A": "1"}
     build(outer, layer, inherit=True)["A"] = "2"
     assert (outer, layer) == (OUTER, {"A": "1"})
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "expected"),
+    [
+        ("/bin", "/venv/bin", "/bin:/venv/bin"),
+        ("/venv/bin:/bin", "/venv/bin", "/venv/bin:/bin"),
+        ("/bin:/venv/bin", "/venv/bin", "/bin:/venv/bin"),
+        ("/venv/bin2", "/venv/bin", "/venv/bin2:/venv/bin"),
+        ("", "/venv/bin", "/venv/bin"),
+        ("/bin", "", "/bin"),
+    ],
+)
+def test_commands_find_jobctl_after_all_else(path: str, folder: str, expected: str) -> None:
+    assert with_jobctl(path, folder) == expected
+
+
+def test_a_path_of_the_definition_is_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "own_folder", lambda: "/venv/bin")
+    assert build(OUTER, {"PATH": "/x"})["PATH"] == "/x:/venv/bin"

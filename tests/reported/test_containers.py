@@ -74,7 +74,7 @@ def test_what_runs_is_asked_to_end_and_goes_on_afterwards(
     place.go()
     place.daemon()
     if waits:
-        place.until(lambda: f"run={name} taken over" in place.said())
+        place.until(lambda: f"run {name}: taken over" in place.said())
         assert place.rows()[0].status == "paused"
         _, output = place.call("why", name)
         assert f"jobctl resume {name}" in output

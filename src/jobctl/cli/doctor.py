@@ -53,6 +53,7 @@ def main(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield _versions()
     yield _shell()
+    yield _own_program()
     yield _pidfd()
     yield _time_zones()
     yield from _definitions(settings)
@@ -85,6 +86,23 @@ def _shell() -> Check:
         return Check("shell", OK, "/bin/sh works")
     return Check(
         "shell", FAIL, "/bin/sh does not run", "it runs every command that is a string: install a POSIX shell there"
+    )
+
+
+def _own_program() -> Check:
+    """What a durable script calls is there, whatever PATH the daemon was started with."""
+    import sys
+
+    from jobctl.process.environment import own_folder
+
+    folder = own_folder()
+    if folder:
+        return Check("commands", OK, f"those that call jobctl find {folder}/jobctl, if no other on their PATH")
+    return Check(
+        "commands",
+        WARN,
+        f"those that call jobctl find the one on their PATH, or none: there is none beside {sys.executable}",
+        "install jobctl with pip, pipx or uv, which make that program",
     )
 
 

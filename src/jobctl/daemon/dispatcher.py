@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from jobctl import clock
 from jobctl.core.errors import JobctlError, StoreUnavailableError
@@ -51,9 +51,10 @@ def once(
     capacity: Capacity,
     on_failed: OnFailed = ignore,
     aside: Aside | None = None,
+    on_begun: Callable[[str], None] = str,
 ) -> list[tuple[str, str]]:
-    """Begin what may begin. Returns (run, why) of those whose turn it is and that cannot be begun; they are put
-    `aside`."""
+    """Begin what may begin, each told to `on_begun`. Returns (run, why) of those whose turn it is and that cannot be
+    begun; they are put `aside`."""
     aside, mono = aside if aside is not None else Aside(), clock.monotonic()
     capacity.refresh()
     if capacity.full:
@@ -91,6 +92,7 @@ def once(
                 aside.put(number, mono)
                 troubles.append((name, in_a_sentence(error)))
             if taken:
+                on_begun(name)
                 if trigger != "child":
                     begun[job] = begun.get(job, 0) + 1
             else:

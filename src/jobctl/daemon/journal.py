@@ -1,4 +1,4 @@
-"""What the daemon says of itself on stderr: lines for people, or one JSON object a line."""
+"""What the daemon says of itself on stderr: sentences for people, or one JSON object a line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import sys
 from typing import TextIO
 
 from jobctl import clock, text
+
+
+def _sentence(message: str, about: dict[str, object]) -> str:
+    """What it concerns, what happened, and why: `run trip-64d73e: failed: step car: exit code 1`."""
+    more = dict(about)
+    subject = "".join(f"{key} {more.pop(key)}: " for key in ("run", "job") if key in more)
+    reason = f": {more.pop('reason')}" if "reason" in more else ""
+    rest = "".join(f", {key} {value}" for key, value in more.items())
+    return f"{subject}{message}{reason}{rest}"
 
 
 class Journal:
@@ -25,10 +34,7 @@ class Journal:
         if self._json:
             line = json.dumps({"at": text.rfc3339(now), "level": level, "message": message, **about}, default=str)
         else:
-            what = " ".join(f"{key}={value}" for key, value in about.items())
-            line = " ".join(
-                part for part in (text.local_time(now), level.upper() if level != "info" else "", what, message) if part
-            )
+            line = f"{text.local_time(now)} {'' if level == 'info' else level.upper() + ' '}{_sentence(message, about)}"
             line = text.clean(line).replace("\n", "\\n")  # a reason is somebody's text: it makes no lines of its own
         try:
             print(line, file=self._stream, flush=True)

@@ -218,6 +218,10 @@ class Daemon:
             elif event.type is EventType.RUN_CREATED:
                 self._journal.say("started", run=run.name)
 
+    def _begun(self, run: str) -> None:
+        """One that was handed over, or stood in line."""
+        self._journal.say("started", run=run)
+
     def _never_began(self, failed: Failed) -> None:
         self._journal.say("failed", run=failed.run, reason=failed.reason)
         self._dispatch = True  # what tells of it is queued
@@ -330,7 +334,9 @@ class Daemon:
         if self._dispatch and not self._engine.draining:
             self._dispatch = False
             with alone(self._store.state_dir):
-                troubles = dispatcher.once(self._store, self._engine, self._capacity, self._never_began, self._aside)
+                troubles = dispatcher.once(
+                    self._store, self._engine, self._capacity, self._never_began, self._aside, self._begun
+                )
             for name, why in troubles:
                 self._journal.say_once(f"dispatch {name}", f"cannot begin: {why}", run=name)
 

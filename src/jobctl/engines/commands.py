@@ -171,6 +171,7 @@ class RunContext:
                 if not self._is_notice:
                     raise
                 env.pop(name, None)  # what kept the run from beginning must not keep people from being told
+        env["PATH"] = environment.with_jobctl(env["PATH"])  # a step may have a PATH of its own
         env.update(self._ours)
         index = item_index(key)
         if index is not None:

@@ -5,8 +5,11 @@ Nothing leaks in: what works once in a terminal works at night.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 # Of the process that runs the step. The list is the contract's.
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
@@ -33,4 +36,31 @@ def build(environ: Mapping[str, str], *layers: Mapping[str, str], inherit: bool 
     out.setdefault("PATH", DEFAULT_PATH)
     for layer in layers:
         out.update(layer)
+    out["PATH"] = with_jobctl(out["PATH"])
     return out
+
+
+def with_jobctl(path: str, folder: str | None = None) -> str:
+    """A PATH on which commands find this jobctl, after all else: a durable script calls it, and under systemd an
+    installation in a folder of its own - venv, pipx, uv - is on nobody's PATH. `folder`: where it is, for tests."""
+    folder = own_folder() if folder is None else folder
+    if not folder or folder in path.split(":"):
+        return path
+    return f"{path}:{folder}" if path else folder
+
+
+@lru_cache(maxsize=1)
+def own_folder() -> str:
+    """Where the `jobctl` of this installation is; "" where it has none, as in a checkout that was never installed."""
+    import sysconfig
+
+    called = sys.argv[0] if sys.argv and os.path.basename(sys.argv[0]) == "jobctl" else ""
+    for folder in (
+        os.path.dirname(sys.executable),
+        sysconfig.get_path("scripts") or "",
+        os.path.dirname(os.path.abspath(called)) if called else "",
+        os.path.expanduser("~/.local/bin"),
+    ):
+        if os.path.isabs(folder) and ":" not in folder and os.access(os.path.join(folder, "jobctl"), os.X_OK):
+            return folder
+    return ""
