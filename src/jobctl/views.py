@@ -311,7 +311,7 @@ def _described(event: Event) -> str:
         redo = (f"what is left of {n.removesuffix(ITEMS)}" if n.endswith(ITEMS) else n for n in data["redo"])
         return "run taken up again" + _after(", doing again: ", ", ".join(redo)) + _by(data)
     if kind is EventType.WAIT_STARTED:
-        name, until = data.get("name"), _after(" until ", _time(data.get("until")))
+        name, until = data.get("name"), _until(data.get("until"), event)
         if data["kind"] == "sleep":
             return f"{about} sleeps{until}"
         if data["kind"] == "child":
@@ -350,13 +350,22 @@ def _how_it_ended(event: Event) -> str:
     wait = data.get("wait")
     if wait is not None:
         what = f"suspended, waits for the signal {wait['name']}" if wait["kind"] == "signal" else "suspended"
-        return what + _after(" until ", _time(wait.get("until")))
+        return what + _until(wait.get("until"), event)
     words = _words(data.get("status", "succeeded")) + _after(": ", data.get("error"))
     if data.get("status") == "stopped" and "retry_at" in data:
         return f"{words}; another attempt follows"
     if "retry_at" in data:
         return f"{words}; next attempt in {_span(data['retry_at'] - event.at)}"
     return words + _after("; no retry: ", data.get("why"))
+
+
+def _until(at: int | None, event: Event) -> str:
+    """On the clock on the wall, and how long from the event on."""
+    if at is None:
+        return ""
+    from jobctl.text import in_, local_time
+
+    return f" until {local_time(at)} ({in_(at, event.at)})"
 
 
 def _reusing(data: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ def once(
     capacity: Capacity,
     on_failed: OnFailed = ignore,
     aside: Aside | None = None,
-    on_begun: Callable[[str], None] = str,
+    on_begun: Callable[[str], None] = lambda _: None,
 ) -> list[tuple[str, str]]:
     """Begin what may begin, each told to `on_begun`. Returns (run, why) of those whose turn it is and that cannot be
     begun; they are put `aside`."""
