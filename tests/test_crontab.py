@@ -344,7 +344,7 @@ def test_names_are_unique() -> None:
     ("above", "description"),
     [
         ("# Comment", "Comment"),
-        ("# One\n## Two ##", "One. Two"),
+        ("# One\n## Two ##", "Two"),
         ("# Comment\n", ""),
         ("# Comment\nA=b", ""),
         ("#0 4 * * * old", ""),

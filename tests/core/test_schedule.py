@@ -66,7 +66,7 @@ def zones_of_the_cases() -> Iterator[None]:
 
     def forget() -> None:
         zoneinfo.ZoneInfo.clear_cache()
-        zones.load.cache_clear()
+        zones._named.cache_clear()
 
     zoneinfo.reset_tzpath(to=())
     forget()

@@ -117,6 +117,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("source ~/.bashrc && conda activate x && python b.py", "b"),
         ("docker-compose -f /srv/c.yml up -d", "docker-compose-up"),
         ("/usr/bin/screen -dmS bot /home/pi/bot/start.sh", "bot-start"),
+        ("sudo -Hu postgres psql -c 'VACUUM'", "psql"),
+        ("/usr/local/bin/ea-php72 /home/u/public_html/artisan queue:work --stop", "queue-work"),
+        ("/usr/local/rvm/bin/rvm default do bundle exec rake a:b", "rake-a-b"),
+        ("wp --path=/var/www/html cron event run --due-now", "wp-cron-event"),
+        ("git -C /srv/repo pull -q", "git-pull"),
+        ("/usr/sbin/ntpdate pool.ntp.org > /dev/null 2>&1; /sbin/hwclock -w", "ntpdate"),
+        ("systemctl restart nginx.service", "systemctl-restart-nginx-service"),
         ("tmux new-session -d -s foo 'python3 /x/listen.py --all'", "listen"),
     ],
 )  # fmt: skip
@@ -467,6 +474,8 @@ def test_comments_about_more_than_one_line_stay_comments() -> None:
     assert "# Backups\n[jobs.a]\nschedule" in text
     assert "# Old things\n[jobs.c]\nschedule" in text
     assert text.endswith("\n# The end\n")
+    framed = convert("# x\n### Backups ###\n0 1 * * * a\n0 2 * * * b\n", Dialect.DEBIAN, user_field=False, user="ann")
+    assert "# x\n#\n# Backups\n[jobs.a]\nschedule" in to_toml(framed)
 
 
 def test_not_scheduled_ends_sentences_once() -> None:

@@ -14,6 +14,7 @@ from jobctl.cli.exit import two_lines
 from jobctl.core import definition
 from jobctl.core import document as toml_document
 from jobctl.core.errors import JobctlError, Problem, UsageError
+from jobctl.core.zones import ZoneError, check_zone
 from jobctl.crontab import Became, Dialect, How, Imported, Line, convert_all, to_append, to_toml
 from jobctl.files import open_named, read_regular
 
@@ -182,6 +183,10 @@ class _Old:
     def with_added(self, imported: Imported, zone: str) -> str:
         """The whole text. JobctlError where the file is not written so that tables can follow."""
         text = self._data.decode()
+        try:
+            check_zone(zone)
+        except ZoneError:  # a zone of this machine alone, which no file can name: theirs counts
+            zone = str(self._defaults.get("timezone", zone))
         added = to_append(imported, self._defaults, zone)
         if "\r\n" in text:
             added = added.replace("\n", "\r\n")

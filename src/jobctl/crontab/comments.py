@@ -65,6 +65,8 @@ def text_of(line: str) -> str:
     said = bare.strip("#").strip()
     if not said and len(bare) > 2:
         return bare  # a ruler
+    if re.match(r"##+[^#]+##+$", bare):
+        said = f"=== {said} ==="  # a banner
     said = re.sub(r"^(~ ?|Ansible: )", "", said)
     if _MARKER.search(said):
         return "-----"
@@ -123,12 +125,15 @@ def split(lines: list[str], *, more_follow: bool) -> tuple[list[list[str]], list
     current: list[str] = []
     below_ruler = False
     for said in [*lines, None]:
-        if said and not is_ruler(said) and not is_head(said):
+        if said and not is_ruler(said) and not is_head(said) and not _is_banner([said]):
             current.append(said)
             continue
         if current:
             paragraphs.append(current)
             framed.append((below_ruler and bool(said) and is_ruler(said or "")) or _is_banner(current))
+        if said and _is_banner([said]):
+            paragraphs.append([said.removeprefix("=== ").removesuffix(" ===")])
+            framed.append(True)
         current = []
         below_ruler = bool(said) and is_ruler(said or "")
     if not paragraphs:

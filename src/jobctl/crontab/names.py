@@ -19,7 +19,7 @@ _DEEPEST = 4  # scripts within scripts
 _GRAMMAR = ("!", "{", "}", "then", "do", "else", "elif", "fi", "done", "esac", "if", "while", "until")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _SHELLS = re.compile(r"(ba|da|z|k|a|fi)?sh(\.exe)?")
-_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|lua)[0-9.]*|php[0-9.-]*(cgi|cli|fpm)?|node(js)?|java"
+_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|lua)[0-9.]*|(ea-|alt-)?php[0-9.-]*(cgi|cli|fpm)?|node(js)?|java"
                            r"|Rscript|deno|bun|tclsh|expect|pwsh|osascript")  # fmt: skip
 _SUFFIX = re.compile(r"\.(sh|bash|zsh|ksh|py|pyc|pl|rb|php[0-9]?|phar|js|mjs|ts|jar|R|lua|exe|bat|cmd|cron|job|tcl)$")
 
@@ -85,6 +85,7 @@ _PAIRS = {
     "cronitor": ("exec",),
     "composer": ("exec",),
     "symfony": ("console", "php"),
+    "rvm": ("do",),
 }
 _PAIR_OPTIONS = ("-n", "--name", "-p", "--prefix", "--directory", "--project", "--with", "--python", "--env-file")
 _CONTAINERS = words("docker docker-compose podman podman-compose nerdctl kubectl lxc lxc-attach incus")
@@ -115,8 +116,8 @@ _TOOLS = words(
 # Scripts that everybody calls so, and folders that everybody has.
 _EVERYBODYS = words("cron run main index job script start task tasks")
 _FOLDERS = words(
-    "bin sbin scripts script src lib usr local opt home srv var www html public htdocs web app current cron etc root"
-    " tmp"
+    "bin sbin scripts script src lib usr local opt home srv var www html public public_html htdocs web app current cron"
+    " etc root tmp"
 )
 _TMUX_OPTIONS = words("-s -n -c -t -x -y -e -F")
 # They make a shell ready.
@@ -135,7 +136,16 @@ _TOOL_OPTIONS = {
     "truncate": "-s --size",
     "make": "-f -j -I",
 }  # fmt: skip
-_SUBCOMMAND = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:_.@-]+[A-Za-z0-9]+)*")
+_GLOBALS = {
+    "git": "-C -c --git-dir --work-tree",
+    "drush": "-r -l -u --root --uri",
+    "wp": "--path --url --user",
+    "aws": "--profile --region --output",
+    "systemctl": "",
+    "restic": "-r --repo -p --password-file",
+    "kubectl": "-n --namespace --context --kubeconfig",
+}
+_SUBCOMMAND = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:_@-]+[A-Za-z0-9]+)*(?:\.(?:service|timer))?")
 _FILE = re.compile(
     r"\.(log|txt|conf|cfg|ini|ya?ml|json|xml|sql|gz|zip|tgz|tar|bz2|xz|out|err|db|csv|html?|pid|lock|sh|py|php|pl|rb|js)$"
 )
@@ -309,10 +319,18 @@ def _called(base: str, rest: list[Word]) -> _Found:
         return _Found(f"{name}-{target}"[:NAME_LENGTH].strip("-_") if target else name, 2 if base in _LOOKS else 3)
     if base in _NO_WORDS:
         return _Found(name, 2)
-    said = _sub_commands(rest)
+    said = _sub_commands(_behind_globals(base, rest))
     if stem in _DOORS and said and stem != "manage":
         return _Found("-".join(said)[:NAME_LENGTH].strip("-_"), 3)
     return _Found("-".join([name, *said])[:NAME_LENGTH].strip("-_"), 3)
+
+
+def _behind_globals(base: str, rest: list[Word]) -> list[Word]:
+    """`git -C /srv/repo pull`, `wp --path=/srv cron`: options of the program stand in front of what it is to do."""
+    if base in _GLOBALS:
+        return _behind_options(rest, _GLOBALS[base].split(), 0)
+    at = next((at for at, word in enumerate(rest) if not re.match(r"--[a-z-]+=", word.text)), len(rest))
+    return rest[at:]
 
 
 def _sub_commands(rest: list[Word]) -> list[str]:
@@ -430,7 +448,8 @@ def _behind_options(
         elif word.text == "--" and not everywhere:
             return words[at + 1 :][positional:]
         elif word.text.startswith("-") and len(word.text) > 1:
-            skip = word.text in takes
+            # `-Hu bob` is `-H -u bob`.
+            skip = word.text in takes or (word.text[1:].isalpha() and f"-{word.text[-1]}" in takes)
         elif _ASSIGNMENT.match(word.raw) and not everywhere:
             continue
         elif everywhere:
