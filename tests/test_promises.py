@@ -347,6 +347,19 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     "What is wrong with a definitions file is said all at once, each with its line": {
         "tests/core/test_definition.py": ["test_all_problems_at_once_with_their_places_in_the_order_of_lines"],
     },
+    "What is imported from a crontab fires when its line did under its cron - of four crons, whose readers are checked"
+    " against their own sources - and what cannot be right in it is said, not imported in silence": {
+        "tests/test_crontab.py": [
+            "test_the_next_100_fire_times_are_those_of_croniter",
+            "test_fire_times_are_those_of_a_scan_of_every_minute",
+            "test_every_line_is_converted_or_reported",
+        ],
+        "tests/reported/test_crontabs.py": [
+            "test_it_fires_when_busybox_and_supercronic_do",
+            "test_a_user_field_that_was_forgotten_is_an_error_with_what_to_type",
+            "test_a_percent_sign_that_cannot_have_worked_is_said_and_not_run",
+        ],
+    },
 }
 
 HELD_BY = {promise: cells[-1] for promise, *cells in rows(ARCHITECTURE, "## 3. What is promised, and what keeps it")}
