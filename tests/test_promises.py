@@ -237,6 +237,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     "A place that a dead run holds is given back, daemon or not": {
         "tests/reported/test_places.py": ["test_who_waits_gets_the_place_of_one_that_has_died"],
     },
+    "A job with very many runs keeps no other waiting, and no catch-up is without bound": {
+        "tests/daemon/test_dispatcher.py": ["test_places_go_round_the_jobs", "test_a_priority_goes_before_the_round"],
+        "tests/daemon/test_scheduler.py": [
+            "test_a_catch_up_is_bounded_and_the_newest_are_kept",
+            "test_what_wakes_up_together_starts_apart",
+            "test_what_came_due_together_was_not_alive",
+        ],
+    },
     "Definitions change whole or not at all; a run keeps the ones it started with": {
         "tests/daemon/test_reloader.py": [
             "test_all_or_nothing",

@@ -411,14 +411,20 @@ def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int
         begun = store.rows(
             f"SELECT name {alive} AND wake_at IS NULL AND status != 'queued' AND queue = ? ORDER BY id", row.queue
         )
-    ahead = store.row(
-        f"SELECT count(*) {alive} AND wake_at IS NULL AND status = 'queued' AND queue IS ?"
-        " AND (priority > ? OR (priority = ? AND id < ?))",
+    waiting = store.rows(
+        f"SELECT job, priority, count(*), sum(id < ?) {alive} AND wake_at IS NULL AND status = 'queued' AND queue IS ?"
+        " AND priority >= ? GROUP BY job, priority",
+        row.id,
         row.queue,
         row.priority,
-        row.priority,
-        row.id,
-    )[0]
+    )
+    # The higher priorities, those of its job before it - and as many of each other job: places go round the jobs.
+    own = next((older for job, priority, _, older in waiting if (job, priority) == (row.job, row.priority)), 0)
+    ahead = own + sum(
+        count if priority > row.priority else min(count, own + bool(older))
+        for job, priority, count, older in waiting
+        if (job, priority) != (row.job, row.priority)
+    )
     return [name for (name,) in begun], ahead
 
 

@@ -57,6 +57,7 @@ EVERYTHING = Job(
     timezone="Europe/Berlin",
     overlap=OverlapPolicy.BUFFER_ONE,
     catchup_window=0,
+    catchup_limit=7,
     start_within=1,
     key="day-{{ params.day }}",
     pause_on_failure=True,

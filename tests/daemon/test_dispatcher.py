@@ -52,6 +52,60 @@ def test_the_order(place: Place, text: str, queued: str, expected: str) -> None:
     assert begun(place) == list(expected)
 
 
+# What waits, in this order -> the order in which one place is had, one after the other.
+ROUNDS = [
+    ("aaaabbc", "abcabaa"),
+    ("bbbbbbbbba", "babbbbbbbb"),
+    ("abababab", "abababab"),
+]
+
+
+@pytest.mark.parametrize(("queued", "expected"), ROUNDS)
+def test_places_go_round_the_jobs(new_place: Callable[..., Place], queued: str, expected: str) -> None:
+    """A job with ten thousand runs does not keep the others waiting (attack F22)."""
+    place = new_place(maximum=1)
+    place.arm("".join(job(NEVER, "true", name=name) for name in "abc"))
+    queue(place, *queued)
+    assert "".join(one_after_the_other(place)) == expected
+
+
+def test_a_priority_goes_before_the_round(new_place: Callable[..., Place]) -> None:
+    place = new_place(maximum=1)
+    place.arm(job(NEVER, "true", name="a") + job(NEVER, "true", name="b") + job(NEVER, "true", name="c", priority=1))
+    queue(place, *"aaabbccc")
+    assert "".join(one_after_the_other(place)) == "cccababa"
+
+
+def test_what_begins_at_once_has_had_its_turn(new_place: Callable[..., Place]) -> None:
+    place = new_place(maximum=1)
+    place.arm(job(NEVER, "true", name="a") + job(NEVER, "true", name="b"))
+    place.starter.start(place.job("a"), NOW, trigger="manual")
+    place.starter.flush()
+    queue(place, *"aab")
+    place.settle()
+    assert "".join(one_after_the_other(place)) == "baa"
+
+
+def test_the_round_goes_by_those_whose_queue_is_full(new_place: Callable[..., Place]) -> None:
+    place = new_place(maximum=2)
+    place.arm("[queues.one]\nconcurrency = 1\n" + held("a", queue='"one"') + held("b"))
+    queue(place, *"aaab")
+    place.dispatch()
+    assert begun(place) == ["a", "b"]
+
+
+def one_after_the_other(place: Place) -> list[str]:
+    """The jobs of all that waits, as they begin."""
+    found: list[str] = []
+    while True:
+        place.dispatch()
+        names = [run.job.name for run in place.engine.runs.values()]
+        if not names:
+            return found
+        found += names
+        place.settle()
+
+
 def test_as_many_as_there_is_room_for(new_place: Callable[..., Place]) -> None:
     place = new_place(maximum=2)
     place.arm(held("a"))

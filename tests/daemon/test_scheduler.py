@@ -200,7 +200,10 @@ def test_after_downtime(
 
 def test_thousands_of_missed_fire_times_are_counted_and_leave_room_for_others(place: Place) -> None:
     month = 30 * DAY
-    place.arm(job('{ every = "1m" }', HELD, catchup_window='"1d"') + job('{ every = "1h" }', name="other"))
+    place.arm(
+        job('{ every = "1m" }', HELD, catchup_window='"1d"', catchup_limit=10_000)
+        + job('{ every = "1h" }', name="other")
+    )
     place.scheduler.once(NOW + month)
     assert place.fired("other")  # it has not waited for all of them
     place.fire(NOW + month)
@@ -212,7 +215,7 @@ def test_thousands_of_missed_fire_times_are_counted_and_leave_room_for_others(pl
 
 def test_what_is_caught_up_in_portions_finds_the_runs_of_its_beginning(place: Place) -> None:
     month = 30 * DAY
-    place.arm(job('{ every = "1m" }'))
+    place.arm(job('{ every = "1m" }', catchup_limit=100_000))
     while (due := place.scheduler.next_due()) is not None and due <= NOW + month:
         place.scheduler.once(NOW + month)
         place.settle()  # the run is over long before the last portion comes
@@ -222,12 +225,94 @@ def test_what_is_caught_up_in_portions_finds_the_runs_of_its_beginning(place: Pl
 
 
 def test_the_buffer_is_bounded_and_what_does_not_fit_is_recorded(place: Place) -> None:
-    place.arm(job('{ every = "1s" }', HELD, overlap='"buffer_all"'))
+    place.arm(job('{ every = "1s" }', HELD, overlap='"buffer_all"', catchup_limit=2_000))
     more = 25
     place.fire(NOW + (1 + BUFFER_LIMIT + more) * SECOND)
     assert place.statuses().count("queued") == BUFFER_LIMIT
     assert place.statuses().count("running") == 1
     assert sum(count for *_, count in place.dropped()) == more
+
+
+def _drops(place: Place) -> list[tuple[str, int, str]]:
+    """(outcome, how many, why)"""
+    return place.store.rows("SELECT outcome, count, reason FROM firings WHERE run IS NULL ORDER BY fire_time")
+
+
+@pytest.mark.parametrize("down", [50, 1_000, 1_001, 45_000])
+@pytest.mark.parametrize("policy", ["skip", "allow_all", "cancel_other"])
+def test_a_catch_up_is_bounded_and_the_newest_are_kept(place: Place, policy: str, down: int) -> None:
+    """Attack F22: 31 days of `* * * * *` were 44,640 runs."""
+    limit = 40
+    place.arm(job("'* * * * *'", HELD, overlap=f'"{policy}"', catchup_limit=limit))
+    place.fire(NOW + down * M)
+    kept = range(down - limit + 1, down + 1)
+    expected = {"skip": [kept[0]], "allow_all": list(kept), "cancel_other": [kept[-1]]}[policy]
+    assert [at // M for at in place.fired()] == expected
+    missed = [(count, reason) for outcome, count, reason in _drops(place) if outcome == "missed"]
+    assert sum(count for count, _ in missed) == down - limit
+    assert {reason for _, reason in missed} == {"more fire times had come due than catchup_limit = 40"}
+
+
+def test_the_limit_is_a_thousand(place: Place) -> None:
+    place.arm(job("'* * * * *'", HELD))
+    place.fire(NOW + 1_500 * M)
+    assert place.fired() == [501 * M]
+
+
+@pytest.mark.parametrize("policy", ["skip", "buffer_one"])
+def test_what_came_due_together_was_not_alive(place: Place, policy: str) -> None:
+    """Schedulers F10.1, daily use F37: of the others was said that a run had been alive."""
+    place.arm(job("'0 3 * * *'", HELD, overlap=f'"{policy}"', timezone='"Europe/Berlin"'))
+    place.fire(NOW + 5 * DAY)
+    kept = {"skip": 1, "buffer_one": 2}[policy]
+    assert len(place.fired()) == kept
+    [(outcome, count, reason)] = _drops(place)
+    assert (outcome, count) == ("skipped", 5 - kept)
+    which = "has the run" if policy == "skip" else "waits"
+    assert reason == f"came due together with 2027-01-16T03:00:00+01:00, which {which} (overlap = {policy})"
+    place.fire(NOW + 6 * DAY)
+    assert "still alive" in _drops(place)[-1][2] or "waiting already" in _drops(place)[-1][2]
+
+
+def test_two_schedules_that_came_due_together(place: Place) -> None:
+    place.arm(job('[{ every = "2m" }, { every = "3m" }]', HELD))
+    place.fire(NOW + 6 * M)
+    assert len(place.runs()) == 1
+    assert all("came due together" in reason for _, _, reason in _drops(place))
+
+
+def test_what_wakes_up_together_starts_apart(place: Place) -> None:
+    """systemd/systemd#43464: 30 jobs with jitter slept with their machine, and all started at once."""
+    names = [f"j{n:02}" for n in range(30)]
+    place.arm("".join(job('{ every = "1h", jitter = "10m" }', HELD, name=name) for name in names))
+    wakes = NOW + 9 * HOUR + 17 * M
+    place.fire(wakes)
+    assert sum(len(place.runs(name)) for name in names) <= 3
+    started = {}
+    for second in range(0, 601, 10):
+        place.fire(wakes + second * SECOND)
+        for name in names:
+            if place.runs(name):
+                started.setdefault(name, second // 60)
+    assert set(started) == set(names)
+    assert len(set(started.values())) >= 7
+    assert all(place.fired(name)[0] == HOUR for name in names)  # the oldest, and once
+    assert {len(place.runs(name)) for name in names} == {1}
+
+
+def test_what_is_put_off_by_its_jitter_is_not_missed_for_that(place: Place) -> None:
+    place.arm(job('{ at = "2027-01-15T09:00:00Z", jitter = "10m" }', catchup_window='"61m"', start_within='"61m"'))
+    wakes = NOW + 2 * HOUR
+    for second in range(0, 601, 10):
+        place.fire(wakes + second * SECOND)
+    assert place.fired() == [HOUR]
+    assert place.dropped() == []
+
+
+def test_one_that_is_called_once_does_what_is_due(place: Place) -> None:
+    place.arm(job('{ every = "1h", jitter = "10m" }'))
+    place.scheduler.once(NOW + 9 * HOUR + 17 * M, spread=False)
+    assert place.fired() == [HOUR]
 
 
 # -- overlap -----------------------------------------------------------------------------------------------------------
@@ -431,7 +516,9 @@ def _told(place: Place, now: int) -> int | None:
 @pytest.mark.parametrize("jitter", ["20s", "10m", "30m"])
 def test_people_are_told_of_what_waits_for_its_jitter(place: Place, jitter: str) -> None:
     place.arm(job(f'{{ cron = "*/7 * * * *", jitter = "{jitter}" }}', overlap='"allow_all"'))
-    _minutes(place, NOW, NOW + 60 * M)
+    for now in range(NOW, NOW + 60 * M, 10 * SECOND):
+        place.fire(now)
+        assert _told(place, now) == place.scheduler.next_due()
     assert place.fired()
 
 

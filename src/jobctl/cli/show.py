@@ -56,7 +56,8 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
         yield (
             "catch-up",
             "missed fire times run "
-            + ("however late" if window is None else f"when less than {duration(window)} late"),
+            + ("however late" if window is None else f"when less than {duration(window)} late")
+            + f", the newest {job.catchup_limit:,} at most",
         )
     if job.key is not None:
         yield "key", f"{job.key}: one run for each"

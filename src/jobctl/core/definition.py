@@ -695,6 +695,7 @@ _PLAIN_JOB_KEYS = (
     "timezone",
     "overlap",
     "catchup_window",
+    "catchup_limit",
     "start_within",
     "key",
     "pause_on_failure",

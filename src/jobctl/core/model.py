@@ -200,6 +200,7 @@ class Job:
     overlap: OverlapPolicy = OverlapPolicy.SKIP
     catchup_window: Millis | None = None  # None = as long as it takes (Temporal: one year)
     key: str | None = None  # what its business calls a run: a text with references. One run for each
+    catchup_limit: int = 1_000  # of more fire times of a schedule the newest are kept, the rest is missed
     start_within: Millis | None = None  # a run that has not begun by then ends: nobody took it in time
     pause_on_failure: bool = False
     timeout: Millis | None = None

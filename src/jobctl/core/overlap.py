@@ -43,6 +43,12 @@ def decide(policy: OverlapPolicy, *, running: int, buffered: int) -> Decision:
     return Decision(fire)
 
 
+def came_together(policy: OverlapPolicy, with_which: str) -> str:
+    """Why a fire time gets no run that was dealt with in one look with others: no run was alive when it came."""
+    has = "waits" if policy is OverlapPolicy.BUFFER_ONE else "has the run"
+    return f"came due together with {with_which}, which {has} (overlap = {policy})"
+
+
 def may_leave_buffer(policy: OverlapPolicy, *, running: int) -> bool:
     """Whether a run that a schedule has queued may start, with so many others of its job begun and not over."""
     return policy is OverlapPolicy.ALLOW_ALL or running == 0

@@ -18,6 +18,8 @@ class Capacity:
         self._queues: Mapping[str, Queue] = {}
         self._here = 0
         self._in_queue: dict[str, int] = {}
+        self._turns: dict[str, int] = {}  # job -> the how many-th place was the last that it had
+        self._given = 0
 
     def set_queues(self, queues: Mapping[str, Queue]) -> None:
         self._queues = queues
@@ -54,6 +56,14 @@ class Capacity:
             self._in_queue[queue] = self._in_queue.get(queue, 0) + 1
         self._here += 1
         return True
+
+    def turn_of(self, job: str) -> int:
+        """The lower, the sooner it is its turn: places go round the jobs."""
+        return self._turns.get(job, 0)
+
+    def had_turn(self, job: str) -> None:
+        self._given += 1
+        self._turns[job] = self._given
 
     def give_back(self, queue: str | None) -> None:
         """The place was not used after all."""

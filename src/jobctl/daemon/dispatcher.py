@@ -1,8 +1,10 @@
-"""Whose turn it is: begins queued runs, the highest priority first and then the oldest, as far as there is room."""
+"""Whose turn it is: begins queued runs as far as there is room, the highest priority first. Among equals the places go
+round the jobs; of a job the oldest is the first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import heapq
+from collections.abc import Callable, Collection, Mapping
 
 from jobctl import clock
 from jobctl.core.errors import JobctlError, StoreUnavailableError
@@ -17,6 +19,9 @@ from jobctl.store.store import Store
 _SNOOZE_MS = 60_000
 _AT_ONCE = 50  # runs that are read together: queued ones, and those that wake
 _BUFFERED = ("schedule", "backfill")  # what starts these is under the job's overlap policy
+
+# id, name, job, queue, trigger, definition, priority
+_Row = tuple[int, str, str, str | None, str, int, int]
 
 
 def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
@@ -64,25 +69,25 @@ def once(
     troubles = []
     closed = _Closed()
     closed.runs.update(aside.resting(mono))
-    while not capacity.full:
-        queued = _queued(store, capacity, closed)
-        for number, name, job, queue, trigger, definition in queued:
-            if capacity.full:
-                break
-            if number in closed.runs or queue in closed.queues:
-                continue
-            if trigger in _BUFFERED:
-                if definition not in policies:
-                    policies[definition] = _policy(store, definition)
-                if job not in begun:
-                    begun[job] = _begun(store, job)
-                if not may_leave_buffer(policies[definition], running=begun[job]):
-                    closed.definitions.add(definition)
-                    continue
-            if not capacity.take_place(queue):
-                if queue is not None:
-                    closed.queues.add(queue)
-                continue
+    priorities = capacity.priorities()
+    line = [_place(row, priorities, capacity) for row in _heads(store, closed)]
+    heapq.heapify(line)
+    while line and not capacity.full:
+        number, name, job, queue, trigger, definition, _ = heapq.heappop(line)[-1]
+        may_begin = number not in closed.runs and queue not in closed.queues
+        if may_begin and trigger in _BUFFERED:
+            if definition not in policies:
+                policies[definition] = _policy(store, definition)
+            if job not in begun:
+                begun[job] = _begun(store, job)
+            if not may_leave_buffer(policies[definition], running=begun[job]):
+                closed.definitions.add(definition)
+                may_begin = False
+        if may_begin and not capacity.take_place(queue):
+            if queue is not None:
+                closed.queues.add(queue)
+            may_begin = False
+        if may_begin:
             try:
                 taken = take(store, engine, number, on_failed)
             except StoreUnavailableError:
@@ -92,14 +97,15 @@ def once(
                 aside.put(number, mono)
                 troubles.append((name, in_a_sentence(error)))
             if taken:
+                capacity.had_turn(job)
                 on_begun(name)
                 if trigger != "child":
                     begun[job] = begun.get(job, 0) + 1
             else:
                 closed.runs.add(number)
                 capacity.give_back(queue)
-        if len(queued) < _AT_ONCE + len(closed.runs):
-            break
+        if not capacity.full and (row := _head(store, job, closed)) is not None:
+            heapq.heappush(line, _place(row, priorities, capacity))
     return troubles
 
 
@@ -112,26 +118,43 @@ class _Closed:
         self.runs: set[int] = set()  # that could not be begun
 
 
-def _queued(store: Store, capacity: Capacity, closed: _Closed) -> list[tuple[int, str, str, str | None, str, int]]:
-    """The next queued runs in the order of their turn: by their queue's priority, then their own, then age. Fewer than
-    `_AT_ONCE` beside those that are closed: there are no others."""
-    priorities = capacity.priorities()
-    order = f"CASE queue {' '.join('WHEN ? THEN ?' for _ in priorities)} ELSE 0 END DESC, " if priorities else ""
-    queues, definitions = sorted(closed.queues), sorted(closed.definitions)
-    return store.rows(
-        "SELECT id, name, job, queue, trigger, definition FROM runs"
-        # What the index is for: without it a long line is read and sorted for each run that leaves it.
-        f"{'' if priorities else ' INDEXED BY runs_queued'}"
-        " WHERE finished_at IS NULL AND wake_at IS NULL AND status = 'queued'"
+def _place(row: _Row, priorities: Mapping[str, int], capacity: Capacity) -> tuple[int, int, int, int, _Row]:
+    """Where it stands among the first of all jobs: by their queue's priority, then their own; then it is the turn of
+    the job that has had none for longest, so that a job with very many runs does not keep the others waiting."""
+    number, _, job, queue, _, _, priority = row
+    return -priorities.get(queue or "", 0), -priority, capacity.turn_of(job), number, row
+
+
+# What the index is for: without it all that is queued is read for each run that leaves the line.
+_FROM = "FROM runs INDEXED BY runs_queued_by_job WHERE finished_at IS NULL AND status = 'queued'"
+_WHAT = "id, name, job, queue, trigger, definition, priority"
+
+
+def _heads(store: Store, closed: _Closed) -> list[_Row]:
+    """The first in line of each job: the highest priority, then the oldest."""
+    jobs = store.rows(
+        f"WITH RECURSIVE waiting (job) AS (SELECT * FROM (SELECT job {_FROM} ORDER BY job LIMIT 1) UNION ALL SELECT"
+        f" (SELECT r.job {_FROM.replace('runs ', 'runs r ', 1)} AND r.job > waiting.job ORDER BY r.job LIMIT 1)"
+        " FROM waiting WHERE waiting.job IS NOT NULL) SELECT job FROM waiting WHERE job IS NOT NULL"
+    )
+    found = (_head(store, job, closed) for (job,) in jobs)
+    return [row for row in found if row is not None]
+
+
+def _head(store: Store, job: str, closed: _Closed) -> _Row | None:
+    queues, definitions, runs = sorted(closed.queues), sorted(closed.definitions), sorted(closed.runs)
+    row: _Row | None = store.row(
+        f"SELECT {_WHAT} {_FROM} AND wake_at IS NULL AND job = ?"
         f" AND (queue IS NULL OR queue NOT IN ({_marks(queues)}))"
         f" AND (trigger NOT IN ({_marks(_BUFFERED)}) OR definition NOT IN ({_marks(definitions)}))"
-        f" ORDER BY {order} priority DESC, id LIMIT ?",
+        f" AND id NOT IN ({_marks(runs)}) ORDER BY priority DESC, id LIMIT 1",
+        job,
         *queues,
         *_BUFFERED,
         *definitions,
-        *(value for item in priorities.items() for value in item),
-        _AT_ONCE + len(closed.runs),
+        *runs,
     )
+    return row
 
 
 def _marks(values: Collection[object]) -> str:

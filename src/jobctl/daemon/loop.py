@@ -285,7 +285,9 @@ class Daemon:
         if due is not None and due <= now and not self._must_read_first():
             with alone(self._store.state_dir):
                 self._capacity.refresh()
-                told = self._scheduler.once(now if self._fires_until is None else self._fires_until)
+                told = self._scheduler.once(
+                    now if self._fires_until is None else self._fires_until, spread=self._fires_until is None
+                )
             self._dispatch = self._dispatch or told  # what tells of missed fire times is queued
 
     def _must_read_first(self) -> bool:

@@ -18,6 +18,7 @@ from jobctl.core.schedule import (
     AHEAD_MS,
     fires,
     follows_real_time,
+    format_instant,
     goes_on_from,
     is_dealt_with,
     jitter,
@@ -67,6 +68,11 @@ class Scheduler:
         self._stood: dict[int, int] = {}  # how far those were that this daemon has seen set back
         # What next_fire answered, and for which progress: that a schedule never fires takes it long to find out.
         self._next: dict[int, tuple[int, int | None]] = {}
+        # job -> the fire time that got a run in this look; schedule -> the same, while it has more to deal with
+        self._first: dict[str, int] = {}
+        self._first_of: dict[int, int] = {}
+        # Schedules that were late by more than their jitter: (when that was seen, when they start).
+        self._spread: dict[int, tuple[int, int]] = {}
         self._found_alive: dict[int, tuple[int, int]] = {}  # (begun, buffered), for schedules with more to deal with
         self._due: list[tuple[int, int]] = []  # a heap: (when it starts, schedule)
 
@@ -82,6 +88,8 @@ class Scheduler:
         self._progress = {e.id: e.progress for e in entries}
         self._next = {e.id: self._next[e.id] for e in entries if e.id in self._next}
         self._found_alive = {}
+        self._first_of = {}
+        self._spread = {e.id: self._spread[e.id] for e in entries if e.id in self._spread}
         self._dealt_with = firings.ahead(self._store)
         self._due = []
         for entry in entries:
@@ -91,28 +99,38 @@ class Scheduler:
         """When `once` has something to do: an instant, None for never."""
         return self._due[0][0] if self._due else None
 
-    def once(self, now: int) -> bool:
+    def once(self, now: int, *, spread: bool = True) -> bool:
         """Deal with the fire times that have come. A schedule with very many of them goes on at the next call. Returns
         whether notifications of what was missed were queued.
+
+        `spread`: one that is late by more than its jitter starts its share of that after now. Whole machines wake up,
+        and all that slept with them would start at once.
 
         StoreError when that cannot be recorded: what was not dealt with is tried again at the next call.
         """
         due = []
         told = False
         while self._due and self._due[0][0] <= now:
-            due.append(heapq.heappop(self._due))
+            entry = heapq.heappop(self._due)
+            if spread and self._is_to_spread(*entry, now):
+                heapq.heappush(self._due, (self._spread[entry[1]][1], entry[1]))
+            else:
+                due.append(entry)
         size = _AT_FIRST
+        self._first = {}
         while due:
-            found_alive = self._found_alive.copy()
+            found_alive, first, first_of = self._found_alive.copy(), self._first.copy(), self._first_of.copy()
             try:
                 dealt, queued = self._deal([number for _, number in due[:size]], now)
             except Exception:
-                self._found_alive = found_alive
+                self._found_alive, self._first, self._first_of = found_alive, first, first_of
                 for entry in due:
                     heapq.heappush(self._due, entry)
                 raise
             told = told or queued
             for number, more in dealt:
+                if not more:
+                    self._spread.pop(number, None)
                 self._push(number, again_at=now if more else None)
             del due[:size]
             size = min(2 * size, _AT_A_TIME)
@@ -144,6 +162,12 @@ class Scheduler:
         self._starter.flush()
         self._progress.update(progress)
         return dealt, told
+
+    def _beyond_limit(self, armed: _Armed, due: list[int], now: int, more: bool) -> int:
+        """How many of these fire times are too many to catch up with: the newest of all that have come are kept."""
+        limit = armed.job.catchup_limit
+        rest = fires(armed.schedule, due[-1], now, self._zone_of(armed), limit) if due and more else ()
+        return min(len(due), max(0, len(due) + len(rest) - limit))
 
     def _drop(self, armed: _Armed, outcome: str, times: list[int], reason: str, now: int) -> bool:
         """Fire times without a run. Whether notifications of it are queued."""
@@ -243,7 +267,18 @@ class Scheduler:
             nominal = self._next_of(armed, progress)
             known = self._next[number] = (progress, None if nominal is None else self._starts_at(armed, nominal))
         if known[1] is not None:
-            heapq.heappush(self._due, (known[1], number))
+            heapq.heappush(self._due, (self._spread[number][1] if number in self._spread else known[1], number))
+
+    def _is_to_spread(self, start: int, number: int, now: int) -> bool:
+        """Whether it is late by more than its jitter, and was not put off for that."""
+        armed = self._armed[number]
+        span = armed.schedule.jitter
+        if not span or now - start <= span or number in self._spread or number in self._found_alive:
+            return False
+        nominal = self._next_of(armed, self._progress[number])
+        share = 0 if nominal is None else jitter(armed.job.name, armed.key, nominal, span)
+        self._spread[number] = now, now + share
+        return share > 0
 
     def _next_of(self, armed: _Armed, after: int) -> int | None:
         """The next fire time that has not been dealt with."""
@@ -297,17 +332,23 @@ class Scheduler:
         job = armed.job
         window = _A_YEAR if job.catchup_window is None else max(job.catchup_window, _ON_TIME_MS)
         told = False
+        asked = self._spread[armed.id][0] if armed.id in self._spread else now  # what was put off is not late for it
         # A boot is fired at the first look after it: a machine that starts slowly has missed nothing.
-        late = [] if armed.schedule.boot else self._started_before(armed, due, now - window)
+        late = [] if armed.schedule.boot else self._started_before(armed, due, asked - window)
         if late:
             told = self._drop(armed, "missed", late, "no daemon ran within the catch-up window", now)
         due = due[len(late) :]
         limit = job.start_within
         if limit is not None and not armed.schedule.boot:
-            stale = self._started_before(armed, due, now - max(limit, _ON_TIME_MS))
+            stale = self._started_before(armed, due, asked - max(limit, _ON_TIME_MS))
             if stale:
                 told = self._drop(armed, "missed", stale, f"{TOO_LATE} (start_within = {format(limit)})", now) or told
             due = due[len(stale) :]
+        excess = self._beyond_limit(armed, due, now, more)
+        if excess:
+            reason = f"more fire times had come due than catchup_limit = {job.catchup_limit:,}"
+            told = self._drop(armed, "missed", due[:excess], reason, now) or told
+        due = due[excess:]
         replaced = (due if more else due[:-1]) if job.overlap in _REPLACES else []
         if replaced:
             reason = f"a later fire time took its place (overlap = {job.overlap})"
@@ -318,11 +359,16 @@ class Scheduler:
         before = self._found_alive.pop(armed.id, (0, 0))
         running = max(before[0], len(begun) + self._starter.begun(job.name))
         waiting = max(before[1], len(buffered) + self._starter.held(job.name))
+        first = self._first_of.pop(armed.id, self._first.get(job.name))
         for place, nominal in enumerate(due):
             decision = overlap.decide(job.overlap, running=running, buffered=waiting)
             if decision.fire is Fire.SKIP:
                 # So are the others: nothing changes any more.
-                self._drop(armed, "skipped", due[place:], decision.reason or "", now)
+                reason = decision.reason or ""
+                if first is not None:
+                    when = format_instant(first - first % 1000, self._zone_of(armed))
+                    reason = overlap.came_together(job.overlap, when)
+                self._drop(armed, "skipped", due[place:], reason, now)
                 break
             if decision.fire is not Fire.START and decision.fire is not Fire.BUFFER:
                 self._starter.end(job.name, terminate=decision.fire is Fire.TERMINATE_OTHER)
@@ -337,8 +383,12 @@ class Scheduler:
                 due=now if armed.schedule.boot else self._starts_at(armed, nominal),
                 again=armed.id in self._dealt_with,
             )
+            if first is None:
+                first = self._first[job.name] = nominal
             running += status is RunStatus.RUNNING
             waiting += status is RunStatus.QUEUED
         if more:
             self._found_alive[armed.id] = (running, waiting)
+            if first is not None:
+                self._first_of[armed.id] = first
         return told

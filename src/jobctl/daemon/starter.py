@@ -82,6 +82,7 @@ class Starter:
         if hold or not self._capacity.take_place(job.queue):
             self._made.append((new, [created(new, params, now)]))
             return RunStatus.QUEUED
+        self._capacity.had_turn(job.name)
         self._engine.submit(new, job, params, env_file=env_file)
         return RunStatus.RUNNING
 
