@@ -296,6 +296,27 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/test_settings.py": ["test_network_file_systems_are_refused"],
     },
+    "Who only asks changes no store of an older jobctl; who writes first keeps it as it was, and the daemons on it have"
+    " ended in order before": {
+        "tests/reported/test_upgrade.py": [
+            "test_who_asks_changes_nothing_and_who_writes_keeps_what_was",
+            "test_living_daemons_are_asked_to_end_before_the_store_is_changed",
+            "test_an_upgrade_that_is_killed_anywhere_is_done_by_the_next",
+        ],
+        "tests/store/test_upgrades.py": ["test_it_is_brought_to_the_schema_of_today", "test_its_runs_go_on"],
+    },
+    "What a daemon suffers from is told by `status`, whatever the store takes; what cannot pass by itself ends it with"
+    " exit code 4": {
+        "tests/reported/test_troubles.py": [
+            "test_a_store_that_somebody_has_locked",
+            "test_a_disk_that_is_full",
+            "test_a_reader_that_stays",
+            "test_a_daemon_ends_on_a_database_that_is_damaged",
+        ],
+        "tests/reported/test_store_changes.py": [
+            "test_a_daemon_whose_store_was_upgraded_ends_and_the_next_one_goes_on"
+        ],
+    },
     "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
         "tests/store/test_store.py": [
             "test_a_database_that_cannot_be_used_is_named_with_a_way_out",

@@ -12,14 +12,19 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl import clock, machine
 from jobctl.core.errors import StoreError
 from jobctl.files import PASSING, open_own, read_regular
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _SUFFIXES = (".wake", ".lock", ".told", ".told-new")
 _TOLD_AT_MOST = 1 << 20
+_ROOM = 4096  # bytes of what is told: one block of most disks
+_LONGEST = 400
 
 
 class Executor:
@@ -47,9 +52,26 @@ class Executor:
         os.makedirs(os.path.dirname(self._base), mode=0o700, exist_ok=True)
         self._lock = os.open(self._base + ".lock", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # nobody probes an id that nobody knows yet: this never waits
+        if self.kind == "daemon":
+            self.complain(())
         os.mkfifo(self._base + ".wake", 0o600)
         # Open for writing too, so that the pipe never reports an end when a writer leaves.
         self.wake_fd = os.open(self._base + ".wake", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def complain(self, troubles: Sequence[tuple[str, int]]) -> None:
+        """Let others know what we suffer from: (sentence, since when). It has its place in the lock's file from the
+        beginning, so that it can be said on a full disk, and of a store that cannot be written."""
+        import json
+
+        said: list[dict[str, str | int]] = [
+            {"message": message[:_LONGEST], "since": since} for message, since in troubles
+        ]
+        while len(data := json.dumps(said).encode()) > _ROOM:
+            said.pop()
+        try:
+            os.pwrite(self._lock, data.ljust(_ROOM), 0)
+        except OSError:
+            pass  # it stands in the log, too
 
     def drain(self) -> None:
         """Take what was written into the pipe. What it was about stands in the store."""
@@ -115,6 +137,27 @@ def told(state_dir: str, executor_id: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def complaints(state_dir: str, executor_id: str) -> list[dict[str, str | int]]:
+    """What that executor suffers from, as it said with `complain`; nothing of one of an older version."""
+    try:
+        fd = open_own(lock_file(state_dir, executor_id))
+    except OSError:
+        return []
+    import json
+
+    try:
+        found = json.loads(os.read(fd, _ROOM) or b"[]")
+        return [{"message": str(one["message"]), "since": int(one["since"])} for one in found]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
+    finally:
+        os.close(fd)
+
+
+def lock_file(state_dir: str, executor_id: str) -> str:
+    return _base(state_dir, executor_id) + ".lock"
 
 
 def poke(state_dir: str, executor_id: str) -> bool:

@@ -521,7 +521,13 @@ def daemons(store: Store) -> list[Document]:
     """The daemons that live on this store, oldest first."""
     living = sorted(executors(store).items(), key=lambda item: item[1][2])
     return [
-        {"id": name, "pid": pid, "started_at": rfc3339(started), **_definitions_of(store, name)}
+        {
+            "id": name,
+            "pid": pid,
+            "started_at": rfc3339(started),
+            "troubles": _troubles(store, name),
+            **_definitions_of(store, name),
+        }
         for name, (pid, kind, started) in living
         if kind == "daemon"
     ]
@@ -531,6 +537,14 @@ def _definitions_of(store: Store, daemon: str) -> Document:
     """The files that a daemon uses, and why it does not use them as they are now."""
     told = executor.told(store.state_dir, daemon)
     return {"files": told.get("files", []), "definitions_problem": told.get("definitions_problem")}
+
+
+def _troubles(store: Store, daemon: str) -> list[Document]:
+    """What a daemon suffers from, as it says: its disk, the store, its clock."""
+    return [
+        {"message": one["message"], "since": rfc3339(int(one["since"]))}
+        for one in executor.complaints(store.state_dir, daemon)
+    ]
 
 
 def paused(store: Store) -> list[Document]:

@@ -58,9 +58,11 @@ def _daemon(
 ) -> int:
     import sys
 
+    from jobctl.cli.opened import say_upgraded
     from jobctl.daemon.journal import Journal
     from jobctl.daemon.loop import Daemon, default_concurrency
     from jobctl.daemon.systemd import Notifier
+    from jobctl.engines.daemons import end_for_upgrade
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import Store
 
@@ -69,7 +71,10 @@ def _daemon(
         raise UsageError(f"--log-format is {style!r}", hint="one of: text, json")
     files = existing(settings)
     journal, notifier = Journal(style, sys.stderr, quiet=settings.quiet), Notifier()
-    with Store(state_dir_ready(settings.state_dir, True)) as store:
+    state_dir = state_dir_ready(settings.state_dir, True)
+    with Store(state_dir, before_upgrade=end_for_upgrade(state_dir)) as store:
+        if store.upgraded is not None:
+            say_upgraded(store.upgraded)
         if store.copy is not None:
             if once:
                 raise store.copy.error()

@@ -241,6 +241,7 @@ def _store(settings: Settings) -> Iterator[Check]:
                 return
             yield Check("store", OK, f"{store.path} is sound")
             yield from _unknown(store)
+            yield from _troubles(store)
             if store.copy is not None:
                 from jobctl.store.place import WAYS
 
@@ -267,6 +268,19 @@ def _store(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield Check("runs", OK, "none was interrupted")
+
+
+def _troubles(store: Store) -> Iterator[Check]:
+    """What the store and its daemons suffer from just now."""
+    from jobctl import views
+    from jobctl.store import trouble
+
+    for sentence in [*store.troubles(), trouble.writer(store.path)]:
+        if sentence:
+            yield Check("store", WARN, sentence, "it goes on by itself when that is over; nothing recorded is lost")
+    for daemon in views.daemons(store):
+        for one in daemon["troubles"]:
+            yield Check("daemon", WARN, f"process {daemon['pid']}: {one['message']}", f"since {one['since']}")
 
 
 def _unknown(store: Store) -> Iterator[Check]:

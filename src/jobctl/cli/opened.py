@@ -9,6 +9,25 @@ from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.settings import Settings
+    from jobctl.store.store import Before, Upgraded
+
+
+def _before_upgrade(state_dir: str) -> Before:
+    def before(known: list[tuple[str, int]]) -> list[int]:
+        from jobctl.engines.daemons import end_for_upgrade
+
+        return end_for_upgrade(state_dir)(known)
+
+    return before
+
+
+def say_upgraded(done: Upgraded) -> None:
+    from jobctl.cli import output
+
+    if done.kept:
+        output.note(f"the state store was brought to the schema of this jobctl; as it was it is in {done.kept}")
+    for pid in done.ended:
+        output.note(f"the daemon of the older jobctl (process {pid}) was asked to end; start it again: jobctl daemon")
 
 
 def store_of(settings: Settings, *, create: bool = False, asks: bool = False) -> Store:
@@ -16,7 +35,10 @@ def store_of(settings: Settings, *, create: bool = False, asks: bool = False) ->
 
     `asks`: nothing is written by this command, not even an upgrade of the schema.
     """
-    store = Store(state_dir_ready(settings.state_dir, create), create=create, asks=asks)
+    state_dir = state_dir_ready(settings.state_dir, create)
+    store = Store(state_dir, create=create, asks=asks, before_upgrade=None if asks else _before_upgrade(state_dir))
+    if store.upgraded is not None:
+        say_upgraded(store.upgraded)
     if store.copy is not None:
         from jobctl.cli import output
 

@@ -139,6 +139,7 @@ def _overview(settings: Settings, *, now: int) -> int:
                         untold=untold,
                     ),
                     "copy_of": store.copy.of.path if store.copy is not None else None,
+                    "troubles": store.troubles(),
                 }
             )
             return 0
@@ -149,6 +150,10 @@ def _overview(settings: Settings, *, now: int) -> int:
             output.say("no daemon runs here" + (": schedules do not start runs by themselves" if fires else ""))
         for daemon in daemons:
             output.say(f"a daemon runs (pid {daemon['pid']}), started {past(_ms(daemon['started_at']), now)}")
+            for one in daemon["troubles"]:
+                output.say(f"  it has trouble: {one['message']}, since {past(_ms(one['since']), now)}")
+        for sentence_ in store.troubles():
+            output.say(sentence_)
         for line in in_use.told:
             output.say(line)
         from jobctl.core.why import in_short
@@ -247,6 +252,7 @@ def _document(
         "failed_notifications": untold,
         "problems": [output.problem_document(problem) for problem in problems],
         "copy_of": copy_of,
+        "troubles": [],
     }
 
 

@@ -25,6 +25,7 @@ class Journal:
         self._json = style == "json"
         self._stream = stream if stream is not None else sys.stderr
         self._last: dict[str, str] = {}
+        self._since: dict[str, int] = {}
 
     def say(self, message: str, *, level: str = "info", **about: object) -> None:
         """One thing that happened. `about`: what it concerns (run, job, …)."""
@@ -46,5 +47,20 @@ class Journal:
         if self._last.get(key, "") == message:
             return
         self._last[key] = message
-        if message:
+        if not message:
+            self._since.pop(key, None)
+        else:
+            self._since.setdefault(key, clock.now())
             self.say(message, level="error", **about)
+
+    def know(self, key: str, message: str) -> None:
+        """A trouble that was said already, in other words."""
+        self._last[key] = message
+        self._since[key] = clock.now()
+
+    def troubles(self) -> list[tuple[str, int]]:
+        """What stays and is nobody's in particular: (message, since when). What concerns one run (`KEY RUN`), or
+        the definitions, is told where they are."""
+        return [
+            (self._last[key], since) for key, since in self._since.items() if " " not in key and key != "definitions"
+        ]

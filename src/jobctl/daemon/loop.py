@@ -41,6 +41,9 @@ FIRINGS_KEPT_MS = 90 * 86_400_000  # what became of fire times whose run is gone
 SLACK_MS = 5_000  # beyond its grace, for what was asked to end, to be seen and recorded
 RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
+_CLOCK_SAID_FROM_MS = 60_000  # a step that `status` tells of, for an hour
+_CLOCK_SAID_MS = 3_600_000
+_LOG_HELD_MS = 60_000  # so long somebody may be in the way of the log
 _NEVER_MS = 1 << 40
 _ANEW_AT_MOST_MS = 60_000
 _ANEW_FORGOTTEN_MS = 300_000
@@ -94,6 +97,9 @@ class Daemon:
         self._known_orphans: set[tuple[int, int | None]] = set()
         self._not_before = 0  # monotonic: the duties rest after an error
         self._told_at = clock.monotonic()
+        self._told: list[tuple[str, int]] = []
+        self._log_held_since: int | None = None  # monotonic
+        self._clock_said_at = 0  # monotonic: when it was last said that the clock was set
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
         self._look_at_others = False
         self._clock_was_set = False
@@ -179,6 +185,13 @@ class Daemon:
         trouble = self._engine.trouble
         self._journal.say_once("engine", f"{trouble.message}; trying again" if trouble else "")
         self._journal.say_once("keepers", self._engine.supervisor.trouble)
+        self._tell_troubles()
+
+    def _tell_troubles(self) -> None:
+        """What we suffer from is for `status`, too, which cannot be told by way of a store that cannot be written."""
+        if (troubles := self._journal.troubles()) != self._told:
+            self._told = troubles
+            self._executor.complain(troubles)
 
     # -- a barrier around each run ---------------------------------------------------------------------------------
 
@@ -268,6 +281,9 @@ class Daemon:
         self._offset, self._slept = now - boot, boot - mono
         if abs(step) > _CLOCK_STEP_MS:
             self._journal.say(f"the clock was set: {step / 1000:+.1f} s")
+            if abs(step) >= _CLOCK_SAID_FROM_MS:
+                self._clock_said_at = mono
+                self._journal.know("clock", f"the clock was set by {step / 1000:+,.0f} s")
             self._clock_step += step
             self._clock_was_set = True
         if slept > _CLOCK_STEP_MS:
@@ -424,6 +440,18 @@ class Daemon:
         if changed := self._scheduler.look_at_zones():
             self._journal.say(changed)
         self._journal.say_once("zone", self._scheduler.zone_trouble)
+
+    def _look_at_log(self, mono: int) -> None:
+        """Empty the write-ahead log. Whoever reads in it all the time keeps it from getting smaller, which is said."""
+        self._store.checkpoint()
+        if not self._store.log_is_held:
+            self._log_held_since = None
+            self._journal.say_once("log", "")
+            return
+        if self._log_held_since is None:
+            self._log_held_since = mono
+        if mono - self._log_held_since >= _LOG_HELD_MS and (said := self._store.log_held()):
+            self._journal.say_once("log", said)
 
     def _watch_others(self) -> None:
         """Learn at once of the death of every executor on this store."""

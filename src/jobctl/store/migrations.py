@@ -1,6 +1,6 @@
 """How a database gets to today's schema: made under a lock and renamed into place, later changed append-only.
 
-The one file that imports sqlite_utils and filelock; it is loaded only when there is something to do.
+The one file that imports sqlite_utils; it is loaded only when there is something to do.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from filelock import FileLock
 from sqlite_utils import Database, Migrations
 
 from jobctl import clock, folder
-from jobctl.core.errors import StoreUnavailableError
+from jobctl.core.errors import StoreError, StoreUnavailableError
+from jobctl.files import open_own
 from jobctl.store import place, trial
-from jobctl.store.store import APPLICATION_ID, VERSION
+from jobctl.store.store import APPLICATION_ID, VERSION, Before, Upgraded
 
 PATIENCE_MS = 30_000
 
@@ -133,17 +133,78 @@ def _take(lock: int, path: str) -> None:
         time.sleep(0.002)
 
 
-def upgrade(path: str, read_version: Callable[[], int]) -> None:
-    """Bring an older database of ours to today's schema. `read_version` looks again once the lock is held."""
-    with FileLock(path + ".lock", mode=0o600):
-        if read_version() >= VERSION:
-            return
-        db = Database(sqlite3.connect(path, timeout=30, isolation_level=None))
+def upgrade(path: str, read_version: Callable[[], int], before: Before | None) -> Upgraded | None:
+    """Bring an older database of ours to today's schema. `read_version` looks again once the lock is held; `before` is
+    asked to have living daemons end in order, which would find the store changed under them. What was, is kept beside.
+
+    None when somebody else was faster. StoreUnavailableError when the copy has no room: then nothing has changed.
+    """
+    lock = open_own(path + ".lock", os.O_CREAT | os.O_RDWR)
+    try:
+        _take(lock, path)
+        version = read_version()
+        if version >= VERSION:
+            return None
+        plain = sqlite3.connect(path, timeout=PATIENCE_MS / 1000, isolation_level=None)
+        db = Database(plain)
         try:
+            asked = before(_daemons(plain)) if before is not None else []
+            kept = _keep(plain, path, version)
             _apply(db)
-            settle(db.conn, os.path.dirname(path))
+            if plain.execute("SELECT folder FROM store").fetchone()[0] is None:
+                settle(plain, os.path.dirname(path))
         finally:
             db.close()
+        return Upgraded(version, kept, asked)
+    finally:
+        os.close(lock)
+
+
+def _daemons(db: sqlite3.Connection) -> list[tuple[str, int]]:
+    """(id, pid) of the daemons that did not end in order, living or dead."""
+    if not _columns(Database(db), "executors"):
+        return []
+    return db.execute("SELECT id, pid FROM executors WHERE kind = 'daemon'").fetchall()
+
+
+def _keep(db: sqlite3.Connection, path: str, version: int) -> str:
+    """Copy the database beside itself, whole and checked. The path of the copy; "" for one that holds nothing yet."""
+    if version == 0:
+        return ""
+    kept = f"{path}.schema-{version}"
+    draft = kept + place.DRAFT
+    for leftover in (draft, draft + "-journal"):
+        if os.path.lexists(leftover):
+            os.unlink(leftover)
+    os.close(open_own(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR))
+    try:
+        copy = sqlite3.connect(draft, isolation_level=None)
+        try:
+            db.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, which needs no other one
+            found = [row[0] for row in copy.execute("PRAGMA quick_check(1)")]
+        finally:
+            copy.close()
+        if found != ["ok"]:
+            raise StoreError(
+                f"the state store {path} is not upgraded: it is damaged ({found[0]})",
+                hint=f"put a backup in its place; to save what can be read: sqlite3 {path} .recover",
+            )
+        fd = open_own(draft)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(draft, kept)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    folder_fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder_fd)
+    finally:
+        os.close(folder_fd)
+    return kept
 
 
 def as_today(origin: sqlite3.Connection) -> sqlite3.Connection:

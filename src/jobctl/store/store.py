@@ -13,7 +13,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError, UnwritableError
+from jobctl import locks
+from jobctl.core.errors import (
+    NotFoundError,
+    StoreError,
+    StoreGoneError,
+    StoreLostError,
+    StoreUnavailableError,
+    UnwritableError,
+)
 from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.keys import UNDO
 from jobctl.core.status import RunStatus
@@ -24,6 +32,7 @@ from jobctl.machine import READ_ONLY_HINT, read_only
 from jobctl.store import place
 from jobctl.store.codec import from_row, to_row
 from jobctl.store.soundness import Kinds, tolerant
+from jobctl.store.trouble import LOG_LIMIT as _WAL_LIMIT
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
 VERSION = 6  # the number of migrations; stands in user_version
@@ -32,7 +41,6 @@ _BUSY_SECONDS = 30.0
 LOOP_PATIENCE_MS = 500  # of a loop with timeouts to keep: it comes back soon, and tries again between two turns
 _LOOK_UP_MS = 100  # of a patience at a time: SQLite does not hear signals while it waits
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
-_WAL_LIMIT = 4 * 1024 * 1024
 _LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
 _FIRES = "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?)"
 # One that has come before, by a clock that was set back since: once more, if the schedule has not got that far again.
@@ -97,6 +105,15 @@ class NewRun(NamedTuple):
 
 Transaction = sqlite3.Connection  # one that is under way: whoever is given it may write, and neither ends nor keeps it
 Beside = Callable[[Transaction], None]
+Before = Callable[[list[tuple[str, int]]], list[int]]  # daemons (id, pid) -> the processes that were asked to end
+
+
+class Upgraded(NamedTuple):
+    """What was done to a store of an older version."""
+
+    version: int  # it had
+    kept: str  # where it is still as it was; "" for one without a history
+    ended: list[int]  # daemons that were asked to end
 
 
 class NotTogetherError(Exception):
@@ -186,12 +203,17 @@ class Store:
     Every method raises StoreError when the store cannot be used: locked for long, read-only, corrupt, full, newer.
     """
 
-    def __init__(self, state_dir: str, *, create: bool = True, asks: bool = False) -> None:
+    def __init__(
+        self, state_dir: str, *, create: bool = True, asks: bool = False, before_upgrade: Before | None = None
+    ) -> None:
         """Open the store, made if it is not there and `create` says so: NotFoundError otherwise.
 
-        `asks`: nothing is to be written, and an older schema is not upgraded but read as it is.
+        `asks`: nothing is to be written, and an older schema is not upgraded but read as it is. `before_upgrade` has
+        the daemons end that live on one that is.
         """
         self.state_dir = state_dir
+        self.upgraded: Upgraded | None = None  # by this very call
+        self._before_upgrade = before_upgrade
         self._origin: sqlite3.Connection | None = None  # the file, when what is read is a copy in today's schema
         self._seen = 0  # the origin's data_version when that copy was made
         self.path = os.path.join(state_dir, place.DATABASE)
@@ -215,6 +237,7 @@ class Store:
             found = os.stat(self.path)
             self._place = (found.st_dev, found.st_ino)
             self.copy = place.copy_of(state_dir, self.folder())  # of which folder this one is a copy, if it is one
+        self.log_is_held = False  # whether the last attempt to empty the write-ahead log found somebody in the way
         self._new_executors: list[tuple[Any, ...]] = []
         self._commits = 0
 
@@ -239,7 +262,7 @@ class Store:
             if asks:
                 self._origin = db
                 return self._as_today()
-            migrations.upgrade(self.path, lambda: self._check(db))
+            self.upgraded = migrations.upgrade(self.path, lambda: self._check(db), self._before_upgrade)
         return db
 
     def _as_today(self) -> sqlite3.Connection:
@@ -343,11 +366,27 @@ class Store:
             return
         self._db.execute("PRAGMA busy_timeout = 0")
         try:
-            self._db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'RESTART'})")
+            done = self._db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'RESTART'})").fetchone()
+            self.log_is_held = bool(done[0])
         except sqlite3.Error:
-            pass  # a reader or writer was there, or the disk is full: the next one will do it
+            self.log_is_held = True  # a reader or writer was there, or the disk is full: the next one will do it
         finally:
             self._db.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
+
+    def log_held(self) -> str:
+        """Who keeps the write-ahead log from being emptied, in a sentence; "" for nobody."""
+        from jobctl.store import trouble
+
+        try:
+            return trouble.log_held(self.path, os.path.getsize(self.path + "-wal"))
+        except OSError:
+            return ""
+
+    def troubles(self) -> list[str]:
+        """What the store suffers from and a look from outside can tell, in sentences."""
+        from jobctl.store import trouble
+
+        return trouble.seen(self.path)
 
     def be_patient(self, ms: int | None = None) -> None:
         """How long from now on another process that writes - one that is stopped amid a transaction, say - may hold up
@@ -929,7 +968,10 @@ class Store:
 
     def definition(self, definition_id: int) -> str:
         """Canonical JSON. StoreError when the row is gone."""
-        row = self.row("SELECT body FROM definitions WHERE id = ?", definition_id)
+        try:
+            row = self.row("SELECT body FROM definitions WHERE id = ?", definition_id)
+        except StoreLostError as error:  # a damaged page: that is the trouble of the runs that have it
+            raise StoreError(f"definition {definition_id} cannot be read: {error.message}", hint=error.hint) from error
         if row is None:
             raise StoreError(
                 f"definition {definition_id} is missing in the state store {self.path}",
@@ -1099,21 +1141,24 @@ def _to_read(path: str) -> str:
 
 _OF_THE_VALUES = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
 
-# The beginning of SQLite's name for it; what is wrong; the way out; whether it may pass by itself.
-_EXPLANATIONS: Iterable[tuple[str, str, str, bool]] = (
-    ("SQLITE_BUSY", "is locked by another process", "try again; if it stays so: fuser {path}", True),
-    ("SQLITE_READONLY", "cannot be written", "check who owns the state folder, or choose another: --state-dir", False),
-    ("SQLITE_FULL", "cannot grow: the disk is full", "free some space; nothing that was recorded is lost", True),
-    ("SQLITE_CANTOPEN", "cannot be opened", "check who owns the state folder, or choose another: --state-dir", False),
-    ("SQLITE_NOTADB", "is not a database", "put a backup in its place, or move its folder away to start anew", False),
+# The beginning of SQLite's name for it; what is wrong; the way out; whether it passes by itself, or never.
+_PASSES, _STAYS = StoreUnavailableError, StoreLostError
+_OWNER = "check who owns the state folder, or choose another: --state-dir"
+_EXPLANATIONS: Iterable[tuple[str, str, str, type[StoreError]]] = (
+    ("SQLITE_BUSY", "is locked by another process", "try again; if it stays so: fuser {path}", _PASSES),
+    ("SQLITE_READONLY_DBMOVED", "was moved away or removed while it was in use", "put it back", StoreGoneError),
+    ("SQLITE_READONLY", "cannot be written", _OWNER, StoreError),
+    ("SQLITE_FULL", "cannot grow: the disk is full", "free some space; nothing that was recorded is lost", _PASSES),
+    ("SQLITE_CANTOPEN", "cannot be opened", _OWNER, StoreError),
+    ("SQLITE_NOTADB", "is not a database", "put a backup in its place, or move its folder away to start anew", _STAYS),
     (
         "SQLITE_CORRUPT",
         "is damaged",
         "put a backup in its place; to save what can be read: sqlite3 {path} .recover",
-        False,
+        _STAYS,
     ),
-    ("SQLITE_IOERR_SHM", "has no room for its shared memory: is the disk full?", "free some space", True),
-    ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "see the system's log: dmesg", True),
+    ("SQLITE_IOERR_SHM", "has no room for its shared memory: is the disk full?", "free some space", _PASSES),
+    ("SQLITE_IOERR", "cannot be read or written: the disk reports an error", "see the system's log: dmesg", _PASSES),
 )
 
 
@@ -1122,9 +1167,10 @@ def explain(error: sqlite3.Error, path: str) -> StoreError:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(_OF_THE_VALUES) or isinstance(error, (sqlite3.InterfaceError, sqlite3.ProgrammingError)):
         return UnwritableError(f"it cannot be written to the state store {path}: {error}", hint="see: jobctl doctor")
-    for prefix, what, hint, passes in _EXPLANATIONS:
+    for prefix, what, hint, kind in _EXPLANATIONS:
         if name.startswith(prefix):
-            kind = StoreUnavailableError if passes else StoreError
+            if prefix == "SQLITE_BUSY" and (pid := locks.writer(path)) is not None:
+                what = f"is locked by {locks.called(pid)}"
             if prefix in ("SQLITE_READONLY", "SQLITE_CANTOPEN") and read_only(os.path.dirname(path)):
                 what, hint = f"{what}: its file system is read-only", READ_ONLY_HINT
             return kind(f"the state store {path} {what}", hint=hint.format(path=path))
