@@ -12,6 +12,8 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from jobctl.core.suggest import closest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -193,6 +195,8 @@ def _macro(text: str) -> str:
         hint = 'write schedule = "@reboot", alone: it names no time that could be excluded or moved'
     elif name.lower() in _MACROS:
         hint = f"write {name.lower()}, alone"
+    elif near := closest(name.lower(), _MACROS):
+        hint = f'did you mean "{near}"?'
     else:
         hint = "known are " + ", ".join(_MACROS)
     raise CronError(f'"{name}" is not a schedule that jobctl knows', value=name, hint=hint)
@@ -210,6 +214,10 @@ def _wrong_count(fields: tuple[str, ...]) -> CronError:
         filled = " ".join(fields + ("*",) * (5 - count))
         hint = f'did you mean "{filled}"?' if _valid(filled) else "write * for a field that is free"
         return CronError(message, hint=hint)
+    if count > 5 and all(re.fullmatch(r"[A-Za-z]{3}", field) for field in fields[4:]):
+        joined = " ".join((*fields[:4], ",".join(fields[4:])))
+        if _valid(joined):
+            return CronError(message, hint=f'a list has commas and no blanks: did you mean "{joined}"?')
     if not re.fullmatch(r"[\d*/,#?LW-]+|[A-Za-z]{3}([-,][A-Za-z]{3})*", fields[5]):
         hint = "that looks like a line of a crontab: what follows the fifth field goes to `command`"
         return CronError(message, hint=hint)
@@ -369,6 +377,10 @@ def _strange(field: Field, value: str, item: str) -> CronError:
     elif "#" in item or upper.endswith("L") or upper.startswith("L-"):
         problem = f"{shown} is not known here"
         hint = "L, in day-of-month, is its last day; mon#1 to mon#5 and monL (the last one) stand in day-of-week"
+    elif other := next((other for other in FIELDS if other is not field and _short_names(other, item.lower())), None):
+        problem = f"{shown} is no {field.name}"
+        number = _ORDINALS[FIELDS.index(other)]
+        hint = f"the {other.name} is the {number} field: minute hour day-of-month month day-of-week"
     elif near := _near_names(field, item.lower()):
         problem, hint = f"{shown} cannot be read", f'did you mean "{near}"?'
     elif item.startswith("*"):
@@ -383,6 +395,9 @@ def _short_names(field: Field, item: str) -> str:
     short = "-".join(name[:3] for name in item.split("-"))
     known = all(part in field.names for part in short.split("-"))
     return short if known and re.fullmatch(r"[a-z]+(-[a-z]+)?", item) else ""
+
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
 def _near_names(field: Field, item: str) -> str:

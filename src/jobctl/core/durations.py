@@ -46,6 +46,9 @@ _WORDS = {
 }
 
 
+_ISO = re.compile(r"p(?:([0-9]{1,6})d)?(?:t(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?)?")
+
+
 class DurationError(ValueError):
     """A text that is no duration. `message` says what is wrong with it, `hint` what to write."""
 
@@ -92,9 +95,12 @@ def _shown(text: str) -> str:
 
 
 def _hint(text: str) -> str:
-    suggestion = _meant(text)
-    if suggestion:
+    suggestion = _meant(text) or _elsewhere(text)
+    match = _DURATION.fullmatch(suggestion)
+    if suggestion and match and _total(match) <= LONGEST:
         return f'write "{suggestion}"'
+    if text.lstrip()[:1] == "-":
+        return "no time is shorter than nothing: leave the sign out"
     return 'write whole numbers with units, the largest first, such as "250ms", "30s", "1h30m" or "7d"'
 
 
@@ -107,6 +113,26 @@ def _meant(text: str) -> str:
     candidate = "".join(n + (unit if unit in UNITS else _WORDS.get(unit, "?")) for n, unit in parts)
     match = _DURATION.fullmatch(candidate)
     return candidate if match and _total(match) <= LONGEST else ""
+
+
+def _elsewhere(text: str) -> str:
+    """What `1.5h`, `PT5M`, `1y`, `00:30:00` or `1m1h` is likely meant to be, or nothing."""
+    squeezed = "".join(text.lower().split())
+    if match := re.fullmatch(r"([0-9]{1,9})[.,]([0-9]{1,3})([a-z]+)", squeezed):
+        unit = match[3] if match[3] in UNITS else _WORDS.get(match[3], "")
+        return format(round(float(f"{match[1]}.{match[2]}") * UNITS[unit])) if unit else ""
+    if match := _ISO.fullmatch(squeezed):
+        named = zip(match.groups(), "dhms", strict=True)
+        return "".join(f"{number}{unit}" for number, unit in named if number)
+    if match := re.fullmatch(r"([0-9]{1,4}):([0-5][0-9]):([0-5][0-9])", squeezed):
+        return format(sum(int(n) * UNITS[unit] for n, unit in zip(match.groups(), "hms", strict=True)))
+    if match := re.fullmatch(r"([0-9]{1,2})(?:y|yr|yrs|years?)", squeezed):
+        return f"{365 * int(match[1])}d"
+    parts = re.findall(r"([0-9]{1,9})(ms|[smhdw])", squeezed)
+    whole = "".join(number + unit for number, unit in parts) == squeezed
+    if parts and whole and len({unit for _, unit in parts}) == len(parts):
+        return format(sum(int(number) * UNITS[unit] for number, unit in parts))
+    return ""
 
 
 def _total(match: re.Match[str]) -> Millis:

@@ -455,7 +455,7 @@ class Size(Shape):
         if isinstance(value, str):
             match = _SIZE.fullmatch(value)
             if match is None or match[2] not in _SIZES:
-                report(path, f"{quoted(value)} is not a size", 'write "64MiB", "10MB", "500KiB" or a number of bytes')
+                report(path, f"{quoted(value)} is not a size", _size_hint(value))
                 return INVALID
             value = int(match[1]) * _SIZES[match[2]]
         return Integer(least=1).read(value, path, report)
@@ -463,6 +463,20 @@ class Size(Shape):
     def schema(self, defs: Defs) -> dict[str, Any]:  # noqa: ARG002
         sized = {"type": "string", "pattern": f"^[0-9]{{1,15}} ?({'|'.join(_SIZES)})$"}
         return {"anyOf": [sized, {"type": "integer", "minimum": 1}]}
+
+
+def _size_hint(value: str) -> str:
+    """What is likely meant by `64M`, `64 mb`, `1.5GB`."""
+    match = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,3}))? ?([kmgt]?)(i?)b?", value.strip().lower())
+    if match is None or (match[2] and not match[3]):
+        return 'write "64MiB", "10MB", "500KiB" or a number of bytes'
+    number, part, letter, i = match.groups()
+    if not letter:
+        return f'write {int(number)} for bytes, or a unit: "{int(number)}MiB"'
+    if part:  # in the next smaller unit
+        number, letter = str(round(float(f"{number}.{part}") * (1024 if i else 1000))), " kmgt"["kmgt".index(letter)]
+    unit = f"{letter.upper()}{'i' if i or not value.lower().rstrip().endswith('b') else ''}B".strip()
+    return f'write "{number}{unit}"'
 
 
 # --- values made of values -------------------------------------------------------------------------------------------
@@ -513,6 +527,12 @@ class Steps(ListOf):
 
     def hint(self, value: Any) -> str:  # noqa: ARG002
         return "each of them has a head of its own: [[jobs.NAME.steps]]"
+
+    def convert(self, value: list[Any], path: Path, report: Report) -> Any:
+        if value:
+            return super().convert(value, path, report)
+        report(path, "is empty", "remove it, and write [[jobs.NAME.steps]] for each step")
+        return INVALID
 
     def read(self, value: Any, path: Path, report: Report) -> Any:
         if not isinstance(value, dict):
@@ -804,6 +824,7 @@ class Table(Shape):
         self._required = [key for key, spec in keys.items() if spec.required]
         self._hints: dict[tuple[str, bool], str] = {}
         self._written = written
+        self._inner: dict[str, list[Table]] = {}
         first = next((key for key in (*one_of, *self._required, *keys) if keys[key].shape.example), "")
         self.example = f"{{ {first} = {keys[first].shape.example} }}" if first else ""
 
@@ -845,26 +866,36 @@ class Table(Shape):
         return read
 
     def _strayed(self, value: dict[str, Any], path: Path, report: Report) -> dict[str, set[str]]:
-        """Keys that this table lacks and that stand in one inside of it: what follows a head belongs to it."""
+        """Keys of this table that stand in one inside of it: what follows a head belongs to it. Where names are free,
+        in `env` say, only what this table lacks."""
         strayed: dict[str, set[str]] = {}
-        if any(key in value for key in self.one_of):
-            return strayed
+        lacks = not any(key in value for key in self.one_of)
         for outer, item in value.items():
             spec = self.keys.get(outer)
             if not isinstance(item, dict) or spec is None:
                 continue
-            known = {key for table in tables(spec.shape) for key in table.keys}
+            if (inner := self._inner.get(outer)) is None:
+                inner = self._inner[outer] = tables(spec.shape)
             for key in item:
-                if key in self.one_of and key not in known:
-                    head = ".".join(str(part) for part in (*path, outer) if isinstance(part, str))
-                    form = f"[{head}]" if not any(isinstance(part, int) for part in path) else f"the head of `{outer}`"
+                if key not in self.keys or key in value:
+                    continue
+                if any(key in table.keys or table.has_foreign(key) for table in inner):
+                    continue
+                if not inner and not (lacks and key in self.one_of and isinstance(spec.shape, (Environment, MapOf))):
+                    continue
+                head = ".".join(str(part) for part in (*path, outer) if isinstance(part, str))
+                form = f"[{head}]" if not any(isinstance(part, int) for part in path) else f"the head of `{outer}`"
+                message = f"there is no key {quoted(key)} here"
+                if not inner:
                     message = f"`{key}` became one of the names in `{outer}`: the {self.name} has none"
-                    if known:
-                        message = f"there is no key {quoted(key)} here"
-                    hint = f"`{key}` belongs to the {self.name}: move it above {form}, whose own is all that follows it"
-                    report(Named((*path, outer, key)), message, hint)
-                    strayed.setdefault(outer, set()).add(key)
+                hint = f"`{key}` belongs to the {self.name}: move it above {form}, whose own is all that follows it"
+                report(Named((*path, outer, key)), message, hint)
+                strayed.setdefault(outer, set()).add(key)
         return strayed
+
+    def has_foreign(self, key: str) -> bool:
+        """Whether it is known what is meant by that key here."""
+        return key in self._foreign
 
     def _lonely(self, key: str, spec: Key, value: dict[str, Any], path: Path, report: Report) -> None:
         goes_with = " or ".join(f"`{other}`" for other in spec.beside)

@@ -17,7 +17,8 @@ def closest(name: str, known: Collection[str]) -> str:
     if len(known) > _MANY:
         beginning = name[: max(2, len(name) // 2)]
         pool = islice((other for other in known if other.startswith(beginning)), _MANY // 8)
-    found = get_close_matches(name[:100], pool, 1)
+    pool = list(pool)
+    found = get_close_matches(name[:100], pool, 1) or [other for other in pool if other.lower() == name.lower()]
     return found[0] if found else ""
 
 

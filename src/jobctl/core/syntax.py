@@ -148,7 +148,7 @@ class _Reader:
                 after,
                 len(self._rest(after)),
                 "something follows the quote that ends the text",
-                "a text stands between one pair of quotes, and nothing follows it on its line but a comment",
+                "a text stands between one pair of quotes, all of it; only a comment may follow on its line",
             )
         inner = value[1:-1]
         self._fail(at - 1, 1, f"a {quote} inside of the text has ended it", self._requoted(start, key.strip(), inner))
@@ -336,6 +336,8 @@ class _Reader:
                 self._fail(
                     at, 1, "this is YAML: TOML has no blocks", "a table is written [jobs.NAME], a value key = value"
                 )
+            if re.fullmatch(r"[|>][+-]?", after):
+                self._fail(at, len(rest), "this is YAML: TOML has no blocks", f"write {shown} = ''' … '''")
             value = value if _like_a_value(value.strip()) else f' "{value.strip()}"'
             self._fail(at, len(sign), f"write `=` behind a key, not `{sign}`", f"write {shown} ={value}")
         words = re.fullmatch(r"([^\n=]*?)[ \t]*=.*", rest)
@@ -371,6 +373,10 @@ class _Reader:
         char = text[at : at + 1]
         if char in ('"', "'"):
             return self._string(at, start, key)
+        if self._text.startswith("{{", at):
+            rest = _without_comment(self._rest(at))
+            shown = may_be_shown(self._text, start) and '"' not in rest and len(rest) < 100
+            self._fail(at, 2, "a reference stands in quotes", f'write {key} = "{rest}"' if shown else 'write "{{ … }}"')
         if char == "[":
             return self._list(path, at, start, key)
         if char == "{":
@@ -457,6 +463,9 @@ class _Reader:
         hint = "put the text between three single quotes: '''…''', or write \\\\ for a backslash"
         if not long:
             hint = self._backslash(start, key, opened)
+        if char in ("\n", "\r", "") and not long:
+            way = 'a line goes on behind a \\ between three double quotes only: """…"""; or write it on one line'
+            self._fail(here, 1, "the text is not closed on its line", way)
         what = f"\\{char}" if char.isprintable() and char.strip() else "a backslash"
         self._fail(here, 2, f"{what} is no escape: in double quotes a backslash begins one", hint)
         return here
@@ -579,6 +588,9 @@ class _Reader:
             self._fail(where, 1, f"{char} is a typographic quote", "write straight quotes: \" or '")
         if char in _NOT_BLANKS:
             self._fail(where, 1, f"there is {_NOT_BLANKS[char]} here, which is no blank to TOML", "type it anew")
+        if rest[:2] == "<<" or re.fullmatch(r"[|>][+-]?", rest):
+            way = f"write {set_key}''' … '''"
+            self._fail(at, len(rest), "a text of several lines stands between three quotes", way)
         if char in ",]}" and not match:
             self._fail(at, 1, f"a value is missing in front of this `{char}`", "write one, or remove the key")
         if rest[:1] == ">" and text[at - 1] == "=":
