@@ -148,9 +148,9 @@ def _history(bench: Bench, count: int) -> list[Row]:
 _BEYOND = "a quarter of an hour to hours of starting processes"
 
 _DIMENSIONS = (
-    _Dimension("jobs", _jobs, 100_000, 10_000, "more than the 16 MiB that a file may have"),
+    _Dimension("jobs", _jobs, 10_000, 10_000, "more jobs than a file may have"),
     _Dimension("runs", _carried_out("runs", "runs", IN_FLIGHT), 10_000, 1_000, _BEYOND),
-    _Dimension("steps of a run: decide", _decided, 100_000, 100_000, "more steps than a file of 16 MiB can define"),
+    _Dimension("steps of a run: decide", _decided, 100_000, 100_000, "more steps than a file can define"),
     _Dimension("steps of a run: carry out", _carried_out("steps", "steps of a run", 1), 10_000, 1_000, _BEYOND),
     _Dimension("runs of history", _history, 1_000_000, 100_000),
 )

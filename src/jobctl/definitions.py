@@ -23,7 +23,7 @@ STDIN = "-"
 _ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?', re.DOTALL)
 _SINGLE_QUOTED = re.compile(r"'([^']*)'[ \t]*(?:#.*)?", re.DOTALL)
-_COMMENT = re.compile(r"[ \t]+#.*", re.DOTALL)
+_COMMENT = re.compile(r"(?<![ \t])[ \t]++#.*", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 

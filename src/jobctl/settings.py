@@ -254,12 +254,16 @@ def _read_config(path: str) -> dict[str, Any]:
 
     hint = f"correct the file or move it away; it may hold {', '.join(CONFIG_KEYS)}"
     try:
+        from jobctl.core.document import too_deep
         from jobctl.files import read_regular
 
         data = read_regular(path, CONFIG_MAX_BYTES + 1)
         if len(data) > CONFIG_MAX_BYTES:
             raise UsageError(f"{path}: larger than {CONFIG_MAX_BYTES // 1024} KiB", hint=hint)
         source = data.decode("utf-8-sig")
+        deep = too_deep(source)
+        if deep is not None:
+            raise UsageError(f"{path}:{deep.line}: {deep.message}", hint=hint)
         told = tomllib.loads(source)
     except OSError as error:
         if isinstance(error, IsADirectoryError):

@@ -77,12 +77,20 @@ def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> t
         read.file = file
         return None, [read]
     text, raw = read
+    large = _too_large(raw, file)
+    if large is not None:
+        return None, [large]
     findings = _Findings(raw)
-    clean = FILE.read(_with_a_head(raw, findings), (), findings.error)
-    reader = _Reader(raw, clean, findings, file, folder, here)
-    jobs, queues = reader.jobs(), reader.queues()
-    if here is not None and not findings.failed:
-        reader.remark(jobs, here, text)
+    try:
+        clean = FILE.read(_with_a_head(raw, findings), (), findings.error)
+        reader = _Reader(raw, clean, findings, file, folder, here)
+        jobs, queues = reader.jobs(), reader.queues()
+        if here is not None and not findings.failed:
+            reader.remark(jobs, here, text)
+    except _EnoughError:
+        problems = findings.problems(file, text)
+        what = f"has more than {_MOST_PROBLEMS:,} problems: the others are not looked for"
+        return None, [*problems, Problem(what, hint="correct these first", file=file)]
     problems = findings.problems(file, text)
     if findings.failed:
         return None, problems
@@ -102,6 +110,28 @@ def _with_a_head(raw: Raw, findings: _Findings) -> Raw:
     return {key: value for key, value in raw.items() if key not in keys}
 
 
+def _too_large(raw: Raw, file: str) -> Problem | None:
+    """One thing that there is too much of, said before all of it is looked at."""
+    jobs = raw.get("jobs")
+    if not isinstance(jobs, dict):
+        return None
+    problem = document.too_many_jobs() if len(jobs) > document.MOST_JOBS else None
+    for name, table in jobs.items() if problem is None else ():
+        steps = table.get("steps") if isinstance(table, dict) else None
+        if isinstance(steps, list) and len(steps) > document.MOST_STEPS:
+            problem = document.too_many_steps()
+            problem.job = _shown(name)
+            break
+    if problem is not None:
+        problem.file = file
+    return problem
+
+
+class _EnoughError(Exception):
+    """So many problems that nobody reads the others."""
+
+
+_MOST_PROBLEMS = 1_000
 _EXCERPTS = 100  # lines shown of one file: nobody reads more
 
 
@@ -116,6 +146,8 @@ class _Findings:
     def error(self, path: Path, message: str, hint: str = "") -> None:
         self.failed = True
         self._found.setdefault((path, message), (hint, False))
+        if len(self._found) >= _MOST_PROBLEMS:
+            raise _EnoughError
 
     def replace(self, path: Path, message: str, hint: str) -> None:
         """An error in place of what was found there."""

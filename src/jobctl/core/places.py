@@ -14,9 +14,12 @@ Path = tuple[str | int, ...]
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")  # between statements, and inside arrays
 _SPACE = re.compile(r"[ \t]*")
 _KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
-STRING = (  # any of the four
+KEY = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""  # read in one go
+TRIPLE = (  # a text of several lines
     r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
     r"|'''.*?'''(?:'{0,2})"
+)
+STRING = TRIPLE + (  # any of the four
     r'|"(?:[^"\\\n]|\\.)*"'
     r"|'[^'\n]*'"
 )
@@ -42,7 +45,7 @@ class Places:
         self.whole = True  # all of the text was understood
         try:
             self._walk()
-        except (_LostError, IndexError):
+        except (_LostError, IndexError, RecursionError):
             self.whole = False  # some lines are not told: no reason to fail
 
     def line(self, path: Path) -> int:

@@ -176,17 +176,22 @@ def job_names(commands: Sequence[str], taken: Collection[str] = (), also: Sequen
     if also:
         names = _told_apart(names, taken, lambda at: [_slug(also[at])] if also[at] else [])
     used = set(taken)
+    numbers: dict[str, int] = {}  # the last one that was tried: a thousand of one name are not counted anew for each
     for at, name in enumerate(names):
-        names[at] = unused(name, used)
+        names[at] = unused(name, used, numbers)
         used.add(names[at])
     return names
 
 
-def unused(name: str, taken: Collection[str]) -> str:
+def unused(name: str, taken: Collection[str], numbers: dict[str, int] | None = None) -> str:
     number, found = 1, name
+    if numbers is not None and name in taken:
+        number = numbers.get(name, 1)
     while found in taken:
         number += 1
         found = f"{name[: NAME_LENGTH - len(str(number)) - 1]}-{number}"
+    if numbers is not None:
+        numbers[name] = number
     return found
 
 
