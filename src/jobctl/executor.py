@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl import clock, machine
 from jobctl.core.errors import StoreError
-from jobctl.files import PASSING, open_own, read_regular
+from jobctl.files import PASSING, open_own, read_regular, replace_own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +89,8 @@ class Executor:
             return
         import json
 
-        new = f"{self._base}.told-new"
         try:
-            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with open(fd, "w", encoding="utf-8") as file:
-                json.dump(told, file)
-            os.replace(new, self._base + ".told")
+            replace_own(self._base + ".told", json.dumps(told).encode())
         except OSError:
             return
         self._told = told

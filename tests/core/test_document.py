@@ -29,8 +29,8 @@ from jobctl.core.errors import Problem
         (b"a = { b = 1, b = 2 }\n", 1, "a second time", "rename one"),
         (b"a = 1\na.b = 2\n", 2, "`a` is a value in line 1, and a table here", "rename one"),
         (b'a = "\\q"', 1, "is not TOML", "single quotes"),
-        (b"a = " + b"[" * 5_000, 0, "nested too deeply", "few levels"),
-        (b"a = " + b"{a=" * 5_000, 0, "nested too deeply", "few levels"),
+        (b"a = " + b"[" * 5_000, 1, "nested too deeply", "few levels"),
+        (b"a = " + b"{a=" * 5_000, 1, "nested too deeply", "few levels"),
         (b"\na = " + b"9" * 5_000, 2, "thousands of digits", "in quotes"),
     ],
 )
