@@ -101,6 +101,16 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/core/test_attempts.py": ["test_after_an_attempt_that_was_stopped_with_its_daemon_another_follows"],
         "tests/simulation/test_simulation.py": ["test_all_that_must_hold_holds"],
     },
+    "Whoever reads what jobctl says and stops reading stops nothing: not a schedule, a run, a signal": {
+        "tests/reported/test_stalled_readers.py": [
+            "test_a_daemon_goes_on_and_hears",
+            "test_what_is_left_out_is_counted",
+            "test_nor_does_a_supervisor_that_does_not_listen",
+            "test_a_run_goes_on_to_its_end",
+            "test_a_signal_is_heard",
+        ],
+        "tests/cli/test_feed.py": ["test_a_reader_that_does_not_read_holds_nothing_up_and_loses_nothing"],
+    },
     "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed"
     " - but for a run that kills whoever takes it": {
         "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],

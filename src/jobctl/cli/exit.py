@@ -175,7 +175,9 @@ def _say(text: str) -> None:
             from jobctl.text import clean
 
             text = clean(text)
-        print(text, file=sys.stderr, flush=True)
+        from jobctl.cli.output import talk
+
+        talk(text)
     except OSError:
         # Nobody can be told. The exit code still says it.
         pass

@@ -6,22 +6,27 @@ stopped reading holds up what is shown, never the run.
 
 from __future__ import annotations
 
-import os
-import select
 from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
+from jobctl import clock
 from jobctl.core.keys import is_undo, undone_key
+from jobctl.outflow import Outflow
 from jobctl.process import logs
 from jobctl.process.attempt import AttemptFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobctl.engines.local import LiveRun
 
 RECENT_LINES = 10  # of an attempt that ran before it was looked at here
 
-_PIECE = 4096  # a pipe that is ready takes so much at once (PIPE_BUF)
+PAUSE_MS = 1_000  # that a reader may take when somebody wants an end
+LOOK_MS = 50  # for a signal, while a reader is waited for
+
+_PIECE = 1 << 16  # at a time
 
 
 class Kind(Enum):
@@ -133,27 +138,32 @@ class _Tail:
 class Outlet:
     """stdout or stderr, written without waiting for whoever reads it.
 
-    When it cannot be written any more - nobody reads, the disk is full - what comes is dropped and `error` says why.
+    What is not taken is kept, a view's own pace being what bounds it. When it cannot be written any more - nobody is
+    there, the disk is full - what comes is dropped and `error` says why.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, hurried: Callable[[], bool] = lambda: False) -> None:
+        """`hurried`: whether a signal has come, which ends a wait for the reader."""
         self.error: OSError | None = None
         self.terminal = stream.isatty()
         self.encoding = stream.encoding or "utf-8"
         self.unicode = self.encoding.lower().replace("-", "") == "utf8"
         self._stream = stream
-        self._left = memoryview(b"")
-        self._fd: int | None = None
+        self._hurried = hurried
+        self._left = bytearray()
+        self._out: Outflow | None = None
         try:
             stream.flush()
-            self._fd = stream.fileno()
+            self._out = Outflow(stream.fileno())
         except ValueError:
             pass  # a stream that is only an object in memory
         except OSError as error:
             self.error = error
-        self._poll = select.poll()
-        if self._fd is not None:
-            self._poll.register(self._fd, select.POLLOUT)
+
+    @property
+    def left(self) -> bool:
+        """Whether something is still to be written."""
+        return bool(self._left)
 
     def put(self, text: str) -> None:
         """Text to be written when all that came before it is. On a terminal without its control characters."""
@@ -169,30 +179,37 @@ class Outlet:
 
     def put_raw(self, text: str) -> None:
         """Text that holds no foreign control characters, or ones of our own."""
-        data = text.encode(self.encoding, "surrogateescape" if self.unicode else "backslashreplace")
-        self._left = memoryview(bytes(self._left) + data)
+        self._left += text.encode(self.encoding, "surrogateescape" if self.unicode else "backslashreplace")
 
     def flush(self, *, wait: bool = False) -> bool:
-        """Write what can be written now, or (`wait`) all of it. Whether nothing is left."""
+        """Write what can be written now, or (`wait`) all of it - until a signal comes: then only what is taken without
+        a pause. Whether nothing is left."""
+        paused_at: int | None = None
         while self._left and self.error is None:
-            if not wait and self._fd is not None and not self._poll.poll(0):
-                return False
             try:
-                self._left = self._left[self._write(self._left) :]
-            except BlockingIOError:  # somebody who shares the descriptor has made it so
-                if not wait:
-                    return False
-                self._poll.poll()
+                taken = self._write()
             except OSError as error:
                 self.error = error
-        self._left = memoryview(b"")
+                break
+            if taken:
+                del self._left[:taken]
+                paused_at = None
+                continue
+            if not wait or self._out is None:
+                return False
+            now = clock.monotonic()
+            paused_at = now if paused_at is None else paused_at
+            if self._hurried() and now - paused_at >= PAUSE_MS:
+                return False
+            self._out.wait(LOOK_MS)
+        self._left.clear()
         return True
 
-    def _write(self, data: memoryview) -> int:
-        if self._fd is not None:
-            return os.write(self._fd, data[:_PIECE])
-        self._stream.write(bytes(data).decode(self.encoding, "replace"))
-        return len(data)
+    def _write(self) -> int:
+        if self._out is not None:
+            return self._out.write(bytes(self._left[:_PIECE]))
+        self._stream.write(self._left.decode(self.encoding, "replace"))
+        return len(self._left)
 
 
 def single(run: LiveRun) -> bool:

@@ -31,7 +31,9 @@ TICK_MS = 100
 class View(Protocol):
     """What a person, a log file or a program sees of a run that goes on here."""
 
-    wants_ticks: bool  # whether `tick` shows something by itself: output as it comes, a clock
+    @property
+    def wants_ticks(self) -> bool:
+        """Whether `tick` shows something by itself: output as it comes, a clock."""
 
     def begin(self, run: LiveRun) -> None:
         """Before the first turn, and before anything of the run is recorded."""
@@ -68,14 +70,23 @@ def drive(
         with Signals(store) as asked:
             return drive(settings, store, begin, queues=queues, keeper=keeper, asked=asked)
     executor = Executor(store.state_dir, "foreground")
-    view = _view(settings, store)
+    view = _view(settings, store, lambda: asked.came)
     audience = _Audience(view, settings)
     engine = LocalEngine(store, executor, observer=audience, keeper=keeper)
     engine.queues = queues or {}
     engine.remark = view.say
     audience.rescued = engine.rescued
     asked.wake(executor.wake_fd)
-    hurried = False
+    hurried = closed = False
+
+    def close() -> None:
+        nonlocal closed
+        if not closed:
+            closed = True
+            asked.sleep()
+            engine.close()
+            store.be_patient()
+
     try:
         run = begin(engine)
         view.begin(run)
@@ -115,23 +126,29 @@ def drive(
                 view.tick()
             audience.leave(store, engine)
         finally:
-            _end(view, run, asked)
+            close()  # first: nobody waits with what goes on for whoever reads the rest here
+            cut_short = _end(view, run, asked)
+        asked.restore()
         audience.tell()
     finally:
-        asked.sleep()
-        engine.close()
-        store.be_patient()
-    return signals.code(str(run.state.status), asked.last)
+        close()
+    status = str(run.state.status)
+    if cut_short and status not in ("canceled", "terminated"):
+        return 128 + cut_short
+    return signals.code(status, asked.last)
 
 
-def _end(view: View, run: LiveRun, asked: Signals) -> None:
-    """Have the view shown to its end. Whoever has asked for the end of the run, by closing the terminal say, is told by
-    the exit code that it was canceled, not that nobody can read it."""
+def _end(view: View, run: LiveRun, asked: Signals) -> int:
+    """Have the view shown to its end; the signal that cut it short, 0 for none. Whoever has asked for the end of the
+    run, by closing the terminal say, is told by the exit code that it was canceled, not that nobody can read it."""
     try:
         view.end(run)
     except (BrokenPipeError, JobctlError):
+        asked.take()
         if not asked.last or run.state.status is None or not run.state.status.final:
             raise
+        return asked.last
+    return 0
 
 
 class _Audience:
@@ -218,18 +235,18 @@ def _is_past(moment: int | None) -> bool:
     return moment is not None and clock.monotonic() >= moment
 
 
-def _view(settings: Settings, store: Store) -> View:
+def _view(settings: Settings, store: Store, hurried: Callable[[], bool]) -> View:
     if settings.json:
         from jobctl.cli.plain import JsonView
 
-        return JsonView(settings, store)
+        return JsonView(settings, store, hurried)
     if settings.quiet or not _is_terminal():
         from jobctl.cli.plain import PlainView
 
-        return PlainView(settings, store)
+        return PlainView(settings, store, hurried)
     from jobctl.cli.render import LiveView
 
-    return LiveView(settings, store)
+    return LiveView(settings, store, hurried)
 
 
 def _is_terminal() -> bool:

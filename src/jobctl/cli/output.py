@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from jobctl.core.errors import Problem
 
+TALK_MS = 3_000  # that a reader of stderr may take
+
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -36,8 +38,22 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """A line of talk: to stderr."""
-    print(safe(text, sys.stderr), file=sys.stderr, flush=True)
+    """A line of talk: to stderr. Whoever reads that and has stopped to does not hold up what is talked of."""
+    talk(safe(text, sys.stderr))
+
+
+def talk(text: str) -> None:
+    """A line to stderr, as it is; left out when nobody takes it for some seconds. OSError as for any output."""
+    try:
+        sys.stderr.flush()
+        fd = sys.stderr.fileno()
+    except ValueError:  # an object in memory
+        print(text, file=sys.stderr, flush=True)
+        return
+    from jobctl.outflow import put
+
+    encoding = sys.stderr.encoding or "utf-8"
+    put(fd, (text + "\n").encode(encoding, sys.stderr.errors or "backslashreplace"), TALK_MS)
 
 
 def safe(text: str, stream: TextIO | None = None) -> str:

@@ -18,7 +18,7 @@ from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.text import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jobctl.engines.local import LiveRun
     from jobctl.settings import Settings
@@ -33,10 +33,15 @@ _ENDS = (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED)
 class PlainView:
     """`--quiet` leaves only our remarks, and the summary of a run that did not succeed."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:  # noqa: ARG002 - as every view is made
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,  # noqa: ARG002 - as every view is made
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._quiet = settings.quiet
         self._color = colored(settings.color, stream=sys.stderr)
-        self._outlets = {Kind.OUTPUT: Outlet(sys.stdout), Kind.REMARK: Outlet(sys.stderr)}
+        self._outlets = {Kind.OUTPUT: Outlet(sys.stdout, hurried), Kind.REMARK: Outlet(sys.stderr, hurried)}
         self._feed: Feed | None = None
         self.wants_ticks = not settings.quiet
 
@@ -60,17 +65,17 @@ class PlainView:
                 break
 
     def say(self, text: str) -> None:
-        self._flushed(wait=True)
         self._print(text)
+        self._flushed()
 
     def end(self, run: LiveRun) -> None:
         """Of a run that is over, raises BrokenPipeError or JobctlError when its output could not be written."""
-        self._flushed(wait=True)
-        while self._put_next():
-            self._flushed(wait=True)
+        while self._flushed(wait=True) and self._put_next():
+            pass
         if not self._quiet or run.state.status != "succeeded":
             for line in summary.lines(run, now=clock.now(), streamed=not self._quiet):
                 self._print(line.text, line.style)
+        self._flushed(wait=True)
         complain(run, self._outlets[Kind.OUTPUT])
 
     def _feed_of(self, run: LiveRun) -> Feed:
@@ -94,17 +99,24 @@ class PlainView:
         outlet = self._outlets[Kind.REMARK]
         text = outlet.cleaned(text)
         outlet.put_raw((paint(text, style, on=self._color) if style else text) + "\n")
-        outlet.flush(wait=True)
 
 
 class JsonView:
     """Every event as it is recorded, with the run's id; the last line is the run. Secrets are masked."""
 
-    wants_ticks = False
-
-    def __init__(self, settings: Settings, store: Store) -> None:  # noqa: ARG002 - as every view is made
+    def __init__(
+        self,
+        settings: Settings,  # noqa: ARG002 - as every view is made
+        store: Store,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._store = store
-        self._outlet = Outlet(sys.stdout)
+        self._outlet = Outlet(sys.stdout, hurried)
+        self._remarks = Outlet(sys.stderr, hurried)
+
+    @property
+    def wants_ticks(self) -> bool:
+        return self._outlet.left or self._remarks.left
 
     def begin(self, run: LiveRun) -> None:
         pass
@@ -117,17 +129,18 @@ class JsonView:
 
     def tick(self) -> None:
         self._outlet.flush()
+        self._remarks.flush()
 
     def say(self, text: str) -> None:
-        outlet = Outlet(sys.stderr)
-        outlet.put(text + "\n")
-        outlet.flush(wait=True)
+        self._remarks.put(text + "\n")
+        self._remarks.flush()
 
     def end(self, run: LiveRun) -> None:
         """Raises as PlainView does."""
         if run.new is not None:  # nothing of it was recorded
             return
         self._put(run, views.run_document(self._store, self._store.run(run.id)))
+        self._remarks.flush(wait=True)
         self._outlet.flush(wait=True)
         complain(run, self._outlet)
 
@@ -203,15 +216,16 @@ def remark(run: LiveRun, event: Event, key: str) -> str:
 def complain(run: LiveRun, outlet: Outlet) -> None:
     """Raise what kept the output of a run that is over from being written: its exit code must not say that all went
     well. A run that is not over has another error to tell."""
-    if outlet.error is None or run.state.status is None or not run.state.status.final:
+    if run.state.status is None or not run.state.status.final or not (outlet.error or outlet.left):
         return
     if isinstance(outlet.error, BrokenPipeError):
         raise outlet.error
     from jobctl.core.errors import JobctlError
 
     status = run.state.status.replace("_", " ")
+    why = outlet.error.strerror if outlet.error is not None else "nobody has read it"
     raise JobctlError(
-        f"{run.name} {status}, but its output could not be written: {outlet.error.strerror}",
+        f"{run.name} {status}, but its output could not be written: {why}",
         hint=f"it is kept: jobctl logs {run.name}",
     ) from outlet.error
 

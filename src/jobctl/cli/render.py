@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl import clock
@@ -74,10 +74,15 @@ class LiveView:
 
     wants_ticks = True
 
-    def __init__(self, settings: Settings, store: Store) -> None:  # noqa: ARG002 - as every view is made
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,  # noqa: ARG002 - as every view is made
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._verbose = settings.verbose
         self._color = colored(settings.color, stream=sys.stderr)
-        self._outlet = Outlet(sys.stderr)
+        self._outlet = Outlet(sys.stderr, hurried)
         self._run: LiveRun | None = None
         self._feed: Feed | None = None
         self._outputs: dict[str, tuple[str, int, list[str]]] = {}  # by step, or STEP!undo: log, its size, last lines
@@ -114,7 +119,6 @@ class LiveView:
             self._draw(above)
 
     def say(self, text: str) -> None:
-        self._outlet.flush(wait=True)
         self._draw(clean(text) + "\n")
 
     def end(self, run: LiveRun) -> None:
@@ -124,7 +128,8 @@ class LiveView:
         self._outlet.put_raw(self._erased())
         while above := self._news(clock.monotonic() + BUSY_MS):
             self._outlet.put_raw(above)
-            self._outlet.flush(wait=True)
+            if not self._outlet.flush(wait=True):
+                break
         for text, style in summary.lines(run, now=clock.now(), streamed=self._feed is not None):
             self._outlet.put_raw(self._painted([Segment(clean(text), style)]) + "\n")
         self._outlet.flush(wait=True)
@@ -395,6 +400,8 @@ def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
         yield f"{state.attempts_in_try} attempts"
     if state.suspensions:
         yield f"suspended {times(state.suspensions)}"
+    if state.stops:
+        yield f"stopped {times(state.stops)}"
 
 
 def _waits_for(run: LiveRun, step: Step, statuses: Mapping[str, str]) -> str:

@@ -62,6 +62,11 @@ class Signals:
             signal.set_wakeup_fd(self._wakeup)
             self._wakeup = None
 
+    @property
+    def came(self) -> bool:
+        """Whether any has come so far."""
+        return bool(self.count or self._new)
+
     def take(self) -> list[int]:
         """Those that came since the last call, oldest first."""
         new: list[int] = []

@@ -124,6 +124,8 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
         parts.append(f"{found.attempts_in_try} attempts{_how_they_failed(attempts)}")
     if found.suspensions:
         parts.append(f"suspended {times(found.suspensions)}")
+    if found.stops:
+        parts.append(f"stopped {times(found.stops)}")
     text = ", ".join(parts)
     if found.error and ended != "succeeded":
         text += f": {_one_line(found.error)}"

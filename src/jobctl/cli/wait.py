@@ -87,6 +87,8 @@ def _wait(
                 row = rows[run_id] = views.current(store, store.run(run_id))
                 if row.finished_at is not None:
                     watched.discard(run_id)
+                    if asked is not None and not watched:
+                        asked.restore()  # what is printed now may find nobody who reads it
                     _say_end(settings, row)
                 elif run_id not in told and views.summary(store, row)["interrupted"]:
                     told.add(run_id)

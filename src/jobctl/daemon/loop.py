@@ -39,6 +39,7 @@ PRUNE_MS = 3_600_000
 VACUUM_PAGES = 500  # given back to the disk after each portion: some milliseconds
 FIRINGS_KEPT_MS = 90 * 86_400_000  # what became of fire times whose run is gone
 SLACK_MS = 5_000  # beyond its grace, for what was asked to end, to be seen and recorded
+LAST_WORDS_MS = 500  # for whoever reads what is said, to take it
 RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
 _CLOCK_SAID_FROM_MS = 60_000  # a step that `status` tells of, for an hour
@@ -163,6 +164,7 @@ class Daemon:
             elif running:
                 what += f"; {_run(running)} on"
             self._journal.say(what)
+        self._journal.flush(LAST_WORDS_MS)
         self._restore_signals()
         self._engine.close()
 
@@ -180,6 +182,8 @@ class Daemon:
         except Exception as error:
             self._begin_anew(error)
         self._keep_watchdog()
+        self._journal.flush()
+        self._notifier.flush()
         if clock.monotonic() >= self._not_before:
             self._duties()
         trouble = self._engine.trouble
@@ -517,6 +521,8 @@ class Daemon:
     def _wait_ms(self) -> int:
         mono = clock.monotonic()
         times = [self._look_at, self._prune_at]
+        if self._journal.untold:
+            times.append(mono + RETRY_MS)
         due = self._next_due()
         if due is not None and self._read_by is None:
             times.append(mono + due - clock.now())

@@ -19,18 +19,29 @@ class Notifier:
         for_us = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         # How often it wants to hear of us: half of what it allows, as sd_watchdog_enabled(3) advises. Milliseconds;
         # None when it does not watch.
+        self._untold: list[str] = []
         self.watchdog_ms = max(1, int(watchdog) // 2000) if watchdog.isdigit() and int(watchdog) and for_us else None
 
     def tell(self, state: str) -> None:
         """`READY=1`, `STOPPING=1`, `RELOADING=1`, `WATCHDOG=1`, `STATUS=…`; several with newlines between."""
-        if not self._address:
-            return
+        if self._address:
+            if state not in self._untold:
+                self._untold.append(state)
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what it had no room for until now. It is never waited for."""
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.sendto(state.encode(), address)
-        except OSError:
-            pass  # it is told for its comfort, not for ours
+        while self._untold:
+            try:
+                flags = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+                with socket.socket(socket.AF_UNIX, flags) as sock:
+                    sock.sendto(self._untold[0].encode(), address)
+            except BlockingIOError:
+                return
+            except OSError:
+                pass  # it is told for its comfort, not for ours
+            del self._untold[0]
 
 
 def unit(*, user: bool, files: Sequence[str], state_dir: str | None) -> str:
