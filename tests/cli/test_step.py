@@ -108,8 +108,8 @@ def test_json_of_the_command_is_not_ours(inside: Path) -> None:
 def test_what_scripts_use_is_loaded_when_it_is_used_and_light() -> None:
     code = "import sys, jobctl; before = set(sys.modules); jobctl.step; print(*sorted(set(sys.modules) - before))"
     bare = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    ours = {"jobctl.core", "jobctl.core.errors", "jobctl.durable", "jobctl.script"}
-    assert set(bare) == {*ours, "_json", "fcntl"}
+    ours = {"jobctl.core", "jobctl.core.errors", "jobctl.durable", "jobctl.files", "jobctl.script"}
+    assert set(bare) == {*ours, "_json", "errno", "fcntl"}
 
 
 def test_everything_that_is_offered_is_there() -> None:
