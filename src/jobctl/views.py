@@ -17,7 +17,7 @@ from jobctl.core.errors import StoreError
 from jobctl.core.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import RUN_COLUMNS, RunRow, Store
 from jobctl.text import rfc3339
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
         "finished_at": _time(row.finished_at),
         "params": state.params,
         "parent": _parent(store, row),
+        "rolled_back": _rolled_back(state),
+        "definition_changed": row.finished_at is not None and row.status != "succeeded" and has_changed(store, row),
         "reason": row.reason,
         "waiting_for": _queued_for(store, row, definition)
         if row.status == "queued"
@@ -127,6 +129,14 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
         "notifications": [_notification(store, name) for name in state.notifications],
         "steps": documents,
     }
+
+
+def has_changed(store: Store, row: RunRow) -> bool:
+    """Whether the file that the run's job was read from has another definition of it by now."""
+    from jobctl.definition_changes import changed
+
+    kept = store.definition(row.definition)
+    return changed(str(json.loads(kept).get("file", "")), row.job, kept)
 
 
 @_of_one_run
@@ -145,6 +155,7 @@ def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | N
         daemon=any(kind == "daemon" for _, kind, _ in _living(store, executors).values()),
         wake_at=row.wake_at,
         untaken=row.executor is None,
+        changed=row.finished_at is not None and row.status != "succeeded" and has_changed(store, row),
         queue=row.queue,
         places={queue: store.in_queue(queue) for queue in sorted(queues)},
         signs=_signs(store, row.name, state),
@@ -154,6 +165,15 @@ def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | N
         before, ahead = _in_front(store, row, waits_for)
         seen = seen._replace(waits_for=waits_for, before=before, ahead=ahead)
     return explain(definition, state, seen, now)
+
+
+def _rolled_back(state: RunState) -> str | None:
+    """What the compensations of a run that is over have come to, in words; None where none were begun."""
+    if not state.undone or state.finished_at is None:
+        return None
+    from jobctl.core.why import rolled_back
+
+    return rolled_back(state)
 
 
 def reason_document(reason: Reason) -> Document:
@@ -289,7 +309,8 @@ def _described(event: Event) -> str:
     if kind is EventType.UNDO_STARTED:
         return f"compensation of {attempt} started"
     if kind is EventType.ATTEMPT_ENDED or kind is EventType.UNDO_ENDED:
-        return f"{'compensation of ' if kind is EventType.UNDO_ENDED else ''}{attempt} {_how_it_ended(event)}"
+        of = attempt if event.number else about  # ended between two attempts, or before the first
+        return f"{'compensation of ' if kind is EventType.UNDO_ENDED else ''}{of} {_how_it_ended(event)}"
     if kind is EventType.STEP_ENDED:
         text = f"{about} {_words(data['status'])}" + _after(": ", data.get("error"))
         if "retry_at" not in data:
@@ -394,22 +415,24 @@ def _by(data: Mapping[str, Any]) -> str:
 
 
 def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int]:
-    """Which runs a queued one waits for to end, and how many queued ones come before it."""
+    """Which runs a queued one waits for to end, and how many queued ones come before it. Of one whose process has died
+    that is said, too."""
     alive = "FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL"
     if waits_for == "overlap":
         found = store.rows(
-            "SELECT name FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ? AND id < ?"
-            " ORDER BY id",
+            f"SELECT {RUN_COLUMNS} FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ?"
+            " AND id < ? ORDER BY id",
             row.job,
             row.id,
         )
-        return [name for (name,) in found], 0
+        return [_named(store, RunRow(*one)) for one in found], 0
     if waits_for != "queue":
         return [], 0
     begun = []
     if row.queue is not None:
         begun = store.rows(
-            f"SELECT name {alive} AND wake_at IS NULL AND status != 'queued' AND queue = ? ORDER BY id", row.queue
+            f"SELECT {RUN_COLUMNS} {alive} AND wake_at IS NULL AND status != 'queued' AND queue = ? ORDER BY id",
+            row.queue,
         )
     waiting = store.rows(
         f"SELECT job, priority, count(*), sum(id < ?) {alive} AND wake_at IS NULL AND status = 'queued' AND queue IS ?"
@@ -425,7 +448,11 @@ def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int
         for job, priority, count, older in waiting
         if (job, priority) != (row.job, row.priority)
     )
-    return [name for (name,) in begun], ahead
+    return [_named(store, RunRow(*one)) for one in begun], ahead
+
+
+def _named(store: Store, row: RunRow) -> str:
+    return row.name + (" (interrupted)" if row.status == "running" and is_interrupted(*look(store, row)) else "")
 
 
 def _signs(store: Store, run: str, state: RunState) -> dict[str, Signs]:

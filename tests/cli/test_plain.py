@@ -71,7 +71,7 @@ def test_output_goes_to_stdout_and_what_becomes_of_the_steps_to_stderr(capsys: p
         "the end of the output of step pay:",
         "  | no money",
         "logs: jobctl logs trip-ID pay",
-        "steps of it were compensated; start anew with: jobctl run trip",
+        "it was rolled back; start anew with: jobctl run trip",
         "or from a step on: jobctl resume trip-ID --from STEP",
     ]
 

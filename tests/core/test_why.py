@@ -154,7 +154,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         job(Step("a", command="x", timeouts=Timeouts(heartbeat=20 * SECOND))),
         [*BEGUN, RUNS],
         HERE,
-        ["step a: attempt 1 has run for 30 s; no heartbeat yet; its heartbeat passes now"],
+        ["step a: attempt 1 has run for 30 s; no heartbeat yet; its heartbeat passed 10 s ago by the clock"],
     ),
     "between two attempts": (
         job(PAY, timeout=4 * HOUR),
@@ -201,7 +201,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         ALONE._replace(wake_at=NOW - 1),
         [
             "it was asleep and is due: no daemon runs here to wake it: jobctl daemon, or here: jobctl resume x-1",
-            "step a: its sleep is over",
+            "step a: its sleep was over just now, and nobody is here to see to it",
         ],
     ),
     "a signal": (
@@ -608,7 +608,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         ],
         ALONE,
         [
-            "it failed just now: step b: exit code 1 (no more); NOT COMPENSATED: c; it was rolled back:"
+            "it failed just now: step b: exit code 1 (no more); NOT COMPENSATED: c; only a part of it was rolled back:"
             " jobctl resume x-1 --from a, or a new run: jobctl run x"
         ],
     ),
@@ -624,7 +624,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         ],
         ALONE,
         [
-            "it failed just now: step b: exit code 1 (no more); NOT COMPENSATED: a; from a step on:"
+            "it failed just now: step b: exit code 1 (no more); NOT COMPENSATED: a; nothing of it was rolled back:"
             " jobctl resume x-1 --from a, or a new run: jobctl run x"
         ],
     ),

@@ -24,7 +24,7 @@ SOON = '{ every = "1s" }'
 def test_fires_and_says_so(start: Callable[..., Loop]) -> None:
     loop = start(job(SOON, "exit 3"))
     loop.until(lambda: "failed" in loop.statuses())
-    assert loop.messages()[0] == "ready: 1 jobs, 1 schedules"
+    assert loop.messages()[0] == "ready: 1 job, 1 schedule"
     failed = next(line for line in loop.said() if line["message"] == "failed")
     assert failed["run"].startswith("x-")
     assert "exit code 3" in failed["reason"]

@@ -20,6 +20,7 @@ from jobctl.engines.kept import job_of
 from jobctl.masking import redact
 from jobctl.process import keepers
 from jobctl.store.store import Store
+from jobctl.views import has_changed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +97,11 @@ def _resume(
             env_file = env_file_of(job)
         else:
             job, env_file, _ = job_of(store, row, strict=True)
+            if row.finished_at is not None and has_changed(store, row):
+                new = f"to take the new one: jobctl resume {row.name} --updated"
+                output.note(
+                    f"the definition of {row.job} has changed since {row.name} began, which keeps its own; {new}"
+                )
         if detach:
             _ask(store, row, job, updated, from_step, queued=True)
             poke_daemons(store)

@@ -388,6 +388,8 @@ def _field(label: str, value: str) -> str:
 def _step(step: Document, definition: Document, ended: set[str], width: int, now: int) -> Iterator[str]:
     attempts = step["attempts"]
     line = f"    {step['name']:<{width}}  {_words(step['status'])}"
+    if step["status"] in ("failed", "timed_out") and definition.get("allow_failure"):
+        line += " (allowed)"
     if step.get("items"):
         running, count = step["status"] == "running", len(step["items"])
         line += f", {items.of_documents(step['items'])}" if running else f", {count:,} item{'' if count == 1 else 's'}"
@@ -479,8 +481,14 @@ def _ways_on(document: Document) -> str:
         if document["waiting_for"] is not None and document["waiting_for"]["kind"] in ("pause", "executor"):
             return f"jobctl resume {name}; to stop it: jobctl cancel {name}"
         return f"jobctl logs -f {name}; to stop it: jobctl cancel {name}"
-    if any(step["status"] == "compensated" or _undo(step) for step in _units(document)):
-        return f"it was rolled back: jobctl resume {name} --from STEP, or a new run: jobctl run {document['job']}"
+    if document["rolled_back"]:
+        back = document["rolled_back"]
+        return f"{back}: jobctl resume {name} --from STEP, or a new run: jobctl run {document['job']}"
+    if document["parent"] is not None:
+        return f"jobctl resume {document['parent']['run']}, which started it; it alone: jobctl resume {name}"
+    if document["definition_changed"]:
+        new = f"its definition has changed since, to take the new one: jobctl resume {name} --updated"
+        return f"jobctl resume {name}; {new}"
     return f"jobctl resume {name}"
 
 

@@ -14,7 +14,10 @@ from jobctl.cli.feed import single
 from jobctl.cli.foreground import way_on
 from jobctl.core.attempts import SUSPENDED
 from jobctl.core.keys import UNDO
-from jobctl.core.model import Step, StepStatus
+from jobctl.core.model import Step, StepStatus, encode
+from jobctl.core.why import rolled_back
+from jobctl.definition_changes import changed
+from jobctl.masking import redact
 from jobctl.process import logs
 from jobctl.process.attempt import AttemptFiles
 from jobctl.text import duration, times
@@ -215,10 +218,12 @@ def _ways(run: LiveRun, failed: list[str], streamed: bool) -> Iterator[Line]:
     elif not streamed or run.state.status != "succeeded":
         yield Line(f"logs: jobctl logs {run.name}")
     if run.state.undone and run.state.status is not None and run.state.status.final:
-        yield Line(f"steps of it were compensated; start anew with: jobctl run {run.job.name}")
+        yield Line(f"{rolled_back(run.state)}; start anew with: jobctl run {run.job.name}")
         yield Line(f"or from a step on: jobctl resume {run.name} --from STEP")
     elif way := way_on(run.name, str(run.state.status)):
         yield Line(way)
+        if changed(run.job.file, run.job.name, encode(redact(run.job))):
+            yield Line(f"its definition has changed since; to take the new one: jobctl resume {run.name} --updated")
 
 
 def _words(status: str) -> str:

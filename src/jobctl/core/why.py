@@ -26,6 +26,7 @@ KILL_GRACE = 10_000
 _OVER = frozenset(StepStatus) - {StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING}
 _BAD = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED})
 _NAMES_SHOWN = 5
+_ON_TIME_MS = 5_000  # what is due is done within this time, where somebody is there to do it
 
 
 class Signs(NamedTuple):
@@ -51,6 +52,7 @@ class Outside(NamedTuple):
     untaken: bool = False  # no executor has had it since somebody asked it to go on, or to end
     waits_for: str = ""  # of a queued run: overlap | queue | executor
     queue: str | None = None
+    changed: bool = False  # the file has another definition of its job by now
     before: Sequence[str] = ()  # overlap: the runs that go first; queue: those that have its places
     ahead: int = 0  # queue: how many others wait for a place before it
     places: Mapping[str, int] = {}  # queue -> attempts that occupy places of it
@@ -148,11 +150,17 @@ class _Case:
             keys = [key for key, undo in state.undo.items() if undo.attempts]
             undone = [name for name in self.steps if name in map(step_name, keys)]
             commands = (f"jobctl resume {run} --from {undone[0]}", f"jobctl run {self.seen.job}")
-            back = "it was rolled back" if len(not_undone) < len(keys) else "from a step on"
-            text += f"; {back}: {commands[0]}, or a new run: {commands[1]}"
+            text += f"; {rolled_back(state)}: {commands[0]}, or a new run: {commands[1]}"
         else:
-            commands = (f"jobctl resume {run}",)
-            text += f"; go on where it stopped: {commands[0]}"
+            parent = None if state.parent is None or state.alone else state.parent["run"]
+            commands = (f"jobctl resume {parent or run}",)
+            text += f"; it was started by {parent}, which goes on with it" if parent else "; go on where it stopped"
+            text += f": {commands[0]}"
+        if self.seen.changed and not state.undone and (state.parent is None or state.alone):
+            commands = (*commands, f"jobctl resume {run} --updated")
+            text += (
+                f"; its definition has changed since, and this run keeps its own - to take the new one: {commands[-1]}"
+            )
         by = _by(state.ending) if self._failed_first() is None else None
         fields = {"status": str(state.status), "reason": state.reason, "by": by}
         return Reason("ended", text, commands=commands, fields=fields)
@@ -185,7 +193,12 @@ class _Case:
         if not seen.daemon:
             start += f"; no daemon runs here to begin it: jobctl daemon, or here and now: jobctl resume {run}"
         if seen.waits_for == "overlap":
-            text = f"it waits for {_names(seen.before)} to end, as the overlap policy of its job says"
+            says = (
+                "as its backfill was asked for"
+                if self.state.trigger == "backfill"
+                else "as the overlap policy of its job says"
+            )
+            text = f"it waits for {_names(seen.before)} to end, {says}"
             return Reason("overlap", text + start, until=by, commands=commands, fields=fields)
         if seen.waits_for == "executor":
             text = "it waits for a process to begin it"
@@ -297,6 +310,17 @@ class _Case:
         ]
         return [step.name for step in sorted(began, key=lambda step: -(step.began or 0))]
 
+    def _nobody(self) -> bool:
+        """Whether nobody is there to do what is due."""
+        return self.seen.holder is None and not self.seen.daemon
+
+    def _when(self, coming: str, ms: int, past: str) -> str:
+        """`passes in 5 min`, `passes now`; of what is overdue by the clock, no "now": it was set, the machine slept, or
+        nobody is there to see to it."""
+        if ms >= -_ON_TIME_MS and not (ms < 0 and self._nobody()):
+            return coming if coming == "is over" else f"{coming} {_in(ms)}"
+        return f"{past} {_ago(-ms)}" + (", and nobody is here to see to it" if self._nobody() else " by the clock")
+
     def _next(self) -> Reason:
         """Something is about to happen: this was read between an event and what follows from it."""
         return Reason("next", "it is about to go on: look again")
@@ -306,7 +330,7 @@ class _Case:
         if timeout is None or start is None or self.state.ending is not None or self.state.undo:
             return None
         at = start + timeout
-        text = "the run's deadline is " + (f"in {about(at - self.now)}" if at > self.now else "now")
+        text = "the run's deadline " + self._when("is", at - self.now, "passed")
         return Reason("deadline", text, until=at)
 
     # -- its steps -------------------------------------------------------------------------------------------------
@@ -389,7 +413,7 @@ class _Case:
             last_heartbeat_at=alive_at,
         )
         if first is not None:
-            text += f"; its {first.kind} passes {_in(first.at - self.now)}"
+            text += f"; its {first.kind} {self._when('passes', first.at - self.now, 'passed')}"
         fields = {
             "attempt": attempt.number,
             "attempts_left": _left(state, most),
@@ -412,7 +436,7 @@ class _Case:
         elif self.seen.holder is None and asked:
             text = asked  # nobody is there to ask again
         elif signs.next_at is not None:
-            text += f"asked again {_in(signs.next_at - self.now)}"
+            text += self._when("asked again", signs.next_at - self.now, "to be asked again")
         else:
             text += f"asked about every {format(poll['interval'])}"
         began = state.started_at or attempt.started_at
@@ -424,7 +448,7 @@ class _Case:
             poll_deadline=poll.get("deadline"),
         )
         if first is not None:
-            text += f"; given up {_in(first.at - self.now)} ({first.kind})"
+            text += f"; {self._when('given up', first.at - self.now, 'to be given up')} ({first.kind})"
         fields = {
             "attempt": attempt.number,
             "asked": signs.asked,
@@ -446,17 +470,18 @@ class _Case:
             return self._place(key, queue, last.number + 1, failed)
         text = f"{failed}; attempt {last.number + 1} "
         if at is not None:
-            text += f"starts {_in(at - self.now)}" if at > self.now or not self.state.pause else "is due"
+            due = at <= self.now and (self.state.pause is not None or self._nobody())
+            text += "is due" if due else self._when("starts", at - self.now, "was due")
         text += "; no limit of attempts" if left is None else f"; {_count(left, 'attempt')} left"
         limit = definition.get("timeouts", {}).get("schedule_to_close")
         if limit is not None and state.started_at is not None:
-            text += f"; its schedule_to_close passes {_in(state.started_at + limit - self.now)}"
+            text += f"; its schedule_to_close {self._when('passes', state.started_at + limit - self.now, 'passed')}"
         fields = {"attempt": last.number, "attempts_left": left, "error": state.error}
         return _about(key, "retry", text + self._asleep(), at, (), fields)
 
     def _another_child(self, name: str, state: StepState, most: int) -> Reason:
         at = state.retry_at if state.retry_at is not None else self.now
-        text = f"{state.error}; another child run starts {_in(at - self.now)}"
+        text = f"{state.error}; another child run {self._when('starts', at - self.now, 'was due')}"
         left = max(0, most - state.children) if most else None
         text += "; no limit of child runs" if left is None else f"; {_count(left, 'child run')} left"
         return _about(name, "retry", text + self._asleep(), at, (), {"attempts_left": left, "error": state.error})
@@ -476,7 +501,7 @@ class _Case:
         if kind == "sleep":
             text = f"it sleeps for another {about(until - self.now)}" if until is not None else "it sleeps"
             if until is not None and until <= self.now:
-                text = "its sleep is over"
+                text = "its sleep " + self._when("is over", until - self.now, "was over")
             return _about(name, kind, text + self._asleep(), until, commands, {"name": what})
         if kind == "signal":
             commands = (f"jobctl signal {run} {shlex.quote(str(what))}",)
@@ -491,7 +516,7 @@ class _Case:
             text = f"it waits for the run {what} to end: {commands[0]}"
         if until is not None:
             otherwise = "it goes on without" if definition.get("on_timeout") == "continue" else "given up"
-            text += f"; {otherwise} {_in(until - self.now)}"
+            text += f"; {self._when(otherwise, until - self.now, 'its time was over')}"
         return _about(name, kind, text + self._asleep(), until, commands, {"name": what})
 
     def _asleep(self) -> str:
@@ -515,11 +540,20 @@ class _Case:
         next_at = min((s.retry_at for s in items if s.retry_at is not None), default=None)
         commands: tuple[str, ...] = ()
         if next_at is not None and not counts["running"]:
-            text += f"; the next attempt starts {_in(next_at - self.now)}"
+            text += f"; the next attempt {self._when('starts', next_at - self.now, 'was due')}"
         elif not counts["running"] and (waiting := next((s for s in items if s.waiting is not None), None)) is not None:
             first = self._wait(waiting.name, definition, waiting.waiting or {})
             text, next_at, commands = f"{text}; {first.text}", first.until, first.commands
         return _about(name, "items", text, next_at, commands, {"total": total, **counts})
+
+
+def rolled_back(state: RunState) -> str:
+    """What its compensations have come to, in a run that is over and has begun them."""
+    ends = [undo.status for undo in state.undo.values() if undo.status is not StepStatus.PENDING]
+    if all(end is StepStatus.SUCCEEDED for end in ends):
+        return "it was rolled back"
+    part = any(end is StepStatus.SUCCEEDED for end in ends)
+    return "only a part of it was rolled back" if part else "nothing of it was rolled back"
 
 
 _ENDS = {

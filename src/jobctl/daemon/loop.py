@@ -125,7 +125,9 @@ class Daemon:
         poke_daemons(self._store)  # they are to see when this one dies
         self._store.be_patient(LOOP_PATIENCE_MS)
         jobs = self._reloader.catalog.jobs
-        self._journal.say(f"ready: {len(jobs)} jobs, {sum(len(j.schedules) for j in jobs.values())} schedules")
+        self._journal.say(
+            f"ready: {_count(len(jobs), 'job')}, {_count(sum(len(j.schedules) for j in jobs.values()), 'schedule')}"
+        )
         self._notifier.tell(f"READY=1\nSTATUS={len(jobs)} jobs")
 
     def run(self, *, drain_ms: int = 0) -> int:
@@ -484,7 +486,7 @@ class Daemon:
             self._set_queues()
             self._arm()
             self._arm_again = False
-            self._journal.say(f"definitions reloaded: {len(self._reloader.catalog.jobs)} jobs")
+            self._journal.say(f"definitions reloaded: {_count(len(self._reloader.catalog.jobs), 'job')}")
         if not self._reloader.changed():
             self._read_by = None
         problem = self._reloader.problem
@@ -602,6 +604,10 @@ def _run(commands: int) -> str:
 
 def _reason(event: Event) -> dict[str, str]:
     return {"reason": event.data["reason"]} if "reason" in event.data else {}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def default_concurrency() -> int:

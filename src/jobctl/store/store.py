@@ -74,7 +74,7 @@ class RunRow(NamedTuple):
     parent_step: str | None  # and the key of the step there
 
 
-_RUN = ", ".join(RunRow._fields)
+_RUN = RUN_COLUMNS = ", ".join(RunRow._fields)
 _OF_A_RUN = Kinds(
     "a run",
     id="n", name="f", job="t", definition="n", status="t", seq="n", executor="F", trigger="t", fire_time="I",
