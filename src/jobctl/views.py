@@ -115,6 +115,7 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
         "created_at": rfc3339(row.created_at),
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),
+        "worked_ms": _worked(state, row),
         "params": state.params,
         "parent": _parent(store, row),
         "rolled_back": _rolled_back(state),
@@ -165,6 +166,14 @@ def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | N
         before, ahead = _in_front(store, row, waits_for)
         seen = seen._replace(waits_for=waits_for, before=before, ahead=ahead)
     return explain(definition, state, seen, now)
+
+
+def _worked(state: RunState, row: RunRow) -> int | None:
+    """How long its tries have taken together, without the time between them; None before it has begun."""
+    if row.started_at is None:
+        return None
+    end = clock.now() if row.finished_at is None else row.finished_at
+    return state.worked_before + (max(0, end - state.try_started_at) if state.try_started_at is not None else 0)
 
 
 def _rolled_back(state: RunState) -> str | None:

@@ -1,4 +1,4 @@
-"""What `why`, `status`, `history` and the last lines of `run` say is so: situations, what must be said and what must not."""
+"""What `why`, `status` and the last lines of `run` say is so: situations, what must be said and what must not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from homes import Daemons
+
+from jobctl import clock
 
 
 def _saga(*steps: str) -> str:
@@ -20,7 +22,7 @@ VIEWS = ("run", "why", "status")
 # (ported P5, workflows F11) steps -> what is said of the rollback, everywhere; what is not
 ROLLBACK = {
     "all of it": (_saga(UNDONE, FAILS), "it was rolled back", "part"),
-    "none of it": (_saga(NOT_UNDONE, FAILS), "nothing of it was rolled back", "it was rolled back: "),
+    "none of it": (_saga(NOT_UNDONE, FAILS), "nothing of it was rolled back", "; it was rolled back"),
     "a part of it": (_saga(UNDONE, NOT_UNDONE, FAILS), "only a part of it was rolled back", "nothing of it"),
 }
 
@@ -103,3 +105,33 @@ def test_numbers_agree_with_their_words(home: Callable[[str], Daemons]) -> None:
     place = home("[jobs.x]\nschedule = '@daily'\ncommand = 'true'\n")
     place.daemon()
     assert "ready: 1 job, 1 schedule\n" in place.said()
+
+
+def test_the_time_of_a_resumed_run_is_that_in_which_it_worked(home: Callable[[str], Daemons]) -> None:
+    """(daily-use F38)"""
+    place = home("[jobs.x]\ncommand = 'test -e go'\n")
+    assert place.call("run", "x")[0] == 1
+    [row] = place.rows("x")
+    assert row.finished_at is not None
+    ended = row.finished_at
+    place.until(lambda: clock.now() > ended + 1_500)
+    place.go()
+    assert place.call("resume", "x")[0] == 0
+    document = place.run_document("x")
+    [row] = place.rows("x")
+    assert row.started_at is not None
+    assert row.finished_at is not None
+    assert document["worked_ms"] <= row.finished_at - row.started_at - 1_500
+    assert "in all its tries" in place.call("status", "x")[1]
+
+
+def test_what_was_interrupted_is_not_called_alive_by_a_trigger(home: Callable[[str], Daemons]) -> None:
+    place = home("[jobs.x]\nschedule = '@daily'\ncommand = 'touch up; sleep 60'\n")
+    run = place.start("run", "x")
+    place.until(lambda: (place.folder / "up").exists())
+    run.kill()
+    run.wait()
+    code, output = place.call("schedule", "trigger", "x")
+    assert code == 1
+    assert f"{place.rows('x')[0].name} is not over, it was interrupted" in output
+    assert "still alive" not in output

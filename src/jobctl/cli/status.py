@@ -350,7 +350,12 @@ def detail(
     else:
         yield _field("created", past(_ms(document["created_at"]), now))
     if started is not None:
-        yield _field("time", took(_ms(started), _ms(finished) if finished else None, now))
+        since = took(_ms(started), _ms(finished) if finished else None, now)
+        # One that was resumed has not worked all the time since it began.
+        whole = (_ms(finished) if finished else now) - _ms(started)
+        paused = document["worked_ms"] is not None and whole - document["worked_ms"] > 1_000
+        worked = f"{text.duration(document['worked_ms'] or 0)} in all its tries; {since} from the first beginning on"
+        yield _field("time", worked if paused else since)
     if document["params"]:
         yield _field("params", ", ".join(f"{name}={short(value)}" for name, value in document["params"].items()))
     if document["executor"] is not None and document["executor"]["pid"] is not None:

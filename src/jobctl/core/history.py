@@ -380,6 +380,7 @@ class RunState:
         self.start_by: int | None = None  # when it must have begun; None once it has, or where that does not matter
         self.started_at: int | None = None
         self.try_started_at: int | None = None  # the run's timeout counts from here
+        self.worked_before = 0  # milliseconds: the earlier tries, without the time between them
         self.finished_at: int | None = None
         # The event of this try after which only its end was left: a request, the timeout, the first undo. A step that
         # fails for good is another such event, but whether it does is the job's to say.
@@ -487,6 +488,8 @@ class RunState:
             elif self.try_started_at is None:
                 self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
+            if self.finished_at is not None and self.try_started_at is not None:
+                self.worked_before += max(0, self.finished_at - self.try_started_at)
             self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
             self.notifications = []
             self.try_started_at = event.at

@@ -141,6 +141,14 @@ def trigger(
     begun, buffered = firings.alive_runs(store, job.name)
     decision = overlap.decide(job.overlap, running=len(begun), buffered=len(buffered))
     if decision.fire is Fire.SKIP:
+        from jobctl.engines.holders import is_left
+
+        left = [row.name for row in (store.run(number) for number, _ in begun) if is_left(store, row)]
+        if left:
+            raise JobctlError(
+                f"no run of {job.name} was started: {left[0]} is not over, it was interrupted ({job.overlap})",
+                hint=f"take it up: jobctl resume {left[0]}; a run beside it: jobctl run --detach {job.name}",
+            )
         raise JobctlError(
             f"no run of {job.name} was started: {decision.reason}",
             hint=f"see it with: jobctl status {job.name}; a run beside it: jobctl run --detach {job.name}",
