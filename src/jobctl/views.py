@@ -92,7 +92,7 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
     StoreError when its history cannot be read.
     """
     row, holder = look(store, row, executors)
-    state = store.state(row)
+    state = _as_due(store.state(row))
     definition = json.loads(store.definition(row.definition))
     steps = definition["steps"]
     folder = run_folder(store, row.name)
@@ -146,7 +146,7 @@ def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | N
     from jobctl.core.why import Outside, explain
 
     row, holder = look(store, row, executors)
-    state = store.state(row)
+    state = _as_due(store.state(row))
     definition = json.loads(store.definition(row.definition))
     queues = {step["queue"] for step in definition["steps"] if step.get("queue")}
     seen = Outside(
@@ -183,6 +183,13 @@ def _rolled_back(state: RunState) -> str | None:
     from jobctl.core.why import rolled_back
 
     return rolled_back(state)
+
+
+def _as_due(state: RunState) -> RunState:
+    """A run whose waits are over when the clock here will show it, however it was set since."""
+    if any(step.due is not None for states in (state.steps, state.undo) for step in states.values()):
+        return state.as_due(clock.boot_id()[:8], clock.boottime(), clock.now())
+    return state
 
 
 def reason_document(reason: Reason) -> Document:

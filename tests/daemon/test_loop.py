@@ -12,10 +12,11 @@ from loops import Loop
 from places import HELD, job
 
 from jobctl import clock
+from jobctl.core.believed import Believed
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.daemon import dispatcher, rescuer
 from jobctl.engines.submit import enqueue
-from jobctl.store import firings
+from jobctl.store import firings, times
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'
 SOON = '{ every = "1s" }'
@@ -138,6 +139,20 @@ def test_a_clock_that_is_set_is_noticed_and_one_that_drifts_is_not(
     ahead[0] += 3_600_000
     loop.daemon.turn(0)
     assert any("+3600" in message for message in loop.messages())
+
+
+def test_a_clock_that_was_set_while_no_daemon_looked_is_noticed(start: Callable[..., Loop]) -> None:
+    """By more than three hours: what it has dealt with ahead of the clock that is right counts no more."""
+    first = start(job("'* * * * *'"))
+    first.daemon.turn(0)
+    boot = first.daemon._executor.boot
+    four_hours = 4 * 3_600_000
+    times.write(first.store, boot, Believed(clock.now() + four_hours, clock.boottime()))
+    second = start(job("'* * * * *'"))
+    assert second.daemon._clock_step <= -four_hours + 5_000
+    second.daemon.turn(0)
+    assert second.daemon._clock_step == 0
+    assert not second.daemon._clock_was_set
 
 
 def test_the_watchdog_hears_of_us_as_often_as_it_wants(start: Callable[..., Loop]) -> None:

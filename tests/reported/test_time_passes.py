@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from places import Place
 from worlds import World
 
-from jobctl import clock
+from jobctl import clock, views
 from jobctl.daemon import dispatcher, rescuer
 from jobctl.engines.submit import enqueue
 
@@ -143,6 +144,10 @@ def test_a_wait_lasts_as_long_as_it_says(
         before = 0 if "sleep" in what else 1
         place.until(lambda: _tried(tmp_path) == before and _waits(place))
         wall[0] = step
+        shown = views.run_document(place.store, place.runs()[0])["waiting_for"]["until"]
+        ends = datetime.fromisoformat(shown).timestamp() * 1000
+        assert abs(ends - clock.now() - lasts) < 5_000  # as it will be, by the clock that people look at
+        assert "now" not in " ".join(reason.text for reason in views.reasons(place.store, place.runs()[0], clock.now()))
         if restarted:
             place.die()
             place = Place(tmp_path)

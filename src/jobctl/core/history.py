@@ -131,6 +131,9 @@ _DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 _UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an attempt may start from
 
 
+_READINGS_MS = 1_000  # two clocks are not read at one instant
+
+
 class HistoryError(Exception):
     """An event that cannot follow the ones before it: a damaged store or a defect, never a user's mistake."""
 
@@ -420,6 +423,23 @@ class RunState:
     def by_key(self, key: str) -> StepState:
         """The step, the item or the compensation of that key."""
         return self.undo_of(undone_key(key)) if is_undo(key) else self.step(key)
+
+    def as_due(self, boot: str, clock: int, now: int) -> RunState:
+        """Itself, with each wait over when the wall clock will show it: that may have been set since the wait began,
+        which is counted by the clock of the boot, showing `clock` now."""
+        for states in (self.steps, self.undo):
+            for step in states.values():
+                due = step.due
+                if due is None or due.boot != boot or not boot:
+                    continue
+                at = now + due.clock - clock
+                if abs(at - due.instant) <= _READINGS_MS:
+                    continue
+                if step.retry_at == due.instant:
+                    step.retry_at = at
+                elif step.waiting is not None and step.waiting.get("until") == due.instant:
+                    step.waiting = {**step.waiting, "until": at}
+        return self
 
     def items_of(self, step: StepState) -> Iterator[StepState | None]:
         """The items of a `foreach` step in their order, None for one that nothing was heard of yet."""

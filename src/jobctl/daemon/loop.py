@@ -89,9 +89,10 @@ class Daemon:
         self._forgotten: dict[int, tuple[int, int, int]] = {}
         # Before anything of this daemon is recorded, by a clock that may be wrong.
         self._believed = times.read(store, self._executor.boot, clock.boottime(), clock.now())
+        # While no daemon looked; what one has seen to already is seen to once more, which changes nothing.
+        self._clock_step = times.step(store, self._executor.boot, clock.boottime(), clock.now())
         self._offset = clock.now() - clock.boottime()
         self._slept = clock.boottime() - clock.monotonic()
-        self._clock_step = 0
         self._dispatch = True
         self._rescue = True
         self._orphans = True
@@ -103,7 +104,7 @@ class Daemon:
         self._clock_said_at = 0  # monotonic: when it was last said that the clock was set
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
         self._look_at_others = False
-        self._clock_was_set = False
+        self._clock_was_set = abs(self._clock_step) > _CLOCK_STEP_MS
         self._arm_again = False
         self._aside = Aside()
         self._anew_at, self._anew_pause = -_ANEW_FORGOTTEN_MS, RETRY_MS

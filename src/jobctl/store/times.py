@@ -20,6 +20,13 @@ def read(store: Store, boot: str, clock: int, now: int) -> Believed:
     return Believed(now if instant is None else instant, clock)
 
 
+def step(store: Store, boot: str, clock: int, now: int) -> int:
+    """By how much the wall clock was set in this boot since something was written down in it; 0 where that is not
+    known."""
+    row = store.row("SELECT clock, instant FROM times WHERE boot = ?", boot)
+    return now - (row[1] + clock - row[0]) if row is not None and boot and row[0] <= clock else 0
+
+
 def write(store: Store, boot: str, believed: Believed) -> None:
     with store.transaction() as db:
         db.execute("DELETE FROM times")
