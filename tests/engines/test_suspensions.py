@@ -565,5 +565,7 @@ def test_a_sleep_that_is_due_by_the_executor_s_clock_is_over_whatever_the_script
     world.die()
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() + 31 * 86_400_000)
+    boot = clock.boottime
+    monkeypatch.setattr(clock, "boottime", lambda: boot() + 31 * 86_400_000)
     world.finish(world.take(run))
     assert (world.row(run).status, world.read("done")) == ("succeeded", "a\n")

@@ -61,7 +61,7 @@ def test_a_sleep_lasts_as_long_as_it_says_and_nothing_runs_meanwhile(world: Worl
     assert statuses(world.document(run)) == {"nap": "succeeded", "b": "succeeded"}
     (begun,) = world.events(run, EventType.WAIT_STARTED)
     (fired,) = world.events(run, EventType.TIMER_FIRED)
-    assert begun.data == {"kind": "sleep", "until": begun.at + 150}
+    assert begun.data == {"kind": "sleep", "until": begun.at + 150, "clock": begun.data["clock"]}
     assert fired.at >= begun.data["until"]
     assert world.store.rows("SELECT step FROM attempts WHERE run = ?", run.id) == [("b",)]
 
@@ -373,6 +373,8 @@ def test_the_end_of_a_wait_is_a_recorded_time_whoever_waits(
     world.die()
     later = clock.now() + HOUR
     monkeypatch.setattr(clock, "now", lambda: later)
+    boot = clock.boottime
+    monkeypatch.setattr(clock, "boottime", lambda: boot() + HOUR)
     run = world.finish(world.take(run))
     assert len(world.events(run, EventType.WAIT_STARTED)) == 1
     assert [event.at for event in world.events(run, EventType.TIMER_FIRED)] == [later]
