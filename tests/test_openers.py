@@ -20,6 +20,9 @@ DESCRIPTOR = "a descriptor that a helper, or such a call, has opened"
 OPENED: dict[tuple[str, str], str] = {
     ("clock.py", "boot_id"): KERNELS,
     ("clock.py", "boot"): KERNELS,
+    ("locks.py", "called"): KERNELS,
+    ("locks.py", "held"): KERNELS,
+    ("outflow.py", "__init__"): "our own output, whatever it is, opened once more without waiting",
     ("parents.py", "_unknown_here"): KERNELS,
     ("settings.py", "_mounts"): KERNELS,
     ("folder.py", "_numbers_move"): KERNELS,
@@ -46,6 +49,7 @@ OPENED: dict[tuple[str, str], str] = {
     ("durable.py", "write"): FOLDER,
     ("suspension.py", "_leave_word"): FOLDER,
     ("cli/interface.py", ""): "a file of ours, beside the program: it makes _interface.py",
+    ("store/migrations.py", "_keep"): FOLDER,
     ("store/migrations.py", "create"): NEW,
     ("store/migrations.py", "_schema"): "a file of ours, beside the program",
     ("store/trial.py", "check"): NEW,

@@ -124,7 +124,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/test_docs.py": ["test_an_attempt_has_the_environment_that_is_documented"],
         "tests/faults/test_interference.py": ["test_signals_ignored_and_blocked_and_descriptors_closed"],
     },
-    "A log never grows beyond its limit for long": {
+    "What a command writes never grows beyond its limit for long": {
         "tests/process/test_logs.py": ["test_a_log_is_capped_while_its_command_writes"],
         "tests/engines/test_local.py": [
             "test_a_log_stays_within_its_limit",

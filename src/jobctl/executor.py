@@ -21,7 +21,7 @@ from jobctl.files import PASSING, open_own, read_regular, replace_own
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SUFFIXES = (".wake", ".lock", ".told", ".told-new")
+_SUFFIXES = (".wake", ".lock", ".told", ".told~")
 _TOLD_AT_MOST = 1 << 20
 _ROOM = 4096  # bytes of what is told: one block of most disks
 _LONGEST = 400

@@ -300,11 +300,10 @@ class _System:
     def unlink(self, path: str) -> None:
         _unlink(path)
 
-    def cap(self, path: str, limit: int) -> None:
-        from jobctl.process import logs
+    def cap(self, base: str, limit: int) -> int:
+        from jobctl.process import sizes
 
-        if os.path.exists(path) and os.path.getsize(path) > limit:
-            logs.cap(path, limit)
+        return sizes.keep(base, limit)
 
     def there(self, paths: Iterable[str]) -> list[bool]:
         return [os.path.exists(path) for path in paths]

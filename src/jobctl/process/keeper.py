@@ -37,7 +37,9 @@ from jobctl.process.frames import Message
 from jobctl.process.journal import Journal, end_values
 from jobctl.process.kernel import NotMadeError
 
-LOOK_MS = 1_000  # logs, what is below whom, what could not be written: looked at so often while commands run
+LOOK_MS = 1_000  # files, what is below whom, what could not be written: looked at so often while commands run
+FIRST_SIZES_MS = 50  # after its beginning the files of an attempt are looked at, and then ever more seldom
+SOONEST_SIZES_MS = 20  # or more often, while its log grows fast
 LEFTOVER_MS = 50  # while a stopped attempt's other processes use their grace
 AGAIN_MS = 5  # between two looks for what makes the next and is gone
 LOOKS = 6  # so often in a row none must be seen, once there were any
@@ -66,7 +68,7 @@ class Kernel(Protocol):
     def remark(self, log: int, text: str) -> None: ...
     def close(self, fd: int) -> None: ...
     def unlink(self, path: str) -> None: ...
-    def cap(self, path: str, limit: int) -> None: ...
+    def cap(self, base: str, limit: int) -> int: ...
     def there(self, paths: Iterable[str]) -> list[bool]: ...
     def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int: ...
     def members(self, mark: int) -> list[Proc] | None: ...
@@ -357,6 +359,7 @@ class Keeper:
         if not self._looking:
             self._looking = True
             self._at(kernel.boot() + LOOK_MS, self._look)
+        self._at(kernel.boot() + FIRST_SIZES_MS, self._look_at_sizes, child, pid, FIRST_SIZES_MS, 0)
         return True
 
     def _command(self, child: Child) -> None:
@@ -438,8 +441,7 @@ class Keeper:
         """Nothing of it is left that should not be: tell."""
         kernel = self._kernel
         assert child.end is not None
-        if child.cap:
-            kernel.cap(child.log, child.cap)  # what was written since the last look, or all of it: nobody looks again
+        kernel.cap(child.base, child.cap)  # what was written since the last look, or all of it: nobody looks again
         del self.children[child.id]
         kernel.over(child.mark)
         self._crowd()
@@ -622,11 +624,19 @@ class Keeper:
         self._count += 1
         heapq.heappush(self._timers, (boot, self._count, act, values))
 
+    def _look_at_sizes(self, child: Child, pid: int, pace: int, before: int) -> None:
+        """Its files within their limits. The faster its log grows, the sooner it is looked at again: soon at first, for
+        a command may write gigabytes in a second."""
+        if self._by_pid.get(pid) is not child:
+            return
+        size = self._kernel.cap(child.base, child.cap)
+        much = child.cap and (size - before) * 4 > child.cap
+        pace = max(SOONEST_SIZES_MS, pace // 4) if much else min(LOOK_MS, pace * 2)
+        left = child.cap // 2 if child.cap and size > child.cap else size
+        self._at(self._kernel.boot() + pace, self._look_at_sizes, child, pid, pace, left)
+
     def _look(self) -> None:
-        """Logs within their limits, who is below whom, what could not be written."""
-        for child in list(self._by_pid.values()):
-            if child.cap:
-                self._kernel.cap(child.log, child.cap)
+        """Who is below whom, what could not be written."""
         begun = self._kernel.boot()
         self._kernel.tidy()
         if not self._journal.retry():

@@ -129,15 +129,11 @@ class System:
         except OSError:
             pass
 
-    def cap(self, path: str, limit: int) -> None:
-        """Keep a log within its limit."""
-        try:
-            if os.stat(path).st_size > limit:
-                from jobctl.process import logs
+    def cap(self, base: str, limit: int) -> int:
+        """Keep the files of an attempt within their limits; how large its log was. `limit` is the log's; 0: none."""
+        from jobctl.process import sizes
 
-                logs.cap(path, limit)
-        except OSError:
-            pass  # gone, or no room to make room: looked at again in a second
+        return sizes.keep(base, limit)
 
     def there(self, paths: Iterable[str]) -> list[bool]:
         """Which of these files there are."""

@@ -22,7 +22,7 @@ from jobctl.core.children import RUN_STOPPED
 from jobctl.core.model import Poll, Timeouts
 from jobctl.files import PASSING
 from jobctl.process import attempt as files_of
-from jobctl.process import descent, frames, keepers
+from jobctl.process import descent, frames, keepers, sizes
 from jobctl.process.attempt import AttemptFiles, FileError
 from jobctl.process.end import End
 from jobctl.process.frames import Message
@@ -1030,8 +1030,7 @@ class Supervisor(Generic[Owner]):
                 return  # they were asked to end, and have their grace
         if not done or attempt.kind_of_stop is not None:
             descent.sweep(attempt.token, attempt.mark)
-        if attempt.log_limit:
-            _cap(attempt.files.log, attempt.log_limit)
+        sizes.keep(attempt.files.base, attempt.log_limit)
         self._conclude(attempt, end)
 
     def _conclude(self, attempt: Attempt[Owner], end: End | None) -> None:
@@ -1307,13 +1306,3 @@ def _did_not_hold(poll: Poll, timeouts: Timeouts, which: str) -> str:
     limit = poll.deadline if which == "deadline" else timeouts.schedule_to_close
     assert limit is not None
     return f"the condition did not hold within {format(limit)}"
-
-
-def _cap(path: str, limit: int) -> None:
-    try:
-        if os.stat(path).st_size > limit:
-            from jobctl.process import logs
-
-            logs.cap(path, limit)
-    except OSError:
-        pass  # gone, or no room to make room
