@@ -827,13 +827,17 @@ def _remarks(job: Job, now: Millis) -> Iterator[Remark]:
             yield ("schedule", i, "end_at"), "is over: it will not fire any more", "write a time to come, or remove it"
 
 
+# Keys that are likely variables as well.
+_GOOD_NAMES = frozenset({"name", "job", "queue", "signal", "when", "description", "tags"})
+
+
 def _unexpanded(keys: tuple[str | int, ...], env: Mapping[str, str]) -> Iterator[Remark]:
     for name, value in env.items():
         what = traps.unexpanded(value, shown=not hides(name)) if "$" in value or "~" in value or "`" in value else ""
         if what:
             hint = "write the value itself, or set it in the command; `inherit_env` passes on what the caller has"
             yield (*keys, name), f"{what} stands in the value as it is: nothing expands it", hint
-        if name.islower() and (name in JOB.keys or name in STEP.keys):
+        if name not in _GOOD_NAMES and (name in JOB.keys or name in STEP.keys):
             hint = f"if the key `{name}` is meant, move it above the head of `env`"
             yield (*keys, name), f"is a variable called {name} here, and no key of the job", hint
 
