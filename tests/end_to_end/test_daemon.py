@@ -351,7 +351,7 @@ def test_a_clock_that_is_set_two_hours_ahead_and_back(home: Callable[[str], Daem
     seen = len(place.rows("tick"))
     place.until(lambda: len(place.rows("tick")) > seen + 2)  # in real time, whatever the clock has shown before
     now = time.time() * 1_000
-    assert all(at < now + 1_000 for at in fire_times(place, "tick")[:2])
+    assert all(at < now + 1_000 for at in fire_times(place, "tick")[seen : seen + 2])
     assert daemon.poll() is None
     assert len(place.rows("h")) == 2
     code, output = place.call("schedule", "list", "--json")
