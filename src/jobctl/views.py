@@ -143,10 +143,14 @@ def has_changed(store: Store, row: RunRow) -> bool:
 @_of_one_run
 def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | None = None) -> list[Reason]:
     """Why a run is where it is: core/why.py's answer. StoreError as in run_document."""
-    from jobctl.core.why import Outside, explain
+    from jobctl.core.why import Outside, Reason, explain
 
     row, holder = look(store, row, executors)
     state = _as_due(store.state(row))
+    if store.copy is not None and row.finished_at is None and holder is None:
+        commands = ("jobctl adopt --original-is-gone", "jobctl adopt --as-copy")
+        text = f"it stands still: this state folder is a copy of another one, whose run it is: {', or '.join(commands)}"
+        return [Reason("copy", text, commands=commands, fields={"of": store.copy.of.path})]
     definition = json.loads(store.definition(row.definition))
     queues = {step["queue"] for step in definition["steps"] if step.get("queue")}
     seen = Outside(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from homes import PATIENCE, Daemons
 
 from jobctl import folder
+from jobctl.engines.adopt import at_home
 from jobctl.store.store import Store
 
 LOAD = """
@@ -205,6 +207,17 @@ def test_moved_to_another_file_system_it_is_a_copy_whose_original_is_gone(tmp_pa
         assert store.copy.of.path == str(state)
 
 
+@pytest.mark.parametrize("how", [_renamed, _touched, _unmarked])
+def test_a_daemon_records_where_its_folder_is_found(tmp_path: Path, how: Callable[[Path], Path]) -> None:
+    state = how(_made(tmp_path))
+    for _ in range(2):
+        with Store(str(state)) as store:
+            before = store.folder()
+            at_home(store)
+            assert store.folder() == folder.look(str(state))
+    assert before == folder.look(str(state))  # the second time there was nothing to do
+
+
 # -- what a copy does --------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +254,11 @@ def test_a_copy_touches_nothing_of_the_original_until_it_is_a_store_of_its_own(
     for words in (("status",), ("history",), ("why", name), ("schedule", "list"), ("logs", name), ("doctor",)):
         code, output = place.call(*words)
         assert "jobctl adopt" in output, words
+        assert "jobctl resume" not in output, words
         assert code in (0, 1), (words, output)
+    assert {
+        job["next_fire_at"] for job in json.loads(place.call("status", "--json")[1].partition("\n")[2])["jobs"]
+    } == {None}
     refused = (
         ("terminate", name),
         ("cancel", name),

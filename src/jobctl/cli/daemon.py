@@ -62,6 +62,7 @@ def _daemon(
     from jobctl.daemon.journal import Journal
     from jobctl.daemon.loop import Daemon, default_concurrency
     from jobctl.daemon.systemd import Notifier
+    from jobctl.engines import adopt
     from jobctl.engines.daemons import end_for_upgrade
     from jobctl.settings import state_dir_ready
     from jobctl.store.store import Store
@@ -82,6 +83,7 @@ def _daemon(
 
             if number := standstill.wait(store, journal, notifier):
                 return 128 + number
+        adopt.at_home(store)
         daemon = Daemon(
             store,
             files,

@@ -110,6 +110,8 @@ def _overview(settings: Settings, *, now: int) -> int:
         defined = _as_dealt_with(settings, store, defined, now)
         in_use = used.read(store, daemons, problems, now)
         defined = {**defined, **in_use.jobs}
+        if store.copy is not None:  # nothing fires in it
+            defined = {name: job._replace(next_fire=None) for name, job in defined.items()}
         dropped = views.dropped(store, now - _DROPPED_SINCE)
         ran = store.jobs()
         untold = views.failed_notifications(store, ran, now - _UNTOLD_SINCE)

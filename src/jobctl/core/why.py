@@ -63,8 +63,8 @@ class Reason(NamedTuple):
     """One thing that a run waits for, or is at.
 
     `kind`: attempt | retry | poll | sleep | signal | approval | child | items | queue | slots | overlap | executor |
-    pause | stopping | canceling | terminating | timeout | next | deadline | ended. `commands` are what a person can do
-    about it, `fields` what the sentence was made of.
+    pause | stopping | canceling | terminating | timeout | next | deadline | ended | copy (of a run in a folder that is
+    one). `commands` are what a person can do about it, `fields` what the sentence was made of.
     """
 
     kind: str

@@ -16,6 +16,20 @@ COPIED = "copied"
 _ERROR = "copied: it goes on in the folder that this one was copied from"
 
 
+def at_home(store: Store) -> None:
+    """Record where the folder is found now, that of a store that is no copy: it may have been renamed, its mark touched
+    or lost. What can no longer be told of it stays as it was known."""
+    known, here = store.folder(), folder.look(store.state_dir)
+    if here.marked is None:
+        folder.write_mark(store.state_dir, store.identity())
+        here = folder.look(store.state_dir)
+    if known is not None and here.born is None:
+        here = here._replace(born=known.born)
+    if here != known:
+        with store.transaction() as db:
+            store.belongs_to(db, here)
+
+
 def original_is_gone(store: Store) -> bool:
     """The copy goes on as the one: its schedules where they stand, its runs as after a crash. Whether the original can
     still be seen where it was. JobctlError when somebody lives on it."""
