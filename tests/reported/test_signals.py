@@ -99,6 +99,18 @@ def test_while_a_daemon_has_the_run(home: Callable[[str], Daemons], situation: s
     assert [row.status for row in place.rows() if row.job != "hold"] == ["canceled"]
 
 
+def test_while_it_waits_for_a_daemon(home: Callable[[str], Daemons]) -> None:
+    """Nobody has it: it is ended here, and no daemon that comes later begins it."""
+    place = home(JOBS)
+    waits = place.start("run", "free", "--wait", "1h")
+    _listen(waits, "no daemon runs here")
+    said = _said(waits, place, signal.SIGTERM)
+    assert waits.returncode == 143, said
+    place.call("daemon", "--once")
+    assert [row.status for row in place.rows()] == ["canceled"]
+    assert place.lines("ran") == []
+
+
 def test_a_second_one_kills_what_a_daemon_has(home: Callable[[str], Daemons]) -> None:
     place = home("[jobs.stubborn]\nkill_grace = '1h'\ncommand = \"trap '' TERM; echo ran >> ran; sleep 600\"\n")
     place.daemon()
