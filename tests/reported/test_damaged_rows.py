@@ -193,7 +193,7 @@ def test_the_daemon_goes_on_with_the_others(lived: Path, tmp_path: Path, table: 
         )
         try:
             daemon.start()
-            name = enqueue(store, daemon._reloader.catalog.jobs["good"], {}, trigger="manual")
+            name = enqueue(store, daemon._reloader.catalog.jobs["good"], {}, trigger="manual").name
             daemon._dispatch = True
             deadline = time.monotonic() + 20
             while store.find(name).status != "succeeded":

@@ -33,6 +33,8 @@ _UNTOLD_SINCE = 7 * 86_400_000  # so long it is told that a notification failed,
 
 _ASLEEP_SHOWN = 20  # runs that only wait
 
+_QUEUED_SHOWN = 20  # runs that wait for a place: the first in line
+
 _REASONS_SHOWN = 10
 
 _DAMAGE_SHOWN = 5  # rows of the store that cannot be read
@@ -43,6 +45,8 @@ _Answer = TypeVar("_Answer")
 
 _LONGEST_VALUE = 200  # characters of a parameter, output or cursor; --json has all of it
 _LONGEST_ITEM = 60
+_LONGEST_LINE = 300  # of a reason beside others; of the one that is asked for there is more
+_LONGEST_REASON = 2_000
 
 
 def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
@@ -116,7 +120,11 @@ def _overview(settings: Settings, *, now: int) -> int:
         ran = store.jobs()
         untold = views.failed_notifications(store, ran, now - _UNTOLD_SINCE)
         # People see those that wake first; a hundred thousand that sleep are a number to them.
-        found = store.alive() if settings.json else [*store.awake(), *store.asleep(_ASLEEP_SHOWN)]
+        awake = [] if settings.json else store.awake()
+        waiting = sorted((row for row in awake if row.status == "queued"), key=lambda row: (-row.priority, row.id))
+        under_way = [row for row in awake if row.status != "queued"]
+        in_front = [*under_way, *waiting[:_QUEUED_SHOWN], *store.asleep(_ASLEEP_SHOWN)]
+        found = store.alive() if settings.json else in_front
         looked_at = each(found, lambda row: views.look(store, row, living), problems)
         alive = [seen for seen in looked_at if seen.row.finished_at is None]
         names = {**defined, **dict.fromkeys(job for job in ran if not is_notifier(job))}
@@ -165,7 +173,7 @@ def _overview(settings: Settings, *, now: int) -> int:
         roots = [seen for seen in alive if seen.row.parent not in shown]
 
         def told(seen: Seen) -> tuple[str, ...]:
-            now_at = in_short(views.reasons(store, seen, now, living))
+            now_at = short(in_short(views.reasons(store, seen, now, living)), _LONGEST_LINE)
             return seen.name, _standing_of(store, seen), took(seen.row.started_at, None, now), now_at
 
         rows = each(roots, told, problems)
@@ -174,6 +182,8 @@ def _overview(settings: Settings, *, now: int) -> int:
             print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
         if children:
             output.say(f"and {len(children):,} child {'run' if len(children) == 1 else 'runs'} of these")
+        if (more := len(waiting) - _QUEUED_SHOWN) > 0:
+            output.say(f"and {more:,} more that are queued: jobctl history --status queued")
         if (more := store.count_asleep() - _ASLEEP_SHOWN) > 0:
             output.say(f"and {more:,} more that only wait: jobctl history --status running")
         ends_of = each(last.items(), lambda of: (of[0], (of[1].row, _standing_of(store, of[1]))), problems)
@@ -183,7 +193,7 @@ def _overview(settings: Settings, *, now: int) -> int:
             when = past(_ms(gone["last"]), now)
             output.say(f"{gone['job']}: {gone['count']} {times} {gone['outcome']}, the last {when}: {gone['reason']}")
         for one in untold:
-            why = f": {one['reason']}" if one["reason"] else ""
+            why = f": {short(one['reason'], _LONGEST_LINE)}" if one["reason"] else ""
             when = past(_ms(one["finished_at"]), now)
             what = sentence(one["about"]) if one["about"] is not None else f"something of {origin(one['job'])}"
             output.say(f"nobody was told that {what}{why}, {when}; jobctl logs {one['id']}")
@@ -341,7 +351,7 @@ def detail(
     started, finished = document["started_at"], document["finished_at"]
     yield f"{document['id']}: {standing(document)}"
     if document["reason"]:
-        yield _field("because", document["reason"])
+        yield _field("because", short(document["reason"], _LONGEST_REASON))
     yield _field("job", document["job"] + (f", {document['trigger']}" if document["trigger"] != "manual" else ""))
     if document["parent"] is not None:
         yield _field("child of", f"{document['parent']['run']}, step {document['parent']['step']}")
@@ -373,7 +383,7 @@ def detail(
         yield _field("notified", f"{told['run']} {_words(status or 'is gone')}{logs}")
     if document["finished_at"] is None:
         for line in why[:_REASONS_SHOWN]:
-            yield _field("why", line)
+            yield _field("why", short(line, _LONGEST_REASON))
         if len(why) > _REASONS_SHOWN:
             yield _field("", f"and {len(why) - _REASONS_SHOWN} more: jobctl why {document['id']}")
     yield "  steps"

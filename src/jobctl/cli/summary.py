@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MANY = 12  # with more steps than this, those that just succeeded are only counted
 LONGEST = 30  # lines about steps
 TAIL_LINES = 10
+_LONGEST = 1_000  # characters of a reason
 
 _STYLES = {
     "succeeded": "green",
@@ -231,4 +232,6 @@ def _words(status: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Up to what fits a few lines of a terminal; `status RUN --json` has all of it."""
+    found = " ".join(text[: 4 * _LONGEST].split())
+    return found if len(found) <= _LONGEST else found[: _LONGEST - 1] + "…"
