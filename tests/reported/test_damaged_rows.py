@@ -47,6 +47,8 @@ job = "holds"
 schedule = { cron = "0 0 1 1 *" }
 command = "true"
 """
+# Tables that are filled only now and then.
+MADE = ("boots", "times")
 # What a hand, a disk or a program that is not ours may leave: of every kind that SQLite has.
 VALUES: tuple[Any, ...] = (None, "zzz", "../../x", "[", "{}", -1, 0, 1 << 62, 1e300, b"\xff\xfe", "TEXT THAT IS NONE")
 ASKED = (
@@ -60,7 +62,7 @@ ASKED = (
     ["doctor"],
     *([command, job] for command in ("why", "status", "history") for job in ("bad", "waits", "parent")),
 )
-UNSHOWN = ("id", "start_by")  # a row without an id there is not; until when it may begin is nobody's to see
+UNSHOWN = ("id", "start_by", "key")  # a row without an id there is not; until when it may begin is nobody's to see
 OVERVIEWS = [words for words in ASKED if len(words) == 1 or words[0] in ("prune", "schedule") or words[1] == "--json"]
 
 
@@ -76,7 +78,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         with Store(str(place.state)) as store:
 
             def there() -> bool:
-                full = all(store.row(f"SELECT 1 FROM {table}") for table in _tables(store.path) if table != "boots")
+                full = all(store.row(f"SELECT 1 FROM {table}") for table in _tables(store.path) if table not in MADE)
                 rows = {row.job: row for row in store.history(limit=99)}
                 return full and {"good", "bad", "bad.notify", "waits", "holds", "parent"} <= rows.keys()
 
@@ -89,7 +91,11 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         place.go()
         place.until(lambda: not place.processes())
         with sqlite3.connect(place.state / "jobctl.db") as db:
-            db.execute("INSERT OR IGNORE INTO boots VALUES ('boot', 1)")
+            for table in MADE:
+                made = db.execute(f"PRAGMA table_info({table})").fetchall()
+                values = ["text" if kind == "TEXT" else 1 for _, _, kind, *_ in made]
+                marks = ", ".join("?" * len(values))
+                db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)
         with Store(str(place.state)) as store:
             store.checkpoint(whole=True)
         yield place.folder

@@ -4,8 +4,10 @@ that is core/believed.py's."""
 from __future__ import annotations
 
 from jobctl.core.believed import Believed
+from jobctl.store.soundness import Kinds
 from jobctl.store.store import Store
 
+_KINDS = Kinds("the time", boot="t", clock="n", instant="i", doubted="N")
 _RUNS = 1_000  # among which the newest instant is looked for
 
 
@@ -14,6 +16,8 @@ def read(store: Store, boot: str, clock: int, now: int) -> Believed:
     newest recorded instant where nothing was, is some time that has passed; `now` where nothing is recorded."""
     known = store.row("SELECT 1 FROM sqlite_master WHERE name = 'times'") is not None  # not in an older schema
     row = store.row("SELECT boot, clock, instant, doubted FROM times") if known else None
+    if row is not None and not _KINDS.is_sound(row):
+        row = None  # damaged: as if nothing had been written down
     if row is not None and row[0] == boot and boot and row[1] <= clock:
         return Believed(row[2], row[1], row[3])
     instant = row[2] if row is not None else newest(store)
@@ -24,6 +28,8 @@ def step(store: Store, boot: str, clock: int, now: int) -> int:
     """By how much the wall clock was set in this boot since something was written down in it; 0 where that is not
     known."""
     row = store.row("SELECT clock, instant FROM times WHERE boot = ?", boot)
+    if row is not None and not all(isinstance(value, int) for value in row):
+        return 0
     return now - (row[1] + clock - row[0]) if row is not None and boot and row[0] <= clock else 0
 
 
@@ -45,5 +51,4 @@ def newest(store: Store) -> int | None:
         " UNION ALL SELECT max(dropped_at) FROM firings)",
         _RUNS,
     )
-    instant: int | None = found[0]
-    return instant
+    return found[0] if isinstance(found[0], int) else None
