@@ -309,6 +309,16 @@ def test_what_is_put_off_by_its_jitter_is_not_missed_for_that(place: Place) -> N
     assert place.dropped() == []
 
 
+def test_one_whose_turn_jitter_turned_round_is_not_too_late_for_that(place: Place) -> None:
+    text = job('{ every = "1m", jitter = "1h" }', HELD, overlap='"cancel_other"', start_within='"61s"')
+    place.arm(text)
+    for minute in range(1, 121):  # some of them start together with one before them that starts late
+        place.fire(NOW + minute * M)
+    assert place.fired()
+    firsts = [place.store.events(row.id)[0] for row in place.store.history(limit=200)]
+    assert [first for first in firsts if first.data["start_by"] <= first.at] == []
+
+
 def test_one_that_is_called_once_does_what_is_due(place: Place) -> None:
     place.arm(job('{ every = "1h", jitter = "10m" }'))
     place.scheduler.once(NOW + 9 * HOUR + 17 * M, spread=False)

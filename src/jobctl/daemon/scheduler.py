@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from jobctl import machine
@@ -314,6 +314,14 @@ class Scheduler:
             return times[: bisect_left(times, instant)]
         return list(takewhile(lambda nominal: self._starts_at(armed, nominal) < instant, times))
 
+    def _turns(self, armed: _Armed, times: list[int], now: int) -> dict[int, int]:
+        """When each of these fire times, which have come, could begin: where jitter turns the order round, with the one
+        before it; what was put off, when it was put off to."""
+        if armed.schedule.boot or armed.id in self._spread:
+            return dict.fromkeys(times, now)
+        starts = accumulate((self._starts_at(armed, nominal) for nominal in times), max)
+        return dict(zip(times, starts, strict=True))
+
     def _boot_due(self, armed: _Armed) -> list[int]:
         """The fire time of a boot schedule, unless it has been dealt with."""
         return [self._boot] if self._boot is not None and self._progress[armed.id] < self._boot else []
@@ -332,6 +340,7 @@ class Scheduler:
         job = armed.job
         window = _A_YEAR if job.catchup_window is None else max(job.catchup_window, _ON_TIME_MS)
         told = False
+        its_turn = self._turns(armed, due, now)
         asked = self._spread[armed.id][0] if armed.id in self._spread else now  # what was put off is not late for it
         # A boot is fired at the first look after it: a machine that starts slowly has missed nothing.
         late = [] if armed.schedule.boot else self._started_before(armed, due, asked - window)
@@ -380,7 +389,7 @@ class Scheduler:
                 fire_time=nominal,
                 schedule=armed.id,
                 hold=hold,
-                due=now if armed.schedule.boot else self._starts_at(armed, nominal),
+                due=its_turn[nominal],
                 again=armed.id in self._dealt_with,
             )
             if first is None:
