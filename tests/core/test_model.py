@@ -82,6 +82,7 @@ EVERYTHING = Job(
     kill_grace=0,
     after_stop="retry",
     log_limit=1,
+    disk_limit=1,
     notify=(Notify(("failed", "missed"), "mail"), Notify(("succeeded",), ("mail", "-s"))),
     tags=("x", "y"),
     children={

@@ -95,3 +95,58 @@ def test_a_log_is_looked_at_soon_and_often_while_it_grows_fast(home: Callable[[s
     process.communicate(timeout=30)
     (path,) = place.state.glob("runs/*/main.1.log")
     assert path.stat().st_size <= MIB
+
+
+# what fills the folder of its run (it is known from JOBCTL_OUTPUT) -> the files are seen whatever they are called
+FILLS = {
+    "a file": "yes >> fill",
+    "a file in a folder": "mkdir -p a/b && yes >> a/b/fill",
+    "many files": "n=0; while :; do n=$((n+1)); head -c 100000 /dev/zero > fill.$n; done",
+    "its log": "yes",
+}
+
+
+@pytest.mark.parametrize("what", FILLS)
+def test_a_run_whose_files_pass_its_limit_has_failed_and_is_cleaned_up(
+    home: Callable[[str], Daemons], what: str
+) -> None:
+    place = home(f"""
+[jobs.x]
+disk_limit = "4MiB"
+log_limit = "1GiB"
+kill_grace = "100ms"
+retry = 5
+[[jobs.x.steps]]
+name = "before"
+command = "true"
+compensate = "echo undone >> undone"
+[[jobs.x.steps]]
+name = "fills"
+command = '''cd "${{JOBCTL_OUTPUT%/*}}"; {FILLS[what]}'''
+[[jobs.x.steps]]
+name = "clears"
+when = "always"
+command = '''head -c 8000000 /dev/zero > "${{JOBCTL_OUTPUT%/*}}/more"; sleep 0.3; echo cleared >> cleared'''
+""")
+    code, output = place.call("run", "x")
+    assert code == 1
+    assert "the files of the run take more than its disk_limit of 4 MiB" in output
+    document = place.document()
+    assert document is not None
+    assert [len(step["attempts"]) for step in document["steps"]] == [1, 1, 1]  # again it would not come further
+    assert (place.lines("undone"), place.lines("cleared")) == (["undone"], ["cleared"])
+
+
+def test_what_others_have_written_is_no_runs(home: Callable[[str], Daemons]) -> None:
+    place = home('[jobs.x]\ndisk_limit = "1MiB"\ncommand = "head -c 9000000 /dev/zero > mine; sleep 0.4"\n')
+    assert place.call("run", "x")[0] == 0
+
+
+def test_a_file_with_holes_takes_what_it_has(tmp_path: Path) -> None:
+    with (tmp_path / "holes").open("wb") as file:
+        file.truncate(100 * MIB)
+    os.symlink("/", tmp_path / "link")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(b"x" * MIB)
+    assert MIB <= sizes.taken(str(tmp_path)) < 2 * MIB
+    assert sizes.taken(str(tmp_path / "gone")) == 0

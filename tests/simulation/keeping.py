@@ -305,6 +305,10 @@ class _System:
 
         return sizes.keep(base, limit)
 
+    def taken(self, folder: str) -> int:
+        del folder
+        return 0
+
     def there(self, paths: Iterable[str]) -> list[bool]:
         return [os.path.exists(path) for path in paths]
 

@@ -85,6 +85,7 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
         (
             f"{job.max_parallel_steps} steps at once, {duration(job.kill_grace)} to stop in,"
             f" {size(job.log_limit)} of output an attempt"
+            + (f", {size(job.disk_limit)} of files a run" if job.disk_limit is not None else "")
         ),
     )
     if job.after_stop:

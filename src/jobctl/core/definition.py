@@ -741,6 +741,7 @@ _PLAIN_JOB_KEYS = (
     "kill_grace",
     "after_stop",
     "log_limit",
+    "disk_limit",
     "tags",
 )
 _PLAIN_STEP_KEYS = (

@@ -217,6 +217,7 @@ class Job:
     max_parallel_steps: int = 16
     kill_grace: Millis = 10_000
     after_stop: str = ""  # retry | pause: what becomes of a run that was stopped with its daemon; "" = as `retry` says
+    disk_limit: int | None = None  # bytes of all files of a run
     log_limit: int = 64 * 1024 * 1024  # bytes an attempt
     notify: tuple[Notify, ...] = ()
     tags: tuple[str, ...] = ()

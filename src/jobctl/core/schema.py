@@ -317,6 +317,7 @@ _OWN_OF_JOB = {
         "What becomes of a run that was stopped with the daemon; if not said, tried again where it has `retry`.",
     ),
     "log_limit": Key(Size(), "The most output kept of an attempt; 64MiB if not said."),
+    "disk_limit": Key(Size(), "The most that all files of a run take; beyond it what runs is stopped and has failed."),
     "notify": Key(NOTIFY, "Commands to run when a run has ended or a fire was missed."),
     "tags": Key(ListOf(Text()), "Words to find its runs by."),
 }

@@ -30,7 +30,7 @@ from jobctl.core.decide import (
 from jobctl.core.errors import JobctlError, StoreError, StoreUnavailableError, UnwritableError
 from jobctl.core.history import TOO_LATE, Event, EventType, RunState, StepState, replay
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
-from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus
+from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus, When
 from jobctl.engines.commands import RunContext, UnresolvedError
 from jobctl.executor import Executor, alive
 from jobctl.executor import folder as executor_folder
@@ -1120,6 +1120,8 @@ class LocalEngine:
             wants_stdout=not undo and step.name in run.context.stdout_of,
             grace=run.job.kill_grace,
             log_limit=run.job.log_limit,
+            # What undoes, or clears away, is not kept from it.
+            disk_limit=0 if undo or step.when is not When.SUCCESS else run.job.disk_limit or 0,
             run_limit=began + limit if limit is not None and began is not None and not undo else None,
         )
 

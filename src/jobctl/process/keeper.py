@@ -4,7 +4,8 @@ does with what it is told and what happens; the loop around it is keeper_process
 It knows no store, no run but a name, and no definition. Whoever takes a run over connects and claims it; an attempt is
 begun for its maker alone. What it does is in its journal before anybody is told.
 
-Told:   start  id run take token log argv… env…  [base] [again] [cond shell] cwd grace cap [limit=NAME:MS]… [lease]
+Told:   start  id run take token log argv… env…  [base] [again] [cond shell] cwd grace cap [disk] [limit=NAME:MS]…
+                                                                                                          [lease]
         base   n env…                     what the environments of many starts have in common
         stop   id by grace | kill id by   ask its processes to end, kill what is left after the grace; or at once
         sweep  id                         of an attempt that has ended: kill what it left
@@ -40,6 +41,7 @@ from jobctl.process.kernel import NotMadeError
 LOOK_MS = 1_000  # files, what is below whom, what could not be written: looked at so often while commands run
 FIRST_SIZES_MS = 50  # after its beginning the files of an attempt are looked at, and then ever more seldom
 SOONEST_SIZES_MS = 20  # or more often, while its log grows fast
+MOST_DISK_MS = 250  # or so often, where what its run's folder takes is limited
 LEFTOVER_MS = 50  # while a stopped attempt's other processes use their grace
 AGAIN_MS = 5  # between two looks for what makes the next and is gone
 LOOKS = 6  # so often in a row none must be seen, once there were any
@@ -69,6 +71,7 @@ class Kernel(Protocol):
     def close(self, fd: int) -> None: ...
     def unlink(self, path: str) -> None: ...
     def cap(self, base: str, limit: int) -> int: ...
+    def taken(self, folder: str) -> int: ...
     def there(self, paths: Iterable[str]) -> list[bool]: ...
     def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int: ...
     def members(self, mark: int) -> list[Proc] | None: ...
@@ -107,7 +110,7 @@ class Child:
     """An attempt, from when it is asked for until its end is told."""
 
     __slots__ = (
-        "again", "argv", "base", "began", "began_boot", "by", "cap", "condition", "cwd", "empty",
+        "again", "argv", "base", "began", "began_boot", "by", "cap", "condition", "cwd", "disk", "empty",
         "end", "environment", "grace", "id", "kill_at", "killed", "lease", "limits", "log", "looks", "mark", "only_if",
         "pid", "process", "ran", "run", "seen", "shell", "sweeping", "take", "token",
     )  # fmt: skip
@@ -144,6 +147,7 @@ class Child:
         self.again = told.get("again") == b"1"
         self.grace = int(told.get("grace", b"10000"))
         self.cap = int(told.get("cap", b"0"))
+        self.disk = int(told.get("disk", b"0"))  # what the folder of its run may take; 0: whatever it likes
         self.lease: int | None = int(told["lease"]) if "lease" in told else None
         if not self.argv:
             raise ValueError("no command")
@@ -633,6 +637,10 @@ class Keeper:
         much = child.cap and (size - before) * 4 > child.cap
         pace = max(SOONEST_SIZES_MS, pace // 4) if much else min(LOOK_MS, pace * 2)
         left = child.cap // 2 if child.cap and size > child.cap else size
+        if child.disk:
+            pace = min(pace, MOST_DISK_MS)
+            if self._kernel.taken(os.path.dirname(child.base)) > child.disk:
+                self.stop(child, "disk_limit", child.grace)
         self._at(self._kernel.boot() + pace, self._look_at_sizes, child, pid, pace, left)
 
     def _look(self) -> None:

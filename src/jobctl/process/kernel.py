@@ -135,6 +135,12 @@ class System:
 
         return sizes.keep(base, limit)
 
+    def taken(self, folder: str) -> int:
+        """Bytes of the disk that a folder takes."""
+        from jobctl.process import sizes
+
+        return sizes.taken(folder)
+
     def there(self, paths: Iterable[str]) -> list[bool]:
         """Which of these files there are."""
         return [os.access(path, os.F_OK) for path in paths]

@@ -40,6 +40,23 @@ def keep(base: str, log_limit: int) -> int:
     return size
 
 
+def taken(folder: str) -> int:
+    """Bytes of the disk that all of a folder takes. Links are not followed; what is gone or may not be read counts for
+    nothing."""
+    total, folders = 0, [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    about = entry.stat(follow_symlinks=False)
+                    total += about.st_blocks * 512  # of a file with holes, what it has
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:
+            continue
+    return total
+
+
 def _keep_last_line(fd: int, most: int) -> None:
     """The last complete line is the cursor; of the others nobody asks. When it was written stays as it was, so that
     this is no sign of life. A line that is written between two calls here, some microseconds apart, is lost."""

@@ -29,6 +29,7 @@ from jobctl.process.frames import Message
 from jobctl.process.keepers import Link
 from jobctl.process.timers import RETRY_MS, Timers
 from jobctl.process.watch import Watch
+from jobctl.text import size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Attempt(Generic[Owner]):
         "close_at",
         "command",
         "deadline_at",
+        "disk_limit",
         "end",
         "ended_at",
         "executors",
@@ -162,6 +164,7 @@ class Attempt(Generic[Owner]):
         wants_stdout: bool = False,
         grace: int = 10_000,
         log_limit: int = 0,
+        disk_limit: int = 0,
         run_limit: int | None = None,
     ) -> None:
         """`run`, `take`: under which name, and by which claim of it, keepers hold the attempt. `command(checked)` makes
@@ -177,7 +180,8 @@ class Attempt(Generic[Owner]):
         self.command = command
         self.goes_on = goes_on
         self.may_suspend, self.has_condition, self.wants_stdout = may_suspend, has_condition, wants_stdout
-        self.grace, self.log_limit, self.run_limit = grace, log_limit, run_limit
+        self.grace, self.run_limit = grace, run_limit
+        self.log_limit, self.disk_limit = log_limit, disk_limit
         # When schedule_to_close has passed, on the clock that does not step.
         closes = timeouts.schedule_to_close
         left = None if closes is None else step_started_at + closes - clock.now()
@@ -528,6 +532,8 @@ class Supervisor(Generic[Owner]):
             f"base_path={attempt.files.base}", f"cwd={command.cwd}", f"grace={attempt.grace}",
             f"cap={attempt.log_limit}",
         ]  # fmt: skip
+        if attempt.disk_limit:
+            told.append(f"disk={attempt.disk_limit}")
         if again or attempt.poll is not None:
             told.append("again=1")
         if command.only_if:
@@ -1284,6 +1290,9 @@ def _stopped(attempt: Attempt[Any], known: Outcome) -> Outcome:
         return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
     if kind == "daemon":
         return Outcome(rules.STOPPED, known.exit_code, known.signal, error="the daemon ended")
+    if kind == "disk_limit":  # what it has written is still there: another attempt would not come further
+        error = f"stopped: the files of the run take more than its disk_limit of {size(attempt.disk_limit)}"
+        return Outcome(rules.FAILED, known.exit_code, known.signal, error=error, non_retryable=True)
     from jobctl.core.durations import format
 
     if kind == "run":
