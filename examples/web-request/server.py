@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
             code, run = jobctl("run", "report", "--detach", *params)
             code = code or STILL_RUNNING  # 0 says that it was handed over
         else:
-            code, run = jobctl("run", "report", "--wait", self.wait, *params)
+            code, run = jobctl("run", "report", "--require-daemon", "--wait", self.wait, *params)
         self.tell(code, run)
 
     def do_GET(self) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from places import DAY, HELD, HOUR, MINUTE, NOW, SECOND, Place, job
@@ -14,7 +15,10 @@ from jobctl.cli import schedules
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import RunStatus, encode_schedule
 from jobctl.core.overlap import BUFFER_LIMIT
+from jobctl.core.zones import ZoneError
 from jobctl.daemon import scheduler as module
+from jobctl.engines import unbegun
+from jobctl.engines.submit import enqueue
 from jobctl.store import firings
 
 EVERY_MINUTE = '{ every = "1m" }'
@@ -710,3 +714,51 @@ def test_two_processes_that_race_fire_each_time_once_and_lose_none(place: Place)
     for name in names:
         assert sorted(place.fired(name)) == [tick * SECOND for tick in range(1, ticks + 1)]
         assert set(place.statuses(name)) == {str(RunStatus.SUCCEEDED)}
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["skip", "buffer_one", "cancel_other", "terminate_other", "allow_all"])
+def test_a_fire_time_whose_key_has_a_run_ends_nothing_and_stands_in_nobodys_way(place: Place, policy: str) -> None:
+    place.arm(job('{ every = "1m" }', HELD, overlap=f'"{policy}"', key='"day-{{ run.fire_date }}"'))
+    for minute in (1, 2, 3):
+        place.fire(NOW + minute * M)
+    assert place.fired() == [M]
+    assert {row.status for row in place.store.history()} == {"running"}
+    assert [drop[0] for drop in place.dropped()] == ["skipped", "skipped"]
+
+
+def test_after_a_key_that_has_a_run_the_others_get_theirs(place: Place) -> None:
+    place.arm(job('{ every = "1m" }', HELD, overlap='"skip"', key='"{{ run.fire_time }}"'))
+    enqueue(place.store, place.job(), {}, trigger="manual", fire_time=NOW + M)  # by hand, and over by now
+    row = place.store.history()[0]
+    unbegun.end(place.store, row, "canceled", "by hand")
+    place.fire(NOW + 3 * M)
+    assert 2 * M in place.fired()
+
+
+# -- one that cannot be followed ---------------------------------------------------------------------------------------
+
+
+def test_a_schedule_that_cannot_be_followed_keeps_no_other_from_firing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.arm(job('{ every = "1m" }', HELD, name="a", overlap='"allow_all"') + job('{ every = "1m" }', HELD, name="b"))
+    real, broken = module.fires, module.next_fire
+
+    def gone() -> Any:
+        raise ZoneError("there is no zone US/Pacific", "write another")
+
+    number = next(n for n, armed in place.scheduler._armed.items() if armed.job.name == "a")
+    of_a = place.scheduler._armed[number].schedule
+    for name, original in (("fires", real), ("next_fire", broken)):
+        monkeypatch.setattr(module, name, lambda s, *a, _o=original, **k: gone() if s is of_a else _o(s, *a, **k))
+    place.fire(NOW + M)
+    place.fire(NOW + 2 * M)
+    assert (place.fired("a"), place.fired("b")) == ([], [M])
+    assert "a schedule of the job a does not fire: " in place.scheduler.look_at_broken()
+    monkeypatch.undo()
+    assert place.scheduler.look_at_broken() == ""
+    place.fire(NOW + 3 * M)
+    assert place.fired("a") == [M, 2 * M, 3 * M]

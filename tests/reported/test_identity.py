@@ -266,6 +266,8 @@ def test_a_copy_touches_nothing_of_the_original_until_it_is_a_store_of_its_own(
         ("pause", name),
         ("approve", "asked"),
         ("resume", "bad"),
+        ("resume", "bad", "--detach"),
+        ("run", "tick", "--detach", "--require-daemon"),
         ("daemon", "--once"),
         ("run", "tick", "--detach"),
         ("schedule", "trigger", "tick"),
@@ -325,3 +327,18 @@ def test_a_copy_whose_original_is_gone_goes_on_as_the_one(under_load: tuple[Daem
     assert len(set(again)) == len(again)
     assert not fired & set(again[1:])  # one may have been under way when the daemon was killed
     assert "adopt" not in place.call("status")[1]
+
+
+def test_the_original_is_not_gone_while_somebody_lives_on_it(home: Callable[[str], Daemons]) -> None:
+    """Also somebody who has come since the copy was made, of whom the copy knows nothing."""
+    place = home("[jobs.tick]\nschedule = { every = '1s' }\ncommand = 'true'\n")
+    assert place.call("run", "tick")[0] == 0
+    original, copy = place.state, _copy(place)
+    daemon = place.daemon()
+    place.put_state(copy)
+    code, output = place.call("adopt", "--original-is-gone")
+    assert (code, "the original is not gone" in output) == (1, True), output
+    daemon.terminate()
+    daemon.wait(PATIENCE)
+    assert place.call("adopt", "--original-is-gone")[0] == 0
+    place.put_state(original)

@@ -66,5 +66,5 @@ def test_who_says_so_is_believed(place: Daemons) -> None:
 def test_what_a_daemon_removes_is_told(place: Daemons) -> None:
     place.environment["CLOCK_SYNCED"] = "1"
     place.daemon(program=PROGRAM)
-    place.until(lambda: "job=old its keep has removed 3 of its runs" in place.said())
+    place.until(lambda: "old: its keep has removed 3 of its runs" in place.said())
     assert place.rows("old") == []

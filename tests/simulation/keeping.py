@@ -192,7 +192,8 @@ class KeeperProcess(Process):
 
     def _next_due(self, core: Keeper) -> int | None:
         """Without what only looks: a day of looks in vain is 86,400 turns of nothing."""
-        times = [at for at, _, act, _ in core._timers if act != core._look]
+        looks = (core._look, core._look_at_sizes)
+        times = [at for at, _, act, _ in core._timers if act not in looks]
         return min(times) if times else None
 
     def _begin(self) -> bool:

@@ -20,7 +20,7 @@ from jobctl.engines.kept import job_of
 from jobctl.masking import redact
 from jobctl.process import keepers
 from jobctl.store.store import Store
-from jobctl.views import has_changed
+from jobctl.views import has_changed, run_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,8 @@ def _resume(
     detach = keeper is None
     with store_of(settings) as store:
         row = store.find(run)
+        if store.copy is not None:
+            raise store.copy.error(f"run {row.name} cannot be taken up")
         if require_daemon:
             need_daemon(store, f"resume it in the foreground: jobctl resume {row.name}")
         if row.status == "queued" and unbegun.end_late(store, clock.now()):
@@ -107,7 +109,10 @@ def _resume(
             poke_daemons(store)
             if not daemons(store):
                 say_waits(row.name)
-            output.say(row.name)
+            if settings.json:
+                output.print_json(run_document(store, store.run(row.id)))
+            else:
+                output.say(row.name)
             return 0
 
         def begin(engine: LocalEngine) -> LiveRun:

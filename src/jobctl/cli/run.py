@@ -210,6 +210,8 @@ def _hand_over(
     from jobctl.views import run_document
 
     with store_of(settings, create=True) as store:
+        if store.copy is not None:
+            raise store.copy.error("no run can be left to a daemon")
         if how.require_daemon:
             need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
 

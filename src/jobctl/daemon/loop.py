@@ -44,6 +44,7 @@ RETRY_MS = 1_000  # when a duty could not be done
 _CLOCK_STEP_MS = 1_000
 _CLOCK_SAID_FROM_MS = 60_000  # a step that `status` tells of, for an hour
 _CLOCK_SAID_MS = 3_600_000
+_LATE_AGAIN_MS = 60_000
 _LOG_HELD_MS = 60_000  # so long somebody may be in the way of the log
 _NEVER_MS = 1 << 40
 _ANEW_AT_MOST_MS = 60_000
@@ -101,6 +102,7 @@ class Daemon:
         self._told_at = clock.monotonic()
         self._told: list[tuple[str, int]] = []
         self._log_held_since: int | None = None  # monotonic
+        self._late_from = 0  # monotonic: until then nobody looks for what was not begun in time
         self._clock_said_at = 0  # monotonic: when it was last said that the clock was set
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
         self._look_at_others = False
@@ -344,13 +346,17 @@ class Daemon:
                     self._orphans = self._dispatch = True  # it may have been ended: without its children, and told
                     self._journal.say_once(f"rescue {name}", what, run=name)
 
-    def _end_late(self, now: int, _: int) -> None:
+    def _end_late(self, now: int, mono: int) -> None:
         due = self._store.next_too_late()
-        if due is None or due > now:
+        if due is None or due > now or mono < self._late_from:
             return
         self._dispatch = True  # others may stand in line behind it, and what tells of it is queued
-        for row in unbegun.end_late(self._store, now):
-            self._journal.say("canceled", run=row.name, reason=TOO_LATE)
+        try:
+            for row in unbegun.end_late(self._store, now):
+                self._journal.say("canceled", run=row.name, reason=TOO_LATE)
+        except Exception:
+            self._late_from = mono + _LATE_AGAIN_MS  # one that cannot be read is too late at every look
+            raise
 
     def _begin_queued(self, now: int, _: int) -> None:
         if not self._engine.draining:
@@ -438,7 +444,10 @@ class Daemon:
         # Also runs whose executor left no row, and those that could not be taken before.
         self._rescue = True
         self._dispatch = True
-        self._store.checkpoint()
+        self._look_at_log(mono)
+        if self._clock_said_at and mono - self._clock_said_at > _CLOCK_SAID_MS:
+            self._clock_said_at = 0
+            self._journal.say_once("clock", "")
         if len(self._aside):
             self._aside.keep({row.id for row in self._store.alive()})
         rescuer.forget_dead(self._store)
@@ -447,6 +456,7 @@ class Daemon:
         if changed := self._scheduler.look_at_zones():
             self._journal.say(changed)
         self._journal.say_once("zone", self._scheduler.zone_trouble)
+        self._journal.say_once("schedules", self._scheduler.look_at_broken())
 
     def _look_at_log(self, mono: int) -> None:
         """Empty the write-ahead log. Whoever reads in it all the time keeps it from getting smaller, which is said."""
@@ -469,8 +479,10 @@ class Daemon:
             if name == self._executor.id or name in self._others:
                 continue
             if executor.alive(self._store.state_dir, name):
-                self._others.add(name)
-                self._engine.watch_process(pid, self._executor_ended)
+                if pid > 1:
+                    self._others.add(name)
+                if pid > 1:  # the first process of a container is no other's business: its lock is looked at
+                    self._engine.watch_process(pid, self._executor_ended)
             else:
                 self._executor_ended()
 
@@ -531,9 +543,9 @@ class Daemon:
             times.append(mono + due - clock.now())
         if self._rescue or self._dispatch:
             times.append(mono)
-        for instant in (self._store.next_wake(), self._store.next_too_late()):
+        for instant, earliest in ((self._store.next_wake(), 0), (self._store.next_too_late(), self._late_from)):
             if instant is not None:
-                times.append(mono + instant - clock.now())
+                times.append(max(earliest, mono + instant - clock.now()))
         until = max(min(times), self._not_before)
         return max(0, min(until, self._told_at + self._watchdog_ms) - mono)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from jobctl import machine
 from jobctl.core import overlap, zones
 from jobctl.core.durations import format
+from jobctl.core.errors import StoreError
 from jobctl.core.history import TOO_LATE
 from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
 from jobctl.core.overlap import Fire
@@ -25,6 +26,8 @@ from jobctl.core.schedule import (
     next_fire,
 )
 from jobctl.daemon.starter import Starter
+from jobctl.engines.local import in_a_sentence
+from jobctl.engines.submit import run_of
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
 from jobctl.store.store import Batch, Store
@@ -74,6 +77,7 @@ class Scheduler:
         # Schedules that were late by more than their jitter: (when that was seen, when they start).
         self._spread: dict[int, tuple[int, int]] = {}
         self._found_alive: dict[int, tuple[int, int]] = {}  # (begun, buffered), for schedules with more to deal with
+        self._broken: dict[int, str] = {}  # schedules that cannot be followed just now, and why
         self._due: list[tuple[int, int]] = []  # a heap: (when it starts, schedule)
 
     def arm(self, jobs: Mapping[str, Job], files: Sequence[str], now: int) -> None:
@@ -108,14 +112,20 @@ class Scheduler:
 
         StoreError when that cannot be recorded: what was not dealt with is tried again at the next call.
         """
-        due = []
+        due: list[tuple[int, int]] = []
+        later: list[tuple[int, int]] = []
         told = False
         while self._due and self._due[0][0] <= now:
-            entry = heapq.heappop(self._due)
-            if spread and self._is_to_spread(*entry, now):
-                heapq.heappush(self._due, (self._spread[entry[1]][1], entry[1]))
-            else:
-                due.append(entry)
+            start, number = heapq.heappop(self._due)
+            try:
+                if spread and self._is_to_spread(start, number, now):
+                    later.append((self._spread[number][1], number))
+                else:
+                    due.append((start, number))
+            except Exception as error:
+                self._cannot_be_followed(number, error)
+        for entry in later:
+            heapq.heappush(self._due, entry)
         size = _AT_FIRST
         self._first = {}
         while due:
@@ -150,12 +160,18 @@ class Scheduler:
                 continue  # removed, as another daemon has read already
             self._progress[number] = max(self._progress[number], reached[number])
             armed = self._armed[number]
-            due, more = self._due_times(armed, now)
-            if due and armed.job.name in paused:
-                self._starter.pass_over(number, due[-1])
-                self._found_alive.pop(number, None)
-            elif due:
-                told = self._fire(armed, due, now, more) or told
+            try:
+                due, more = self._due_times(armed, now)
+                if due and armed.job.name in paused:
+                    self._starter.pass_over(number, due[-1])
+                    self._found_alive.pop(number, None)
+                elif due:
+                    told = self._fire(armed, due, now, more) or told
+            except (StoreError, OSError):
+                raise  # it is nobody's in particular
+            except Exception as error:
+                self._cannot_be_followed(number, error)
+                continue
             if due:
                 progress[number] = due[-1]
             dealt.append((number, more))
@@ -252,7 +268,31 @@ class Scheduler:
             for number, progress in self._progress.items()
         )
 
+    def look_at_broken(self) -> str:
+        """Try once more to follow the schedules that could not be. Returns what is wrong, in a sentence; "" for
+        nothing."""
+        broken, self._broken = self._broken, {}
+        for number in broken:
+            if number in self._armed:
+                self._push(number)
+        if not self._broken:
+            return ""
+        number, why = next(iter(self._broken.items()))
+        more = f" (and {len(self._broken) - 1} more)" if len(self._broken) > 1 else ""
+        return f"a schedule of the job {self._armed[number].job.name} does not fire{more}: {why}"
+
+    def _cannot_be_followed(self, number: int, error: Exception) -> None:
+        """One schedule keeps no other from firing: it is tried again at each look."""
+        self._broken[number] = in_a_sentence(error)
+        self._next.pop(number, None)
+
     def _push(self, number: int, again_at: int | None = None) -> None:
+        try:
+            self._push_it(number, again_at)
+        except Exception as error:
+            self._cannot_be_followed(number, error)
+
+    def _push_it(self, number: int, again_at: int | None) -> None:
         armed = self._armed[number]
         if again_at is not None:
             heapq.heappush(self._due, (again_at, number))
@@ -314,6 +354,20 @@ class Scheduler:
             return times[: bisect_left(times, instant)]
         return list(takewhile(lambda nominal: self._starts_at(armed, nominal) < instant, times))
 
+    def _without_keys_that_have_runs(self, armed: _Armed, due: list[int], now: int) -> list[int]:
+        """Of these fire times those that would be a run of their own. The others are skipped before anything is ended,
+        or passed over, for them."""
+        if armed.job.key is None:
+            return due
+        left = []
+        for nominal in due:
+            there = run_of(self._store, armed.job, nominal)
+            if there is None:
+                left.append(nominal)
+            else:
+                self._drop(armed, "skipped", [nominal], f"there is a run with its key: {there.name}", now)
+        return left
+
     def _turns(self, armed: _Armed, times: list[int], now: int) -> dict[int, int]:
         """When each of these fire times, which have come, could begin: where jitter turns the order round, with the one
         before it; what was put off, when it was put off to."""
@@ -357,7 +411,7 @@ class Scheduler:
         if excess:
             reason = f"more fire times had come due than catchup_limit = {job.catchup_limit:,}"
             told = self._drop(armed, "missed", due[:excess], reason, now) or told
-        due = due[excess:]
+        due = self._without_keys_that_have_runs(armed, due[excess:], now)
         replaced = (due if more else due[:-1]) if job.overlap in _REPLACES else []
         if replaced:
             reason = f"a later fire time took its place (overlap = {job.overlap})"

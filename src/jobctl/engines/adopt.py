@@ -37,9 +37,11 @@ def original_is_gone(store: Store) -> bool:
     of = store.copy.of
     there = _is_there(of)
     if there:
-        for name, (pid, kind, _) in store.executors().items():
+        known = store.executors()
+        for name in _executors(of.path):  # also those that have come since the copy was made
             if executor.alive(of.path, name):
-                what = f"a daemon (process {pid})" if kind == "daemon" else f"a run of process {pid}"
+                pid, kind, _ = known.get(name, (0, "", 0))
+                what = {"daemon": f"a daemon (process {pid})", "": "a process"}.get(kind, f"a run of process {pid}")
                 raise JobctlError(
                     f"the original is not gone: {what} lives on {of.path}",
                     hint="end it first; or make this one a store of its own: jobctl adopt --as-copy",
@@ -50,6 +52,15 @@ def original_is_gone(store: Store) -> bool:
         store.belongs_to(db, folder.look(store.state_dir))
     store.copy = None
     return there
+
+
+def _executors(state_dir: str) -> list[str]:
+    """Those that have a lock there, living or dead."""
+    try:
+        names = os.listdir(executor.folder(state_dir))
+    except OSError:
+        return []
+    return sorted(name.removesuffix(".lock") for name in names if name.endswith(".lock"))
 
 
 def as_copy(store: Store, by: str) -> list[str]:

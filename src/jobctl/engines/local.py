@@ -272,7 +272,7 @@ class LocalEngine:
         """As `take`, for several runs (id, job, env_file) in one commit. Those that are here now."""
         state_dir, ours = self.store.state_dir, self.executor
         jobs = {run_id: (job, env_file) for run_id, job, env_file in left}
-        runs = []
+        runs: list[LiveRun] = []
         work: list[Work] = []
         for run_id in self.store.take(jobs, ours.id, ours.boot, clock.now(), lambda other: alive(state_dir, other)):
             row = self.store.run(run_id)
@@ -280,6 +280,9 @@ class LocalEngine:
                 run, last = self._restored(row, *jobs[run_id])
             except Exception as error:
                 if not self._is_its_own(error):
+                    for run in runs:  # they stand under our name and are not here: they are looked for
+                        self.runs.pop(run.id, None)
+                    self.runs.pop(run_id, None)
                     raise
                 self.runs.pop(run_id, None)
                 self.set_aside.append(Aside(run_id, row.name, in_a_sentence(error)))
@@ -355,11 +358,14 @@ class LocalEngine:
         self.executor.drain()
 
     def stop_attempts(self) -> int:
-        """Ask whatever runs here to end, because this process is about to, and nothing outlives it. How many run."""
+        """Ask whatever runs here to end, because this process is about to, and nothing outlives it. How many run. What
+        tells of that is not asked: who is to hear of it would hear of it when the next one begins."""
         self.draining = True
         attempts = [attempt for run in self.runs.values() for attempt in run.attempts.values()]
         running = [attempt for attempt in attempts if not attempt.over and not attempt.between_probes]
         for attempt in running:
+            if attempt.owner.state.about is not None:
+                continue
             if attempt.kind_of_stop is None and attempt.pending_stop is None:
                 self._do(self.supervisor.stop, attempt, "daemon")
         return len(running)
@@ -788,7 +794,9 @@ class LocalEngine:
         """The event that a fact is now, with all that came before it: None when it has come to nothing."""
         if isinstance(fact, Start):
             status = run.step_state(fact.key).status
-            if self.draining or not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
+            if self.draining and run.state.about is None:  # what tells of the ends of others begins all the same
+                return None
+            if not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
                 return None
             if run.decider.held(fact.key) or (run.step_state(fact.key).suspended and run.step_state(fact.key).waiting):
                 return None

@@ -62,6 +62,16 @@ def enqueue(
             return Submitted(there.name, False)  # else it was removed in between, and the key is free
 
 
+def run_of(store: Store, job: Job, fire_time: int) -> RunRow | None:
+    """The run that the job has for the key of a fire time, without other parameters than its own."""
+    values = run_values(job, job.name, fire_time)
+    try:
+        key = parameters.key_of(job, parameters.values(job, {}, values), values)
+    except JobctlError:
+        return None  # it cannot begin, which is recorded
+    return None if key is None else store.with_key(job.name, key)
+
+
 def there_is(store: Store, job: Job, key: str, given: Mapping[str, Any]) -> RunRow | None:
     """The run that the job has for a key. KeyConflictError when it was started with other parameters than these: with
     another value of one that is given, or of one whose default is a plain value."""

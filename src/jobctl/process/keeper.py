@@ -193,6 +193,7 @@ class Keeper:
         self._count = 0
         self._looking = False
         self._strays = 0
+        self._folders: dict[str, tuple[int, int]] = {}  # of runs: until when it is not counted again, what it takes
         self._crowded_until = 0  # ticks: before that, others may have made what is found
         self._trouble = ""
         self._connections: list[Connection] = []
@@ -639,9 +640,22 @@ class Keeper:
         left = child.cap // 2 if child.cap and size > child.cap else size
         if child.disk:
             pace = min(pace, MOST_DISK_MS)
-            if self._kernel.taken(os.path.dirname(child.base)) > child.disk:
+            if self._taken(os.path.dirname(child.base)) > child.disk:
                 self.stop(child, "disk_limit", child.grace)
         self._at(self._kernel.boot() + pace, self._look_at_sizes, child, pid, pace, left)
+
+    def _taken(self, folder: str) -> int:
+        """What the folder of a run takes. Counted once for all its attempts, and the more seldom the longer that takes:
+        the starts and ends of all others wait meanwhile."""
+        begun = self._kernel.boot()
+        again_at, size = self._folders.get(folder, (0, 0))
+        if begun < again_at:
+            return size
+        size = self._kernel.taken(folder)
+        now = self._kernel.boot()
+        self._folders = {name: known for name, known in self._folders.items() if now < known[0] + LOOK_MS}
+        self._folders[folder] = now + max(SOONEST_SIZES_MS, 50 * (now - begun)), size
+        return size
 
     def _look(self) -> None:
         """Who is below whom, what could not be written."""

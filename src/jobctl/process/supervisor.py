@@ -1291,7 +1291,8 @@ def _stopped(attempt: Attempt[Any], known: Outcome) -> Outcome:
     if kind == "daemon":
         return Outcome(rules.STOPPED, known.exit_code, known.signal, error="the daemon ended")
     if kind == "disk_limit":  # what it has written is still there: another attempt would not come further
-        error = f"stopped: the files of the run take more than its disk_limit of {size(attempt.disk_limit)}"
+        room = f"make room in {os.path.dirname(attempt.files.base)} before it is taken up again, or raise the limit"
+        error = f"stopped: the files of the run take more than its disk_limit of {size(attempt.disk_limit)}; {room}"
         return Outcome(rules.FAILED, known.exit_code, known.signal, error=error, non_retryable=True)
     from jobctl.core.durations import format
 

@@ -517,14 +517,15 @@ class Store:
             return
         if not any(event.type is EventType.RUN_ENDED for event in batch.events):
             return
-        job, body = db.execute(
+        found = db.execute(
             "SELECT r.job, d.body FROM runs r JOIN definitions d ON d.id = r.definition WHERE r.id = ?",
             (batch.run_id,),
         ).fetchone()
         try:
+            job, body = found
             pauses = json.loads(body).get("pause_on_failure", False)
-        except (ValueError, AttributeError):
-            return  # damaged: the run has ended all the same
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return  # damaged, or gone: the run has ended all the same
         if pauses:
             pause_job(db, job, at=batch.events[-1].at, reason="a run failed (pause_on_failure)", who="daemon")
 
@@ -852,7 +853,7 @@ class Store:
     def with_key(self, job: str, key: str) -> RunRow | None:
         """The run that a job has for a key."""
         row = self.row(f"SELECT {_RUN} FROM runs WHERE job = ? AND key = ?", job, key)
-        return None if row is None else RunRow(*row)
+        return None if row is None else self._run(row)
 
     def unused_name(self, job: str, taken: Collection[str] = ()) -> str:
         """A run id that no run has. With very many runs of a job, one in some thousands was given before."""
@@ -990,7 +991,7 @@ class Store:
         found = {}
         for row in self.rows("SELECT id, pid, kind, started_at FROM executors"):
             name, pid, kind, started_at = self.sound(_OF_AN_EXECUTOR, row)
-            if name == row[0] and pid > 1:  # one that has no name has no lock, and below 2 there is no process
+            if name == row[0] and pid > 0:  # one that has no name has no lock, and below 1 there is no process
                 found[name] = (pid, kind, started_at)
         return found
 

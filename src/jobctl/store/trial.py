@@ -65,19 +65,24 @@ def _together(fd: int, path: str) -> str:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)  # lost when a descriptor is closed: the map's
         except OSError as error:
             return f"files cannot be locked (fcntl: {error.strerror})"
+        # It tells by a pipe: with SIGCHLD ignored, as it may be inherited, nobody learns its exit code.
+        answer, say = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the child does nothing that a thread could hold up
             pid = os.fork()
         if pid == 0:
-            code = 9
             try:
-                code = _other(path)
+                os.write(say, b"%d" % _other(path))
             finally:
-                os._exit(code)
-        _, status = os.waitpid(pid, 0)
-        if status == 0 and shared[1] != _THEIRS:
+                os._exit(0)
+        os.close(say)
+        told = os.read(answer, 1)
+        os.close(answer)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        if told == b"0" and shared[1] != _THEIRS:
             return "what another process writes to shared memory (mmap) is not seen"
-    return _WRONG.get(os.waitstatus_to_exitcode(status), "another process cannot use the same file")
+    return _WRONG.get(int(told or b"9"), "another process cannot use the same file")
 
 
 _WRONG = {
