@@ -416,7 +416,7 @@ SITUATIONS: dict[str, tuple[Job, list[Event], Outside, list[str]]] = {
         HERE,
         [
             "it was paused 5 s ago by bo; no attempt starts until: jobctl resume x-1",
-            "step pay: attempt 1 timed out (too slow); attempt 2 is due; 4 attempts left",
+            "step pay: attempt 1 timed out (too slow); attempt 2 follows when the run goes on; 4 attempts left",
         ],
     ),
     "its process is gone": (

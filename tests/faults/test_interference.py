@@ -224,7 +224,7 @@ def test_definitions_that_go_wrong_and_go_away_under_a_daemon(home: Callable[...
             place.until(lambda: place.said().count("the old definitions stay in use") >= 1)
             seen = len(place.lines("ticks"))
             place.until(lambda seen=seen: len(place.lines("ticks")) > seen)
-    place.until(lambda: "definitions reloaded: 1 jobs" in place.said())
+    place.until(lambda: "definitions reloaded: 1 job" in place.said())
     assert place.call("status", name)[0] == 0
     place.go()  # its job is gone, the run has its own
     place.until(lambda: place.run_document(name)["status"] == "failed")

@@ -355,7 +355,11 @@ def crontab(text: str, dialect: Dialect, user_field: bool) -> bool:
     """Each line becomes something, and what becomes jobs is a definitions file. Whether there are jobs."""
     with no_hang():
         imported = convert(text, dialect, user_field=user_field, user="root")
-        lines = {number for number, line in enumerate(text.split("\n"), 1) if line.rstrip("\r").strip(" \t")}
+        lines = {
+            number
+            for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1)
+            if line.rstrip("\r").strip(" \t")
+        }
         assert [line.number for line in imported.lines] == sorted(lines)
         for line in imported.lines:
             assert line.why or line.became in (Became.JOB, Became.COMMENT)

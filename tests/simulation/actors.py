@@ -146,6 +146,7 @@ class DaemonProcess(Body):
                 left = engine._wait_ms(1_000)
                 self.wake_at = min(self._drain_until, self.world.mono + max(1, left or 0))
             else:
+                self.world.disturbed += 1  # what began meanwhile may have nobody for long
                 self.daemon.close()
                 assert self.store is not None
                 self.store.close()

@@ -20,7 +20,7 @@ def main(settings: Settings, *, original_is_gone: bool, as_copy: bool) -> int:
 
     if original_is_gone == as_copy:
         raise UsageError(
-            "one of --original-is-gone and --as-copy is needed",
+            f"exactly one of --original-is-gone and --as-copy is needed{', not both' if as_copy else ''}",
             hint="--original-is-gone: this folder goes on in its place; --as-copy: a store of its own, open runs end",
         )
     with Store(state_dir_ready(settings.state_dir, False), create=False) as store:

@@ -470,8 +470,12 @@ class _Case:
             return self._place(key, queue, last.number + 1, failed)
         text = f"{failed}; attempt {last.number + 1} "
         if at is not None:
-            due = at <= self.now and (self.state.pause is not None or self._nobody())
-            text += "is due" if due else self._when("starts", at - self.now, "was due")
+            if at <= self.now and self.state.pause is not None:
+                text += "follows when the run goes on"
+            elif at <= self.now and self._nobody():
+                text += "is due"
+            else:
+                text += self._when("starts", at - self.now, "was due")
         text += "; no limit of attempts" if left is None else f"; {_count(left, 'attempt')} left"
         limit = definition.get("timeouts", {}).get("schedule_to_close")
         if limit is not None and state.started_at is not None:
