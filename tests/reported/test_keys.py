@@ -128,7 +128,7 @@ def test_a_signal_ends_the_wait_and_not_somebody_elses_run(home: Callable[[str],
 def test_a_fire_time_whose_key_has_a_run_is_skipped_and_says_so(home: Callable[[str], Daemons]) -> None:
     place = home(TICKS)
     place.daemon()
-    place.until(lambda: "there is a run with the key" in place.call("status")[1])
+    place.until(lambda: "there is a run with its key" in place.call("status")[1])
     [row] = place.rows("ticks")
     place.until(lambda: place.lines("paid"))
     assert place.lines("paid") == ["tick"]

@@ -623,7 +623,7 @@ class Store:
             db.execute(
                 "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome, reason, dropped_at)"
                 " VALUES (?, ?, 'skipped', ?, ?)",
-                (new.schedule, new.fire_time, f"there is a run with the key {new.key!r}: {found[0]}", now),
+                (new.schedule, new.fire_time, f"there is a run with its key: {found[0]}", now),
             )
             db.execute(
                 "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
