@@ -152,6 +152,15 @@ def complaints(state_dir: str, executor_id: str) -> list[dict[str, str | int]]:
         os.close(fd)
 
 
+def names(state_dir: str) -> list[str]:
+    """The executors that have a lock there, living or dead, also those that the store does not know."""
+    try:
+        found = os.listdir(folder(state_dir))
+    except OSError:
+        return []
+    return sorted(name.removesuffix(".lock") for name in found if name.endswith(".lock"))
+
+
 def lock_file(state_dir: str, executor_id: str) -> str:
     return _base(state_dir, executor_id) + ".lock"
 

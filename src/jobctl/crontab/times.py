@@ -11,10 +11,6 @@ from jobctl.core.cron import FIELDS, Cron, CronError, parse_cron
 DAYS, WEEKDAYS = 2, 4  # the places of the day fields
 
 
-def bits_of(numbers: Sequence[int]) -> int:
-    return sum(1 << number for number in set(numbers))
-
-
 def numbers_of(bits: int) -> list[int]:
     return [number for number in range(bits.bit_length()) if bits >> number & 1]
 

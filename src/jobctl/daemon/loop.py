@@ -479,9 +479,8 @@ class Daemon:
             if name == self._executor.id or name in self._others:
                 continue
             if executor.alive(self._store.state_dir, name):
-                if pid > 1:
-                    self._others.add(name)
                 if pid > 1:  # the first process of a container is no other's business: its lock is looked at
+                    self._others.add(name)
                     self._engine.watch_process(pid, self._executor_ended)
             else:
                 self._executor_ended()

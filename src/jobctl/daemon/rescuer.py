@@ -9,6 +9,7 @@ from jobctl.core.history import EventType
 from jobctl.daemon.aside import Aside
 from jobctl.daemon.take import OnFailed, fail, ignore, take
 from jobctl.engines.commands import token
+from jobctl.engines.holders import is_fresh
 from jobctl.engines.local import LocalEngine, in_a_sentence
 from jobctl.process import descent, journal, keepers
 from jobctl.store.store import RunRow, Store
@@ -20,9 +21,6 @@ POISON = 10
 _POISON_MS = 600_000
 
 TAKEN_OVER = "taken over"
-
-# A run that was reopened or unpaused has no executor until whoever did that takes it, in milliseconds.
-_LEFT_ALONE_MS = 3_000
 
 
 def once(
@@ -48,7 +46,7 @@ def once(
         if aside.rests(row, mono):
             continue
         try:
-            if row.executor is None and _is_fresh(store, row, now):
+            if row.executor is None and is_fresh(store, row, now):
                 continue
             if _is_poison(store, row):
                 _end(store, row)
@@ -101,12 +99,6 @@ def _forget_keepers(store: Store) -> None:
         known = journal.read(journal.files(folder, name)).entries
         if not any(id.partition("~")[0] in under_way for id in known):
             keepers.forget(folder, name)
-
-
-def _is_fresh(store: Store, row: RunRow, now: int) -> bool:
-    last = store.events(row.id, after=row.seq - 1)
-    # An event from the future was written before the clock was set back.
-    return bool(last) and 0 <= now - last[-1].at < _LEFT_ALONE_MS
 
 
 def _is_poison(store: Store, row: RunRow) -> bool:

@@ -38,7 +38,7 @@ def original_is_gone(store: Store) -> bool:
     there = _is_there(of)
     if there:
         known = store.executors()
-        for name in _executors(of.path):  # also those that have come since the copy was made
+        for name in executor.names(of.path):  # also those that have come since the copy was made
             if executor.alive(of.path, name):
                 pid, kind, _ = known.get(name, (0, "", 0))
                 what = {"daemon": f"a daemon (process {pid})", "": "a process"}.get(kind, f"a run of process {pid}")
@@ -52,15 +52,6 @@ def original_is_gone(store: Store) -> bool:
         store.belongs_to(db, folder.look(store.state_dir))
     store.copy = None
     return there
-
-
-def _executors(state_dir: str) -> list[str]:
-    """Those that have a lock there, living or dead."""
-    try:
-        names = os.listdir(executor.folder(state_dir))
-    except OSError:
-        return []
-    return sorted(name.removesuffix(".lock") for name in names if name.endswith(".lock"))
 
 
 def as_copy(store: Store, by: str) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jobctl.store.store import RunRow, Store
 
 LOOK_EVERY_MS = 1_000
-_LEFT_ALONE_MS = 3_000  # one that was reopened has no executor until whoever did that takes it
+_LEFT_ALONE_MS = 3_000  # one that was reopened or unpaused has no executor until whoever did that takes it
 _TAKEN_IN_VAIN = 5  # so often in a row, and whoever takes it has died of it: it is left to a daemon, which ends it
 
 
@@ -87,8 +87,14 @@ def is_left(store: Store, row: RunRow) -> bool:
         return False
     if row.executor is not None:
         return not executor.alive(store.state_dir, row.executor)
+    return not is_fresh(store, row, clock.now())
+
+
+def is_fresh(store: Store, row: RunRow, now: int) -> bool:
+    """Whether something has happened just now to a run that has no executor: whoever did that is about to take it."""
     last = store.events(row.id, after=row.seq - 1)
-    return not last or not 0 <= clock.now() - last[-1].at < _LEFT_ALONE_MS
+    # An event from the future was written before the clock was set back.
+    return bool(last) and 0 <= now - last[-1].at < _LEFT_ALONE_MS
 
 
 def of_runs(store: Store, queue: str) -> list[int]:

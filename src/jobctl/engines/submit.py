@@ -55,8 +55,7 @@ def enqueue(
         if names:
             return Submitted(names[0], True)
         if key is None:
-            values = run_values(job, job.name, clock.now() if fire_time is None else fire_time)
-            key = parameters.key_of(job, parameters.values(job, given, values), values)
+            key = _key_of(job, given, clock.now() if fire_time is None else fire_time)
         there = there_is(store, job, key, given) if key is not None else None
         if there is not None:
             return Submitted(there.name, False)  # else it was removed in between, and the key is free
@@ -64,12 +63,17 @@ def enqueue(
 
 def run_of(store: Store, job: Job, fire_time: int) -> RunRow | None:
     """The run that the job has for the key of a fire time, without other parameters than its own."""
-    values = run_values(job, job.name, fire_time)
     try:
-        key = parameters.key_of(job, parameters.values(job, {}, values), values)
+        key = _key_of(job, {}, fire_time)
     except JobctlError:
         return None  # it cannot begin, which is recorded
     return None if key is None else store.with_key(job.name, key)
+
+
+def _key_of(job: Job, given: Mapping[str, Any], at: int) -> str | None:
+    """What the job says the key of a run with that fire time is. UsageError for parameters that do not fit."""
+    values = run_values(job, job.name, at)
+    return parameters.key_of(job, parameters.values(job, given, values), values)
 
 
 def there_is(store: Store, job: Job, key: str, given: Mapping[str, Any]) -> RunRow | None:
@@ -143,9 +147,7 @@ def trigger(
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can be left to a daemon")
     fire_time = now - now % 1000
-    values = run_values(job, job.name, fire_time)
-    params = parameters.values(job, given, values)  # before any other run is ended for it
-    key = parameters.key_of(job, params, values)
+    key = _key_of(job, given, fire_time)  # parameters that do not fit are refused before any other run is ended
     if key is not None and (there := there_is(store, job, key, given)) is not None:
         return there.name
     begun, buffered = firings.alive_runs(store, job.name)

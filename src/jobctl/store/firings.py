@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jobctl.store.soundness import Kinds
-from jobctl.store.store import Batch, Store, pause_job
+from jobctl.store.store import ADVANCE, Batch, Store, pause_job
 
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
@@ -141,7 +141,7 @@ def drop(
 def advance(db: sqlite3.Connection, progress: Iterable[tuple[int, int]]) -> None:
     """(schedule, instant): nothing up to then is due any more. Alone, nothing is said of it: for paused schedules."""
     db.executemany(
-        "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
+        ADVANCE,
         [(instant, number, instant) for number, instant in progress],
     )
 

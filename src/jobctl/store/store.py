@@ -194,6 +194,8 @@ _RUN_LEVEL = frozenset(
 )
 
 
+# (instant, schedule, instant): nothing up to then is due any more. It never goes back.
+ADVANCE = "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?"
 _PAUSING = (RunStatus.FAILED, RunStatus.TIMED_OUT)  # where the job says pause_on_failure
 
 
@@ -575,10 +577,7 @@ class Store:
             if not db.execute(_FIRES_AGAIN if new.again else _FIRES, (new.schedule, new.fire_time, outcome)).rowcount:
                 batch.dealt_with = True
                 return False
-            db.execute(
-                "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
-                (new.fire_time, new.schedule, new.fire_time),
-            )
+            db.execute(ADVANCE, (new.fire_time, new.schedule, new.fire_time))
         nobodys = state.finished_at is not None or state.status is RunStatus.QUEUED or batch.wake_at is not None
         values = {
             "name": new.name,
@@ -625,10 +624,7 @@ class Store:
                 " VALUES (?, ?, 'skipped', ?, ?)",
                 (new.schedule, new.fire_time, f"there is a run with its key: {found[0]}", now),
             )
-            db.execute(
-                "UPDATE schedules SET progress = ? WHERE id = ? AND progress < ?",
-                (new.fire_time, new.schedule, new.fire_time),
-            )
+            db.execute(ADVANCE, (new.fire_time, new.schedule, new.fire_time))
         return True
 
     def _update(self, db: sqlite3.Connection, batch: Batch) -> bool:
