@@ -10,8 +10,8 @@ from typing import Any
 from bench.daemon import Daemon, daemon, descriptors, query, until
 from bench.figure import Bench, Goal, Row
 from jobctl.core.model import Job
-from jobctl.definitions import read_file
-from jobctl.engines.submit import enqueue
+from jobctl.definitions.files import read_file
+from jobctl.engines.local.submit import enqueue
 from jobctl.store.store import Store
 
 # Tells that it lives, then waits for somebody to open the pipe.

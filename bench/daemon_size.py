@@ -14,8 +14,8 @@ from bench.daemon import Daemon, cpu_seconds, daemon, rss, wake_ups
 from bench.figure import Bench, Goal, Row
 from bench.measure import in_turns
 from jobctl.core.model import Schedule
-from jobctl.core.schedule import next_fire
-from jobctl.definitions import read_file
+from jobctl.core.schedule.schedule import next_fire
+from jobctl.definitions.files import read_file
 
 _ZONE = "Europe/Berlin"
 

@@ -18,8 +18,8 @@ from bench.daemon_history import multiply, templates
 from bench.figure import Bench, Row
 from bench.measure import JOBCTL, fresh, in_turns, measured_environment, processes
 from bench.steps import IN_FLIGHT, bare_rate
-from jobctl.core.history import Event, EventType, replay
 from jobctl.core.model import Job, Step, encode
+from jobctl.core.run.history import Event, EventType, replay
 from jobctl.store.store import Batch, NewRun, Store
 
 _ROOT = Path(__file__).parents[1]

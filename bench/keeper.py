@@ -11,7 +11,7 @@ from bench.daemon import Daemon, daemon, descriptors, until
 from bench.daemon_recovery import COMMAND, hand_over, let_go, started
 from bench.figure import Bench, Goal, Row
 from jobctl.core.model import Job
-from jobctl.definitions import read_file
+from jobctl.definitions.files import read_file
 from jobctl.process.descent import checked
 
 _QUIET = 0.3  # seconds without another one that is known: those were all

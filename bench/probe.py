@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.steps import IN_FLIGHT, engine_rate
-from jobctl.core.decide import Decider
-from jobctl.core.history import Event, EventType, replay
 from jobctl.core.model import Job, Step
+from jobctl.core.run.decide import Decider
+from jobctl.core.run.history import Event, EventType, replay
 
 
 def decide(steps: int, _: Path) -> float:

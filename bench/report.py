@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.figure import Row, Size
 from jobctl import __version__
-from jobctl.settings import filesystem
+from jobctl.host.settings import filesystem
 
 _BUSY = 0.5  # load average at the start: from here on others are at work
 _IN_MEMORY = ("tmpfs", "ramfs")

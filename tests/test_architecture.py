@@ -15,8 +15,14 @@ CORE = [name for name in FILES if name.startswith("core/")]
 PURE = [*CORE, *(name for name in FILES if name.startswith("crontab/"))]
 
 # From the inside out. A file may import its own room and those before it; `cli` and `web` both stand outermost.
-ROOMS = ["core", "crontab", "store", "process", "engines", "daemon"]
+ROOMS = ["core", "crontab", "host", "process", "definitions", "store", "scripts", "engines", "views", "daemon"]
 OUTERMOST = {"cli", "web"}
+
+# What points outwards all the same. This list only ever gets shorter.
+OUTWARDS = {
+    ("engines/local/worker/pruner.py", "jobctl.views.views.run_folder"),
+    ("engines/local/worker/rescuer.py", "jobctl.views.views.attempt_files"),
+}
 
 # Where the libraries and the heavier parts of the standard library may be imported at all; a name ending in / is a
 # folder.
@@ -26,8 +32,8 @@ ONLY_IN = {
     "click": ("cli/",),
     "croniter": ("cli/second_opinion.py",),
     "sqlite_utils": ("store/",),
-    "sqlite3": ("store/", "cli/doctor.py"),  # the doctor tells SQLite's version
-    "filelock": ("store/", "process/", "executor.py"),
+    "sqlite3": ("store/", "cli/commands/doctor.py"),  # the doctor tells SQLite's version
+    "filelock": ("store/", "process/", "engines/local/executor.py"),
     "temporalio": ("engines/temporal/",),
     "starlette": ("web/",),
     "uvicorn": ("web/",),
@@ -78,7 +84,7 @@ def _allowed(name: str, places: tuple[str, ...]) -> bool:
 
 
 def test_the_files_are_where_this_test_looks() -> None:
-    assert "core/decide.py" in FILES
+    assert "core/run/decide.py" in FILES
     assert {_room(name) for name in FILES} - {""} <= {*ROOMS, *OUTERMOST}
 
 
@@ -91,7 +97,7 @@ def test_imports_point_inwards(name: str) -> None:
         parts = module.split(".")
         if parts[0] != "jobctl" or len(parts) < 2:
             continue
-        if parts[1] in {*ROOMS, *OUTERMOST} and parts[1] not in inner:
+        if parts[1] in {*ROOMS, *OUTERMOST} and parts[1] not in inner and (name, module) not in OUTWARDS:
             wrong.append(module)
     assert wrong == []
 

@@ -20,10 +20,10 @@ from croniter import croniter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobctl.core import definition
-from jobctl.core.definition import Definitions
+from jobctl.core.definition import jobs as definition
+from jobctl.core.definition.jobs import Definitions
 from jobctl.core.model import Job, Notify, OverlapPolicy, Schedule
-from jobctl.core.schedule import fires
+from jobctl.core.schedule.schedule import fires
 from jobctl.core.status import RunStatus
 from jobctl.crontab import Became, Dialect, Imported, Line, convert, to_toml
 

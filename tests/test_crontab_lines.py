@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobctl.core.cron import parse_cron
+from jobctl.core.schedule.cron import parse_cron
 from jobctl.crontab.entry import Dialect, NeverError, RefusedError
 from jobctl.crontab.lines import cron_text, read_entry, read_variable, split_command
 

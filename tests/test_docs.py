@@ -19,8 +19,8 @@ import pytest
 
 from jobctl.cli._interface import COMMANDS
 from jobctl.cli.exit import EXIT_CODES
-from jobctl.core.history import TRANSITIONS, EventType
-from jobctl.core.schema import FILE, JOB, STEP
+from jobctl.core.definition.schema import FILE, JOB, STEP
+from jobctl.core.run.history import TRANSITIONS, EventType
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/jobctl"
@@ -139,8 +139,8 @@ def test_definitions_of_documents_are_valid(name: str, scratch: Path) -> None:
 def test_the_durable_scripts_of_the_concepts_run(scratch: Path) -> None:
     concepts = DOCUMENTS["docs/concepts.md"].split("## Durable scripts")[1]
     [definition], [script] = blocks(concepts, "toml"), blocks(concepts, "python")
-    (scratch / "script.py").write_text(script)
-    python = f'[jobs.python]\ncommand = ["{sys.executable}", "script.py"]\n'
+    (scratch / "scripts/functions.py").write_text(script)
+    python = f'[jobs.python]\ncommand = ["{sys.executable}", "scripts/functions.py"]\n'
     (scratch / "jobs.toml").write_text(definition + python)
     for job, log, suspensions in (
         ("reminder", "opened\nreminded account-7, 1\nreminded account-7, 2\n", 4),
@@ -327,7 +327,7 @@ def test_an_attempt_has_the_environment_that_is_documented(scratch: Path) -> Non
         "JOBCTL_REASON",
         "JOBCTL_TRIGGER",
         "JOBCTL_MISSED",
-    }  # tests/engines/test_notices.py
+    }  # tests/engines/local/test_notifications.py
     assert ours == said - only_undo - only_items - only_notices - {"JOBCTL_FIRE_TIME", "JOBCTL_"}
     assert {name for name in undo if name.startswith("JOBCTL_")} - ours == {"JOBCTL_STEP_STATUS", "JOBCTL_OUTPUT_X"}
     # A shell adds some of its own.

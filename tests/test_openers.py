@@ -1,5 +1,5 @@
-"""Every file is opened by a helper of files.py, which neither waits nor takes something else for it - or stands here,
-with why it need not be. And no `assert` judges what somebody has written."""
+"""Every file is opened by a helper of host/files.py, which neither waits nor takes something else for it - or stands
+here, with why it need not be. And no `assert` judges what somebody has written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ DESCRIPTOR = "a descriptor that a helper, or such a call, has opened"
 
 # (file, function) -> why.
 OPENED: dict[tuple[str, str], str] = {
-    ("clock.py", "boot_id"): KERNELS,
-    ("clock.py", "boot"): KERNELS,
-    ("locks.py", "called"): KERNELS,
-    ("locks.py", "held"): KERNELS,
-    ("outflow.py", "__init__"): "our own output, whatever it is, opened once more without waiting",
-    ("parents.py", "_unknown_here"): KERNELS,
-    ("settings.py", "_mounts"): KERNELS,
-    ("folder.py", "_numbers_move"): KERNELS,
-    ("cli/doctor.py", "_filesystem"): KERNELS,
+    ("host/clock.py", "boot_id"): KERNELS,
+    ("host/clock.py", "boot"): KERNELS,
+    ("host/locks.py", "called"): KERNELS,
+    ("host/locks.py", "held"): KERNELS,
+    ("host/outflow.py", "__init__"): "our own output, whatever it is, opened once more without waiting",
+    ("host/parents.py", "_unknown_here"): KERNELS,
+    ("host/settings.py", "_mounts"): KERNELS,
+    ("host/folder.py", "_numbers_move"): KERNELS,
+    ("cli/commands/doctor.py", "_filesystem"): KERNELS,
     ("cli/exit.py", "_prepare_streams"): KERNELS,
     ("cli/exit.py", "_discard_output"): KERNELS,
     ("process/cgroups.py", "members"): KERNELS,
@@ -44,10 +44,10 @@ OPENED: dict[tuple[str, str], str] = {
     ("process/keeper_process.py", "_let_go"): KERNELS,
     ("process/keepers.py", "connect"): FOLDER,
     ("process/journal.py", "_begin_file"): NEW,
-    ("executor.py", "_open"): NEW,
-    ("executor.py", "poke"): "a pipe, as which it is looked at when it is open; opened without waiting",
-    ("durable.py", "write"): FOLDER,
-    ("suspension.py", "_leave_word"): FOLDER,
+    ("engines/local/executor.py", "_open"): NEW,
+    ("engines/local/executor.py", "poke"): "a pipe, as which it is looked at when it is open; opened without waiting",
+    ("scripts/record.py", "write"): FOLDER,
+    ("scripts/suspend.py", "_leave_word"): FOLDER,
     ("cli/interface.py", ""): "a file of ours, beside the program: it makes _interface.py",
     ("store/migrations.py", "_keep"): FOLDER,
     ("store/migrations.py", "create"): NEW,
@@ -55,9 +55,9 @@ OPENED: dict[tuple[str, str], str] = {
     ("store/trial.py", "check"): NEW,
     ("store/trial.py", "_other"): "the file that `check` has just made",
     ("cli/outline.py", "_save"): NEW,
-    ("cli/import_crontab.py", "_replace"): NEW,
+    ("cli/commands/import_crontab.py", "_replace"): NEW,
 }
-HELPERS = {"files.py"}
+HELPERS = {"host/files.py"}
 NAMES = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "openat", "FileIO"}
 OF_A_DESCRIPTOR = {"fdopen"}  # what it is given was opened before
 
@@ -67,9 +67,9 @@ READERS = [
     name for name in FILES if name.startswith(("core/", "crontab/", "store/codec", "store/soundness", "cli/import"))
 ]
 READERS += [
-    "definitions.py",
-    "settings.py",
-    "files.py",
+    "definitions/files.py",
+    "host/settings.py",
+    "host/files.py",
     "process/attempt.py",
     "process/journal.py",
 ]
@@ -78,15 +78,15 @@ ASSERTED: dict[tuple[str, str], str] = {
     ("crontab/supercronic.py", ""): "our own tables, compared when they are loaded",
     ("crontab/lines.py", "_name"): "the pattern matches everything, if only in nothing",
     ("crontab/lines.py", "_split_word"): "the pattern matches everything, if only in nothing",
-    ("core/children.py", "step_end"): "asked of a step that waits for a child, as the caller has seen",
-    ("core/children.py", "timed_out"): "asked of a step that waits for a child, as the caller has seen",
-    ("core/schedule.py", "_fires"): "one of four keys, as the definition's check sees to",
-    ("core/syntax.py", "_head_keys"): "what stands before it has raised",
-    ("core/syntax.py", "_pair"): "what stands before it has raised",
-    ("core/why.py", "_ended"): "whoever asks of a run without events is told that it cannot be read",
-    ("core/zones.py", "offset_at"): "zoneinfo always has an offset",
-    ("core/zones.py", "offset_of"): "zoneinfo always has an offset",
-    ("core/zones.py", "format_instant"): "zoneinfo always has an offset",
+    ("core/run/children.py", "step_end"): "asked of a step that waits for a child, as the caller has seen",
+    ("core/run/children.py", "timed_out"): "asked of a step that waits for a child, as the caller has seen",
+    ("core/schedule/schedule.py", "_fires"): "one of four keys, as the definition's check sees to",
+    ("core/definition/syntax.py", "_head_keys"): "what stands before it has raised",
+    ("core/definition/syntax.py", "_pair"): "what stands before it has raised",
+    ("core/run/why.py", "_ended"): "whoever asks of a run without events is told that it cannot be read",
+    ("core/schedule/zones.py", "offset_at"): "zoneinfo always has an offset",
+    ("core/schedule/zones.py", "offset_of"): "zoneinfo always has an offset",
+    ("core/schedule/zones.py", "format_instant"): "zoneinfo always has an offset",
 }
 
 
@@ -131,7 +131,7 @@ def _calls(name: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("name", [name for name in FILES if name not in HELPERS])
 def test_who_opens_a_file_asks_a_helper(name: str) -> None:
     unknown = _calls(name) - OPENED.keys()
-    assert not unknown, f"{sorted(unknown)}: open it with files.py, or say in OPENED why it need not be"
+    assert not unknown, f"{sorted(unknown)}: open it with host/files.py, or say in OPENED why it need not be"
 
 
 def test_the_list_has_nothing_that_is_gone() -> None:

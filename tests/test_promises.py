@@ -23,8 +23,8 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/faults/test_interference.py": ["test_fifty_calls_at_once"],
     },
     "A finished step never runs again; attempts of a step never overlap": {
-        "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],
-        "tests/core/test_history.py": ["test_what_may_not_follow", "test_what_is_not_redone_stays_as_it_is"],
+        "tests/core/run/test_decide.py": ["test_whatever_happens_the_promises_hold"],
+        "tests/core/run/test_history.py": ["test_what_may_not_follow", "test_what_is_not_redone_stays_as_it_is"],
         "tests/faults/test_many_killed.py": ["test_nothing_is_lost_and_nothing_done_twice"],
         "tests/faults/test_nth_call.py": [
             "test_the_daemon_is_killed_at_its_nth",
@@ -58,7 +58,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "What died is noticed at once, what is slow is never taken for dead": {
         "tests/process/test_keeper.py": ["test_whether_anything_of_it_lives_is_a_lock"],
-        "tests/test_executor.py": [
+        "tests/engines/local/test_executor.py": [
             "test_an_executor_lives_until_its_process_ends_and_no_longer",
             "test_a_stopped_executor_is_slow_and_not_dead",
         ],
@@ -98,7 +98,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_it_counts_for_no_retry",
             "test_the_first_process_reaps_what_comes_to_it",
         ],
-        "tests/core/test_attempts.py": ["test_after_an_attempt_that_was_stopped_with_its_daemon_another_follows"],
+        "tests/core/run/test_attempts.py": ["test_after_an_attempt_that_was_stopped_with_its_daemon_another_follows"],
         "tests/simulation/test_simulation.py": ["test_all_that_must_hold_holds"],
     },
     "Whoever reads what jobctl says and stops reading stops nothing: not a schedule, a run, a signal": {
@@ -109,11 +109,11 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_run_goes_on_to_its_end",
             "test_a_signal_is_heard",
         ],
-        "tests/cli/test_feed.py": ["test_a_reader_that_does_not_read_holds_nothing_up_and_loses_nothing"],
+        "tests/cli/show/test_feed.py": ["test_a_reader_that_does_not_read_holds_nothing_up_and_loses_nothing"],
     },
     "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed"
     " - but for a run that kills whoever takes it": {
-        "tests/core/test_decide.py": ["test_whatever_happens_the_promises_hold"],
+        "tests/core/run/test_decide.py": ["test_whatever_happens_the_promises_hold"],
         "tests/end_to_end/test_examples_workflows.py": [
             "test_a_trip_is_fully_paid_or_fully_rolled_back_when_jobctl_is_killed_at_every_commit_in_turn",
             "test_an_undo_is_tried_until_it_works",
@@ -126,7 +126,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "What a command writes never grows beyond its limit for long": {
         "tests/process/test_logs.py": ["test_a_log_is_capped_while_its_command_writes"],
-        "tests/engines/test_local.py": [
+        "tests/engines/local/test_loop.py": [
             "test_a_log_stays_within_its_limit",
             "test_a_flood_that_ends_before_anybody_looks_at_it_stays_within_its_limit_too",
         ],
@@ -134,7 +134,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "The disk is full: nothing is damaged, what runs goes on, and is recorded when there is room": {
         "tests/store/test_store.py": ["test_a_full_disk_and_room_again"],
-        "tests/engines/test_local.py": [
+        "tests/engines/local/test_loop.py": [
             "test_a_full_disk_stops_new_work_and_nothing_else",
             "test_a_cancel_while_the_disk_is_full_is_carried_out_when_there_is_room",
         ],
@@ -142,14 +142,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "A fire time starts at most one run, however many daemons look at the clock": {
         "tests/store/test_firings.py": ["test_processes_that_race_for_fire_times_get_each_once_and_lose_none"],
-        "tests/daemon/test_scheduler.py": [
+        "tests/engines/local/worker/test_scheduler.py": [
             "test_two_daemons_fire_each_time_once",
             "test_two_processes_that_race_fire_each_time_once_and_lose_none",
         ],
         "tests/faults/test_interference.py": ["test_a_daemon_that_is_stopped_is_slow_and_not_dead"],
     },
     "No fire time is lost in silence: it gets its run, late if need be, or a record of why not": {
-        "tests/daemon/test_scheduler.py": [
+        "tests/engines/local/worker/test_scheduler.py": [
             "test_after_downtime",
             "test_what_could_not_be_recorded_is_fired_when_it_can",
             "test_a_daemon_that_dies_between_its_commits_loses_no_fire_time",
@@ -159,11 +159,11 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/reported/test_fire_times.py": ["test_killed_at_any_commit_every_fire_time_has_its_run_or_its_record"],
     },
     "Schedules fire when Debian's cron does, also when the clocks change": {
-        "tests/core/test_schedule.py": ["test_fires_when_debian_cron_does", "test_clock_changes"],
-        "tests/core/test_cron.py": ["test_the_days"],
+        "tests/core/schedule/test_schedule.py": ["test_fires_when_debian_cron_does", "test_clock_changes"],
+        "tests/core/schedule/test_cron.py": ["test_the_days"],
     },
     "A clock that is set silences nothing, and fires nothing twice that has a fixed time": {
-        "tests/daemon/test_scheduler.py": [
+        "tests/engines/local/worker/test_scheduler.py": [
             "test_a_clock_that_is_set_back",
             "test_a_clock_that_goes_two_hours_ahead_and_back_fires_nothing_twice_that_has_a_fixed_time",
             "test_a_clock_that_was_years_ahead_does_not_silence_a_schedule",
@@ -196,7 +196,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "A run that kills whoever takes it stops nobody else": {
-        "tests/daemon/test_rescuer.py": ["test_poison"],
+        "tests/engines/local/worker/test_rescuer.py": ["test_poison"],
         "tests/end_to_end/test_daemon.py": ["test_a_run_that_kills_every_daemon_is_ended"],
     },
     "Root runs nothing that somebody else can write, and completion runs nothing of the folder one is in": {
@@ -208,10 +208,10 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "What jobctl says of a definitions file shows no value that may be a secret": {
         "tests/reported/test_bad_toml.py": ["test_what_may_be_a_secret_is_not_repeated"],
-        "tests/core/test_document.py": ["test_values_are_not_repeated"],
+        "tests/core/definition/test_document.py": ["test_values_are_not_repeated"],
     },
     "A child run begins if and only if its parent says so, and its end is known to a parent that waits for it": {
-        "tests/engines/test_children.py": [
+        "tests/engines/local/test_child_runs.py": [
             "test_killed_after_every_commit_nothing_is_lost_and_nothing_is_done_twice",
             "test_a_store_that_cannot_be_written_at_some_commit_loses_no_child",
             "test_a_refused_parent_brings_no_child_into_being",
@@ -219,7 +219,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/end_to_end/test_kill_children.py": ["test_killed_at_every_commit"],
     },
     "A child run is asked to end when its parent ends, also when that died before it could ask": {
-        "tests/engines/test_children.py": [
+        "tests/engines/local/test_child_runs.py": [
             "test_what_becomes_of_a_child_when_its_parent_ends",
             "test_killed_after_every_commit_of_an_end_the_children_are_asked_all_the_same",
         ],
@@ -227,7 +227,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "Each end that `notify` names is told: a notification exists if and only if what it tells of is recorded, and is "
     "carried out like any run": {
-        "tests/engines/test_notices.py": [
+        "tests/engines/local/test_notifications.py": [
             "test_each_end_is_told_to_who_wants_to_know_it",
             "test_the_end_and_what_tells_of_it_are_one_commit",
             "test_who_dies_with_the_end_leaves_it_to_the_next",
@@ -240,16 +240,19 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/end_to_end/test_notify.py": ["test_killed_at_any_commit_it_is_told_once"],
     },
     "A queue has no more runs under way than its concurrency, over all daemons": {
-        "tests/daemon/test_dispatcher.py": ["test_the_places_of_a_queue_are_shared_by_daemons"],
-        "tests/daemon/test_capacity.py": ["test_the_places_of_a_queue_are_those_of_all_daemons"],
+        "tests/engines/local/worker/test_dispatcher.py": ["test_the_places_of_a_queue_are_shared_by_daemons"],
+        "tests/engines/local/worker/test_capacity.py": ["test_the_places_of_a_queue_are_those_of_all_daemons"],
         "tests/faults/test_many.py": ["test_ten_thousand_queued_runs"],
     },
     "A place that a dead run holds is given back, daemon or not": {
         "tests/reported/test_places.py": ["test_who_waits_gets_the_place_of_one_that_has_died"],
     },
     "A job with very many runs keeps no other waiting, and no catch-up is without bound": {
-        "tests/daemon/test_dispatcher.py": ["test_places_go_round_the_jobs", "test_a_priority_goes_before_the_round"],
-        "tests/daemon/test_scheduler.py": [
+        "tests/engines/local/worker/test_dispatcher.py": [
+            "test_places_go_round_the_jobs",
+            "test_a_priority_goes_before_the_round",
+        ],
+        "tests/engines/local/worker/test_scheduler.py": [
             "test_a_catch_up_is_bounded_and_the_newest_are_kept",
             "test_what_wakes_up_together_starts_apart",
             "test_what_came_due_together_was_not_alive",
@@ -260,12 +263,16 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_all_or_nothing",
             "test_a_file_that_is_gone_keeps_its_jobs_until_it_is_back",
         ],
-        "tests/engines/test_local.py": ["test_updated_takes_the_new_definition"],
+        "tests/engines/local/test_loop.py": ["test_updated_takes_the_new_definition"],
         "tests/faults/test_interference.py": ["test_definitions_that_go_wrong_and_go_away_under_a_daemon"],
     },
     "One job, row or file that is broken stops no other": {
-        "tests/daemon/test_scheduler.py": ["test_a_job_that_cannot_begin_is_recorded_as_failed_and_stops_no_other"],
-        "tests/daemon/test_rescuer.py": ["test_a_run_that_cannot_be_read_keeps_no_other_from_being_rescued"],
+        "tests/engines/local/worker/test_scheduler.py": [
+            "test_a_job_that_cannot_begin_is_recorded_as_failed_and_stops_no_other"
+        ],
+        "tests/engines/local/worker/test_rescuer.py": [
+            "test_a_run_that_cannot_be_read_keeps_no_other_from_being_rescued"
+        ],
         "tests/daemon/test_loop.py": ["test_a_duty_that_fails_is_reported_once_and_does_not_stop_the_others"],
         "tests/daemon/test_barrier.py": [
             "test_what_goes_wrong_in_one_run_stops_no_other",
@@ -304,7 +311,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_links_on_the_way",
             "test_a_file_system_that_cannot_hold_a_store_is_found_out",
         ],
-        "tests/test_settings.py": ["test_network_file_systems_are_refused"],
+        "tests/host/test_settings.py": ["test_network_file_systems_are_refused"],
     },
     "Who only asks changes no store of an older jobctl; who writes first keeps it as it was, and the daemons on it have"
     " ended in order before": {
@@ -338,7 +345,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "Retention never touches a run that is not over, and holds up no firing": {
-        "tests/daemon/test_pruner.py": [
+        "tests/engines/local/worker/test_pruner.py": [
             "test_what_is_kept",
             "test_a_run_that_is_resumed_meanwhile_is_not_touched",
             "test_a_portion_at_a_time",
@@ -378,13 +385,13 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "The same events give the same decisions in every process": {
         "tests/test_architecture.py": ["test_the_core_asks_for_nothing_that_differs_between_two_processes"],
-        "tests/core/test_decide.py": [
+        "tests/core/run/test_decide.py": [
             "test_every_process_decides_the_same",
             "test_a_history_that_breaks_off_anywhere_leads_to_the_same_actions",
         ],
     },
     "What is wrong with a definitions file is said all at once, each with its line": {
-        "tests/core/test_definition.py": ["test_all_problems_at_once_with_their_places_in_the_order_of_lines"],
+        "tests/core/definition/test_jobs.py": ["test_all_problems_at_once_with_their_places_in_the_order_of_lines"],
     },
     "What is imported from a crontab fires when its line did under its cron - of four crons, whose readers are checked"
     " against their own sources - and what cannot be right in it is said, not imported in silence": {

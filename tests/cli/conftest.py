@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from live_runs import Runs
 
-from jobctl.core.history import EventType
+from jobctl.core.run.history import EventType
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from jobctl.executor import Executor
+from jobctl.engines.local.executor import Executor
 from jobctl.store.store import Store
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jobctl import masking
-from jobctl.core.history import EventType
 from jobctl.core.model import Job, Step, encode
-from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.executor import Executor
+from jobctl.core.run.history import EventType
+from jobctl.definitions import masking
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.store.store import NewRun, Store, new_name
 
 PATIENCE = 20.0  # seconds until a test that waits for something gives up

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from jobctl.core.decide import restore
-from jobctl.core.history import Event
 from jobctl.core.model import Job
-from jobctl.engines.commands import RunContext
-from jobctl.engines.local import LiveRun
+from jobctl.core.run.decide import restore
+from jobctl.core.run.history import Event
+from jobctl.engines.local.commands import RunContext
+from jobctl.engines.local.loop import LiveRun
 
 
 def run_of(job: Job, events: Iterable[Event], folder: Path) -> LiveRun:

@@ -9,7 +9,7 @@ import pytest
 
 from jobctl.cli.main import main
 from jobctl.core.errors import StoreUnavailableError
-from jobctl.engines import local
+from jobctl.engines.local import loop as local
 from jobctl.store.store import Store
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobctl import definitions
 from jobctl.cli import outline
 from jobctl.cli.outline import Outline
-from jobctl.settings import Settings
+from jobctl.definitions import files as definitions
+from jobctl.host.settings import Settings
 
 MINUTE = 60_000
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from daemons import waiting_daemon
 
-from jobctl import views
 from jobctl.cli.main import main
 from jobctl.store.store import Store
+from jobctl.views import views
 
 JOB = """
 [jobs.x]

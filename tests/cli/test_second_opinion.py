@@ -6,7 +6,7 @@ import pytest
 
 from jobctl.cli import second_opinion
 from jobctl.cli.second_opinion import difference
-from jobctl.core import schedule
+from jobctl.core.schedule import schedule
 
 WINTER = 1_767_571_200_000  # 2026-01-05T00:00:00Z
 BEFORE_SPRING = 1_774_656_000_000  # 2026-03-28T00:00:00Z, a day before Europe's clocks go forward

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobctl.core.decide import (
+from jobctl.core.keys import step_name
+from jobctl.core.model import Compensation, ForEach, Job, OnTimeout, Step, StepKind, When
+from jobctl.core.run.decide import (
     Action,
     Compensate,
     Decider,
@@ -24,9 +26,7 @@ from jobctl.core.decide import (
     restore,
     to_redo,
 )
-from jobctl.core.history import Event, EventType, RunState, StepState
-from jobctl.core.keys import step_name
-from jobctl.core.model import Compensation, ForEach, Job, OnTimeout, Step, StepKind, When
+from jobctl.core.run.history import Event, EventType, RunState, StepState
 
 _TRAITS: dict[str, dict[str, Any]] = {
     "undo": {"compensate": Compensation("undo")},

@@ -12,7 +12,7 @@ from typing import Any
 from places import PATIENCE
 
 import kept
-from jobctl.daemon.journal import Journal
+from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.store.store import Store

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kept
-from jobctl.core.history import Event
 from jobctl.core.model import Job
-from jobctl.daemon import dispatcher
-from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.scheduler import Scheduler
-from jobctl.daemon.starter import Starter
-from jobctl.daemon.take import Failed
-from jobctl.definitions import Catalog, read_files
-from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.executor import Executor
+from jobctl.core.run.history import Event
+from jobctl.definitions.files import Catalog, read_files
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.worker import dispatcher
+from jobctl.engines.local.worker.capacity import Capacity
+from jobctl.engines.local.worker.scheduler import Scheduler
+from jobctl.engines.local.worker.starter import Starter
+from jobctl.engines.local.worker.take import Failed
 from jobctl.store.store import RunRow, Store
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z

@@ -11,13 +11,13 @@ import pytest
 from loops import Loop
 from places import HELD, job
 
-from jobctl.daemon import aside as aside_module
-from jobctl.daemon import dispatcher, rescuer
 from jobctl.daemon import loop as loop_module
-from jobctl.daemon.aside import Aside
-from jobctl.engines import local
-from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.engines.submit import enqueue
+from jobctl.engines.local import loop as local
+from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import aside as aside_module
+from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.engines.local.worker.aside import Aside
 from jobctl.process.supervisor import Supervisor
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from places import DAY, HELD, HOUR, Place
 
-from jobctl import clock
-from jobctl.core.history import Event, EventType
 from jobctl.core.model import Keep
-from jobctl.daemon import dispatcher, pruner, rescuer
-from jobctl.daemon.take import take
-from jobctl.engines import requests
-from jobctl.engines.submit import enqueue
+from jobctl.core.run.history import Event, EventType
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import dispatcher, pruner, rescuer
+from jobctl.engines.local.worker.take import take
+from jobctl.host import clock
 from jobctl.store import firings
 from jobctl.store.store import RunRow
-from jobctl.views import run_folder
+from jobctl.views.views import run_folder
 
 KID = '[[jobs.x.steps]]\nname = "{}"\nneeds = []\njob = "y"\n'
 

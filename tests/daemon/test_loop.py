@@ -11,11 +11,11 @@ import pytest
 from loops import Loop
 from places import HELD, job
 
-from jobctl import clock
 from jobctl.core.believed import Believed
 from jobctl.core.errors import StoreUnavailableError
-from jobctl.daemon import dispatcher, rescuer
-from jobctl.engines.submit import enqueue
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.host import clock
 from jobctl.store import firings, times
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 from places import DAY, HOUR, MINUTE, NOW, SECOND, Place, job
 
-from jobctl import clock
 from jobctl.core.errors import StoreError, StoreUnavailableError
-from jobctl.core.history import Event, EventType
 from jobctl.core.model import Keep
-from jobctl.daemon import pruner, rescuer
-from jobctl.daemon.take import fail
-from jobctl.engines.notices import missed
-from jobctl.engines.submit import enqueue
+from jobctl.core.run.history import Event, EventType
+from jobctl.engines.local.notifications import missed
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import pruner, rescuer
+from jobctl.engines.local.worker.take import fail
+from jobctl.host import clock
 from jobctl.store import firings
 
 HOURLY = "{ every = '1h' }"

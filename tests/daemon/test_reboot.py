@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from jobctl import clock
 from jobctl.core.model import Job, OverlapPolicy, Schedule, Step
-from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.scheduler import Scheduler
-from jobctl.daemon.starter import Starter
-from jobctl.engines.local import LocalEngine
-from jobctl.executor import Executor
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LocalEngine
+from jobctl.engines.local.worker.capacity import Capacity
+from jobctl.engines.local.worker.scheduler import Scheduler
+from jobctl.engines.local.worker.starter import Starter
+from jobctl.host import clock
 from jobctl.store import firings
 from jobctl.store.store import Store
 

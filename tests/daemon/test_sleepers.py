@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 from places import DAY, HOUR, MINUTE, Place
 
-from jobctl import clock, views
 from jobctl.core.model import Queue
-from jobctl.daemon import dispatcher, rescuer
-from jobctl.daemon.journal import Journal
+from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
-from jobctl.engines import requests
-from jobctl.engines.local import FAR, LiveRun, LocalEngine
-from jobctl.engines.submit import enqueue
-from jobctl.executor import Executor
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import FAR, LiveRun, LocalEngine
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.host import clock
 from jobctl.store.store import RunRow, Store
+from jobctl.views import views
 
 STEP = '[[jobs.x.steps]]\nname = "{}"\n'
 NAP = STEP.format("nap") + 'sleep = "{}"\n'

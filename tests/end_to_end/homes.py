@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from jobctl import views
 from jobctl.core.errors import NotFoundError
-from jobctl.core.history import EventType
+from jobctl.core.run.history import EventType
 from jobctl.store.store import RunRow, Store
+from jobctl.views import views
 
 JOBCTL = (sys.executable, "-m", "jobctl")
 PATIENCE = 30  # seconds until something that must happen counts as not happening

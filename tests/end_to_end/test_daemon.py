@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from homes import CLOCK, PATIENCE, Daemons, built, set_clock
 
-from jobctl.core.history import Event, EventType
+from jobctl.core.run.history import Event, EventType
 from jobctl.store.store import Store
 
 TICK = """

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from jobctl import views
 from jobctl.core.errors import NotFoundError
 from jobctl.store.store import Store
+from jobctl.views import views
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 60  # seconds until something that must happen counts as not happening

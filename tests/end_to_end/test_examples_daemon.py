@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 from test_examples import PATIENCE, Example, of
 
-from jobctl import views
 from jobctl.core.errors import NotFoundError
 from jobctl.store.store import RunRow, Store
+from jobctl.views import views
 
 GATE = "until [ -e go ]; do sleep 0.05; done"  # what a command does in place of taking some time
 

@@ -30,10 +30,10 @@ from places import DAY, HOUR, MINUTE, Place
 from test_examples import PATIENCE, Example, attempts, of
 from test_examples_daemon import daemon, documents, replace, until
 
-from jobctl import clock
-from jobctl.core.history import EventType
-from jobctl.daemon import dispatcher
-from jobctl.engines.submit import enqueue
+from jobctl.core.run.history import EventType
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import dispatcher
+from jobctl.host import clock
 from jobctl.store.store import RunRow, Store
 
 

@@ -9,10 +9,10 @@ import pytest
 from worlds import Document, World, statuses
 
 from jobctl.core.errors import JobctlError, NotFoundError
-from jobctl.core.history import EventType, replay
 from jobctl.core.model import Queue, encode
-from jobctl.engines import requests
-from jobctl.engines.local import LiveRun
+from jobctl.core.run.history import EventType, replay
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.loop import LiveRun
 from jobctl.store.store import Batch, NewRun
 
 EACH = """

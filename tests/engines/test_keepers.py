@@ -11,7 +11,7 @@ import pytest
 from worlds import World
 
 from jobctl.core.errors import StoreUnavailableError
-from jobctl.core.history import EventType
+from jobctl.core.run.history import EventType
 from jobctl.process import descent, shell_keeper, supervisor
 
 HELD = "echo up; while [ ! -e go ]; do sleep 0.01; done; "

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from worlds import PATIENCE, World
 
-from jobctl import clock, views
-from jobctl.core.history import EventType
-from jobctl.engines import requests
-from jobctl.engines.local import LiveRun
+from jobctl.core.run.history import EventType
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.loop import LiveRun
+from jobctl.host import clock
 from jobctl.process import descent
+from jobctl.views import views
 
 BIN = str(Path(sys.executable).parent)
 

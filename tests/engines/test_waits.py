@@ -7,12 +7,12 @@ import time
 import pytest
 from worlds import PATIENCE, World, statuses
 
-from jobctl import clock
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
-from jobctl.core.history import EventType
-from jobctl.engines import requests
-from jobctl.engines.local import LiveRun
-from jobctl.text import rfc3339
+from jobctl.core.run.history import EventType
+from jobctl.core.text import rfc3339
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.loop import LiveRun
+from jobctl.host import clock
 
 HOUR = 3_600_000
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import kept
-from jobctl import views
-from jobctl.core import parameters
-from jobctl.core.history import Event, EventType
+from jobctl.core.definition import parameters
 from jobctl.core.model import Job, encode
-from jobctl.definitions import env_file_of, read_file
-from jobctl.engines import requests
-from jobctl.engines.commands import run_values
-from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.executor import Executor
-from jobctl.masking import redact
+from jobctl.core.run.history import Event, EventType
+from jobctl.definitions.files import env_file_of, read_file
+from jobctl.definitions.masking import redact
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.commands import run_values
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.process import descent
 from jobctl.store.store import NewRun, RunRow, Store
+from jobctl.views import views
 
 PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from homes import Daemons
 
-from jobctl.core.history import replay
+from jobctl.core.run.history import replay
 from jobctl.store.store import Store
 
 # For shell commands: who begins, and who ends.

@@ -16,7 +16,7 @@ import pytest
 from homes import CLOCK, PATIENCE, Daemons, built, interfered, set_clock
 from records import BEGIN, END, HOLD, TICK, check_records, check_ticks, unfinished
 
-from jobctl.core.history import EventType
+from jobctl.core.run.history import EventType
 from jobctl.process import descent
 
 pytestmark = pytest.mark.faults

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from homes import PATIENCE, Daemons
 
-from jobctl.core.history import EventType
+from jobctl.core.run.history import EventType
 
 pytestmark = pytest.mark.faults
 

@@ -16,7 +16,7 @@ from homes import PATIENCE, Daemons, built
 from powercut import Disk, Record, cuts, read
 from records import BEGIN, END, unfinished
 
-from jobctl.core.history import EventType, replay
+from jobctl.core.run.history import EventType, replay
 from jobctl.store.codec import from_row
 from jobctl.store.store import Store
 

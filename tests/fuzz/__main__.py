@@ -20,8 +20,8 @@ except ImportError:
 with atheris.instrument_imports(include=["jobctl", "tomllib"]):
     from tests.fuzz import inputs, properties
 
-    from jobctl.core.cron import DAY_NAMES, MONTH_NAMES
-    from jobctl.core.schema import DEFAULTS, FILE, JOB, STEP
+    from jobctl.core.definition.schema import DEFAULTS, FILE, JOB, STEP
+    from jobctl.core.schedule.cron import DAY_NAMES, MONTH_NAMES
     from jobctl.crontab import Dialect
 
 

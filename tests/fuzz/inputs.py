@@ -1,6 +1,7 @@
 """What is put in: valid texts made after their grammars, and the same with something broken. Strategies of hypothesis.
 
-The grammar of a definitions file is the one that validation has, core/schema.py: what is added there is tried here.
+The grammar of a definitions file is the one that validation has, core/definition/schema.py: what is added there
+is tried here.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from jobctl.core import schema, shapes
-from jobctl.core.cron import DAY_NAMES, MONTH_NAMES
-from jobctl.core.history import EventType
-from jobctl.core.shapes import Shape, Table
+from jobctl.core.definition import schema, shapes
+from jobctl.core.definition.shapes import Shape, Table
+from jobctl.core.run.history import EventType
+from jobctl.core.schedule.cron import DAY_NAMES, MONTH_NAMES
 
 ROOT = Path(__file__).parents[2]
 FILES = [path.read_bytes() for path in [ROOT / "jobs.example.toml", *sorted(ROOT.glob("examples/*/jobs.toml"))]]

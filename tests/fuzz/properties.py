@@ -21,24 +21,26 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from tests.fuzz.slow_cron import SlowCron
 
-from jobctl.cli.output import problem_document
-from jobctl.core import definition, document, durations, keys, model, references
-from jobctl.core.cron import FIELDS, CronError, parse_cron
-from jobctl.core.decide import Decider, FinishRun, StartStep
-from jobctl.core.definition import Definitions
+from jobctl.cli.printing import problem_document
+from jobctl.core import durations, keys, model
+from jobctl.core.definition import document, references
+from jobctl.core.definition import jobs as definition
+from jobctl.core.definition.jobs import Definitions
+from jobctl.core.definition.positions import Places
+from jobctl.core.definition.references import BadReferenceError, Reference, Scope
+from jobctl.core.definition.schema import json_schema
+from jobctl.core.definition.shapes import too_long
 from jobctl.core.errors import Problem, StoreError, StoreUnavailableError
-from jobctl.core.history import Event, EventType
 from jobctl.core.model import Job, Schedule, When
-from jobctl.core.places import Places
-from jobctl.core.references import BadReferenceError, Reference, Scope
-from jobctl.core.schedule import fires, next_fire
-from jobctl.core.schema import json_schema
-from jobctl.core.shapes import too_long
+from jobctl.core.run.decide import Decider, FinishRun, StartStep
+from jobctl.core.run.history import Event, EventType
+from jobctl.core.schedule.cron import FIELDS, CronError, parse_cron
+from jobctl.core.schedule.schedule import fires, next_fire
 from jobctl.crontab import Became, Dialect, convert, to_toml
 from jobctl.process import attempt, journal, shell_keeper
 from jobctl.process.attempt import Failure, FileError
 from jobctl.store.store import RunRow, Store
-from jobctl.views import describe, event_document, run_document
+from jobctl.views.views import describe, event_document, run_document
 
 PATIENCE = 20  # seconds for one input, on a machine that has a lot else to do; more is a hang
 NOW = 1_795_000_000_000  # in November 2026

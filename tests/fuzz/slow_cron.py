@@ -1,4 +1,4 @@
-"""crontab(5) read word by word, with sets and a calendar: slow, and with nothing of core/cron.py in it."""
+"""crontab(5) read word by word, with sets and a calendar: slow, and with nothing of core/schedule/cron.py in it."""
 
 from __future__ import annotations
 

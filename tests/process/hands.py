@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from jobctl.core.attempts import Outcome
+from jobctl.core.run.attempts import Outcome
 from jobctl.process import descent, frames, journal, keepers, kernel
 from jobctl.process.attempt import AttemptFiles, outcome, read_failure
 from jobctl.process.descent import TOKEN

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.core.attempts import Outcome
+from jobctl.core.run.attempts import Outcome
 from jobctl.process.attempt import (
     MAX_CURSOR,
     MAX_OUTPUT,

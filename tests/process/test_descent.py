@@ -50,7 +50,7 @@ def test_signals_are_sent_from_one_file_only() -> None:
         for call in ("os.kill(", "os.killpg(", "pidfd_send_signal(")
         if call in path.read_text()
     }
-    assert found == {"process/descent.py", "cli/step.py"}  # there a process sends itself what its part died of
+    assert found == {"process/descent.py", "cli/commands/step.py"}  # there a process sends itself what its part died of
 
 
 def test_a_group_that_is_gone_is_no_error() -> None:

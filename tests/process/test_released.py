@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from hands import PATIENCE
 
-from jobctl import clock
 from jobctl.core.model import Timeouts
+from jobctl.host import clock
 from jobctl.process import descent, journal
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.supervisor import Attempt, Command, Ended, Report, Supervisor

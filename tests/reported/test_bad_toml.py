@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.main import main
-from jobctl.core import definition, document
+from jobctl.core.definition import document
+from jobctl.core.definition import jobs as definition
+from jobctl.core.definition.excerpt import marker
+from jobctl.core.definition.syntax import first_fault
 from jobctl.core.errors import Problem
-from jobctl.core.excerpt import marker
-from jobctl.core.syntax import first_fault
 
 JOB = '[jobs.a]\ncommand = "x"\n'
 STEP = '[[jobs.a.steps]]\nname = "s"\ncommand = "x"\n'

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.main import main
-from jobctl.definitions import read_file
-from jobctl.engines.submit import enqueue
+from jobctl.definitions.files import read_file
+from jobctl.engines.local.submit import enqueue
 from jobctl.store.store import Store
 
 

@@ -20,10 +20,10 @@ import pytest
 
 from jobctl.cli import crontab_files
 from jobctl.cli.main import main
-from jobctl.core import definition
+from jobctl.core.definition import jobs as definition
 from jobctl.core.model import Job
-from jobctl.core.schedule import fires
-from jobctl.core.zones import changes_in, load, offset_at
+from jobctl.core.schedule.schedule import fires
+from jobctl.core.schedule.zones import changes_in, load, offset_at
 from jobctl.crontab import Became, Dialect, How, Source, busybox, convert, convert_all, to_toml
 from jobctl.crontab.names import job_name, job_names
 

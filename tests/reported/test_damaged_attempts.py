@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 from homes import Daemons
 
-from jobctl import views
 from jobctl.store.store import Store
+from jobctl.views import views
 
 # By name: what a command does to the path that $f names.
 WAYS = {
@@ -73,8 +73,8 @@ def test_each_file_of_an_attempt_damaged_in_each_way(home: Callable[[str], Daemo
     place = home(definitions(commands))
     first = place.daemon("--max-concurrent-runs", "300")
     with Store(str(place.state)) as store:
-        from jobctl.definitions import read_file
-        from jobctl.engines.submit import enqueue
+        from jobctl.definitions.files import read_file
+        from jobctl.engines.local.submit import enqueue
 
         found = read_file(str(place.folder / "jobs.toml")).jobs
         for name in commands:

@@ -16,10 +16,10 @@ from homes import Daemons
 
 import kept
 from jobctl.cli.main import main
-from jobctl.daemon.journal import Journal
+from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
-from jobctl.engines.submit import enqueue
+from jobctl.engines.local.submit import enqueue
 from jobctl.store.store import Store
 
 JOBS = """

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from jobctl.core.model import Schedule
-from jobctl.core.schedule import fires, format_instant
+from jobctl.core.schedule.schedule import fires, format_instant
 
 _DAY = 86_400_000
 _FROM = datetime(1970, 1, 3, tzinfo=UTC)

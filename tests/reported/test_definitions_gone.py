@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from homes import PATIENCE, Daemons
 
-from jobctl import clock
+from jobctl.host import clock
 
 TICK = "[jobs.tick]\nschedule = { every = '1s' }\ncommand = 'true'\n"
 NIGHTLY = "[jobs.nightly]\nschedule = { cron = '30 2 * * *', timezone = 'Asia/Tokyo' }\ncommand = 'true'\n"

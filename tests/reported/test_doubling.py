@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 
-from jobctl import definitions, durable, settings, text
+from jobctl.core import text
 from jobctl.core.errors import DefinitionError, JobctlError
 from jobctl.crontab.convert import convert
 from jobctl.crontab.entry import Dialect
+from jobctl.definitions import files as definitions
+from jobctl.host import settings
 from jobctl.process import attempt, logs
+from jobctl.scripts import record as durable
 
 JOB = "[jobs.x]\ncommand = 'true'\n"
 STEPS = "[jobs.x]\n"

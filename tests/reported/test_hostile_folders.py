@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli.completion import SCRIPTS
+from jobctl.cli.commands.completion import SCRIPTS
 
 NAMES = [
     "x$(touch${IFS}pwned)",

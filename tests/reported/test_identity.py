@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from homes import PATIENCE, Daemons
 
-from jobctl import folder
-from jobctl.engines.adopt import at_home
+from jobctl.engines.local.adopt import at_home
+from jobctl.host import folder
 from jobctl.store.store import Store
 
 LOAD = """

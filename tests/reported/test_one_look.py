@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from jobctl import clock, executor
 from jobctl.cli.main import main
-from jobctl.core.history import Event, EventType, replay
 from jobctl.core.model import Job, Step, encode
-from jobctl.engines.local import created, taken
-from jobctl.executor import Executor
+from jobctl.core.run.history import Event, EventType, replay
+from jobctl.engines.local import executor
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import created, taken
+from jobctl.host import clock
 from jobctl.store.store import Batch, NewRun, Store
 
 VIEWS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.main import main
-from jobctl.core import traps
+from jobctl.core.definition import traps
 
 # situation, the key that is named, what is said, the way out
 WARNINGS = [

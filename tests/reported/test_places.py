@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from homes import PATIENCE, Daemons
 
-from jobctl.core.history import EventType
+from jobctl.core.run.history import EventType
 
 JOBS = """
 [queues.q]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from homes import Daemons
 
-from jobctl import clock
+from jobctl.host import clock
 
 
 def _saga(*steps: str) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from homes import JOBCTL, PATIENCE, Daemons
 
-from jobctl.daemon import journal
-from jobctl.daemon.journal import Journal
+from jobctl.daemon import log as journal
+from jobctl.daemon.log import Journal
 
 TICKS = "[jobs.tick]\nschedule = { every = '1s' }\noverlap = 'allow_all'\ncommand = 'true'\n"
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from jobctl import executor, parents, settings
 from jobctl.core.errors import StoreError
-from jobctl.daemon.alone import alone
+from jobctl.engines.local import executor
+from jobctl.engines.local.worker.turns import alone
+from jobctl.host import parents, settings
 from jobctl.store import trial
 from jobctl.store.store import Store
 

@@ -11,9 +11,10 @@ import pytest
 from places import Place
 from worlds import World
 
-from jobctl import clock, views
-from jobctl.daemon import dispatcher, rescuer
-from jobctl.engines.submit import enqueue
+from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.host import clock
+from jobctl.views import views
 
 HOUR = 3_600_000
 

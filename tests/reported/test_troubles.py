@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from homes import CLOCK, PATIENCE, Daemons, built, set_clock
 
-from jobctl import executor, locks
 from jobctl.core.errors import StoreError, StoreLostError, StoreUnavailableError
-from jobctl.executor import Executor
+from jobctl.engines.local import executor
+from jobctl.engines.local.executor import Executor
+from jobctl.host import locks
 from jobctl.store.store import Store, explain
 from jobctl.store.trouble import LOG_LIMIT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from homes import Daemons
 
-from jobctl import trust
 from jobctl.cli.main import main
+from jobctl.definitions import trust
 
 JOB = "[jobs.x]\nschedule = { every = '1s' }\noverlap = 'allow_all'\ncommand = 'echo fired >> marks'\n"
 NOBODY = pwd.getpwnam("nobody").pw_uid

@@ -113,7 +113,7 @@ def _is_open(path: Path, pid: int) -> bool:
 
 OLD_DAEMON = """
 import signal, sqlite3, sys, os
-from jobctl.executor import Executor
+from jobctl.engines.local.executor import Executor
 state, pid = sys.argv[1], int(sys.argv[2]) or os.getpid()
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 executor = Executor(state, "daemon")

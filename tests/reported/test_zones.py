@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from places import NOW, Place, job
 
-from jobctl import machine
-from jobctl.core import zones
+from jobctl.core.schedule import zones
+from jobctl.host import machine
 
 HOUR = 3_600_000
 FIVE_PAST = job("'5 9 * * *'")  # NOW is 08:00 in UTC

@@ -9,19 +9,19 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jobctl.core import parameters
+from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
-from jobctl.core.history import EventType
 from jobctl.core.model import Job, Queue, encode
-from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.journal import Journal
+from jobctl.core.run.history import EventType
+from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import LOOK_MS, SLACK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
-from jobctl.engines.commands import run_values
-from jobctl.engines.local import LiveRun, LocalEngine, created
-from jobctl.engines.submit import record, start_by
-from jobctl.engines.unbegun import end_late
-from jobctl.masking import redact
+from jobctl.definitions.masking import redact
+from jobctl.engines.local.commands import run_values
+from jobctl.engines.local.loop import LiveRun, LocalEngine, created
+from jobctl.engines.local.submit import record, start_by
+from jobctl.engines.local.unbegun import end_late
+from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.store.store import NewRun, Store
 
 from .standins import Watch

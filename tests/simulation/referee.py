@@ -11,9 +11,6 @@ import sqlite3
 from collections.abc import Collection
 from typing import Any
 
-from jobctl.core.attempts import pauses
-from jobctl.core.decide import Decider, Mode, reopened
-from jobctl.core.history import TOO_LATE, Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.core.model import (
     Job,
@@ -29,8 +26,11 @@ from jobctl.core.model import (
     decode,
     encode_schedule,
 )
-from jobctl.core.notices import TRIGGER, origin
-from jobctl.core.schedule import fires
+from jobctl.core.run.attempts import pauses
+from jobctl.core.run.decide import Decider, Mode, reopened
+from jobctl.core.run.history import TOO_LATE, Event, EventType, HistoryError, RunState, StepState, replay
+from jobctl.core.run.notices import TRIGGER, origin
+from jobctl.core.schedule.schedule import fires
 from jobctl.store.codec import from_row
 
 from .behaviour import NON_RETRYABLE_CODE, NON_RETRYABLE_TYPE

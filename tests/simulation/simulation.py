@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import Job, OverlapPolicy
-from jobctl.core.schedule import fires
-from jobctl.definitions import Catalog, read_files
-from jobctl.engines import requests
-from jobctl.engines.daemons import poke_daemons
-from jobctl.engines.kept import job_of
-from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.engines.submit import enqueue, enqueue_each, trigger
-from jobctl.engines.unbegun import end_late
+from jobctl.core.schedule.schedule import fires
+from jobctl.definitions.files import Catalog, read_files
+from jobctl.engines.local import control as requests
+from jobctl.engines.local.daemons import poke_daemons
+from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.stored_job import job_of
+from jobctl.engines.local.submit import enqueue, enqueue_each, trigger
+from jobctl.engines.local.unbegun import end_late
 from jobctl.store import firings
 from jobctl.store.store import RunRow, Store
 
@@ -375,7 +375,7 @@ class _Simulation:
         self._ask(call)
 
     def resume(self, deed: Deed, from_step: bool = False) -> None:
-        """`jobctl resume` as cli/resume.py does it; every other time with --detach."""
+        """`jobctl resume` as cli/commands/resume.py does it; every other time with --detach."""
         detach = bool(deed.amount % 2)
 
         def call(store: Store) -> RunRow | None:

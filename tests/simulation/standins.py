@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from jobctl import clock, executor
 from jobctl.daemon import loop
-from jobctl.engines import local
+from jobctl.engines.local import executor
+from jobctl.engines.local import loop as local
+from jobctl.host import clock
 from jobctl.process import descent, keepers, kernel, supervisor
 from jobctl.process.descent import Proc
 from jobctl.store import store

@@ -9,7 +9,7 @@ from tests.simulation.plan import VERSION, make
 from tests.simulation.shrink import numbers, shrink, spelled
 from tests.simulation.simulation import simulate
 
-from jobctl.core import attempts
+from jobctl.core.run import attempts
 
 FAILED_ONCE = [
     line.split()[0]

@@ -108,7 +108,7 @@ class World:
         self.offset = START - self.mono
         self.boots = 1
         self.actor: Actor | None = None
-        self.deciding: Actor | None = None  # who holds the lock of daemon/alone.py
+        self.deciding: Actor | None = None  # who holds the lock of engines/local/worker/turns.py
         self.armed: list[Fault] = []
         self.outage_until = 0  # monotonic: the store cannot be written until then
         self.processes: dict[int, Process] = {}
@@ -284,8 +284,8 @@ _KEEPER_TOO = 30  # of `dies_after`: any of its values would do
 
 
 class DurableScript:
-    """What a script does that calls `jobctl sleep` and `jobctl wait-signal` one after another: durable.py and
-    suspension.py. Its record is the product's to keep, and a list of waits here: a JSON value a line."""
+    """What a script does that calls `jobctl sleep` and `jobctl wait-signal` one after another: scripts/record.py and
+    scripts/suspend.py. Its record is the product's to keep, and a list of waits here: a JSON value a line."""
 
     def __init__(self, keeper: Command, journal: str, waits: str) -> None:
         self.journal = journal

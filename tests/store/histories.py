@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from jobctl.core.history import Event, EventType, replay
+from jobctl.core.run.history import Event, EventType, replay
 from jobctl.store.store import Batch, NewRun, Store
 
 DEFINITION = '{"folder":"/","name":"x","steps":[{"command":"true","name":"main"}]}'

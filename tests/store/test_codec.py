@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.core.history import Event, EventType
+from jobctl.core.run.history import Event, EventType
 from jobctl.store import codec
 
 

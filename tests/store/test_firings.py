@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from histories import CREATED, DEFINITION, ENDED
 
-from jobctl.core.history import Event, replay
+from jobctl.core.run.history import Event, replay
 from jobctl.store import firings
 from jobctl.store.firings import Dropped
 from jobctl.store.store import Batch, NewRun, Store

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from jobctl import views
 from jobctl.core.model import Queue
-from jobctl.daemon import dispatcher
-from jobctl.daemon.capacity import Capacity
-from jobctl.engines.local import LocalEngine
-from jobctl.executor import Executor
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LocalEngine
+from jobctl.engines.local.worker import dispatcher
+from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.store import firings
 from jobctl.store.store import Store
+from jobctl.views import views
 
 
 def _whose_turn(store: Store) -> None:

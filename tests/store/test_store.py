@@ -14,7 +14,7 @@ import pytest
 from histories import CREATED, DEFINITION, ENDED, FAILED, STARTED, TAKEN, add, more
 
 from jobctl.core.errors import JobctlError, NotFoundError, StoreError, StoreUnavailableError
-from jobctl.core.history import Event, EventType
+from jobctl.core.run.history import Event, EventType
 from jobctl.store import store as module
 from jobctl.store.store import Batch, Store
 
@@ -212,7 +212,7 @@ def test_a_turn_that_cannot_be_written_leaves_nothing_half_written(tmp_path: Pat
 def test_many_writers_append_one_after_the_other(tmp_path: Path, store: Store) -> None:
     run = add(store, "x-000001", [CREATED, TAKEN])
     body = (
-        "from jobctl.core.history import Event, EventType; from jobctl.store.store import Store;"
+        "from jobctl.core.run.history import Event, EventType; from jobctl.store.store import Store;"
         f"store = Store({str(tmp_path)!r});"
         f"[store.request({run}, lambda row, state: (Event(EventType.RUN_PAUSED, 5), None)) for _ in range(25)]"
     )

@@ -1,8 +1,9 @@
 """What can be said on the command line: every command's name, arguments, options and help, each declared once.
 
-Nothing is done here. A declaration's body is its help; what the command does is `main` in `cli/<command>.py`. Typer is
-slow to import, so ordinary calls never come here: `python -m jobctl.cli.interface` writes what is declared as a table
-(cli/_interface.py), cli/argv.py reads argv with it, and only what it does not understand is parsed, and refused, here.
+Nothing is done here. A declaration's body is its help; what the command does is `main` in
+`cli/commands/<command>.py`. Typer is slow to import, so ordinary calls never come here: `python -m
+jobctl.cli.interface` writes what is declared as a table (cli/_interface.py), cli/argv.py reads argv with it, and only
+what it does not understand is parsed, and refused, here.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import jobctl
+from jobctl.core.definition.suggest import closest
 from jobctl.core.errors import UsageError
 from jobctl.core.model import OverlapPolicy, RunStatus
-from jobctl.core.suggest import closest
 
 if TYPE_CHECKING:
     from jobctl.cli.argv import Call
@@ -50,8 +51,8 @@ app = typer.Typer(
 
 
 def command(function: Callable[..., None], *, to: typer.Typer = app, group: str = "") -> Callable[..., None]:
-    """Declare a command. `run` is done by cli/run.py; with group "schedule", `schedule_next` is the command `next` in
-    it, and done by cli/schedule_next.py."""
+    """Declare a command. `run` is done by cli/commands/run.py; with group "schedule", `schedule_next` is the command
+    `next` in it, and done by cli/commands/schedule_next.py."""
     name = function.__name__.rstrip("_").removeprefix(f"{group}_").replace("_", "-")
     path = f"{group} {name}".strip()
 

@@ -12,7 +12,7 @@ from functools import cache
 
 from jobctl.core.errors import JobctlError
 from jobctl.crontab import Dialect, Source, commands_of, users
-from jobctl.files import read_regular
+from jobctl.host.files import read_regular
 
 STDIN = "-"
 _SIZE_LIMIT = 16 * 1024 * 1024  # bytes

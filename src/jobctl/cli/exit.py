@@ -57,7 +57,7 @@ def show(error: JobctlError, *, json: bool) -> int:
 
         document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
         if problems:
-            from jobctl.cli.output import problem_document
+            from jobctl.cli.printing import problem_document
 
             document["problems"] = [problem_document(p) for p in problems]
         try:
@@ -81,7 +81,7 @@ def pointed_at(problem: Problem) -> str:
     """The line of the file that a problem is about, and carets below what is meant."""
     if problem.excerpt is None:
         return ""
-    from jobctl.core.excerpt import marker
+    from jobctl.core.definition.excerpt import marker
 
     number = str(problem.line)
     return f"  {number} | {problem.excerpt.text}\n  {' ' * len(number)} | {marker(problem.excerpt)}"
@@ -172,10 +172,10 @@ def _discard_output() -> None:
 def _say(text: str) -> None:
     try:
         if sys.stderr.isatty():
-            from jobctl.text import clean
+            from jobctl.core.text import clean
 
             text = clean(text)
-        from jobctl.cli.output import talk
+        from jobctl.cli.printing import talk
 
         talk(text)
     except OSError:

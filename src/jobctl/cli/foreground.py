@@ -9,21 +9,21 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from jobctl import clock
 from jobctl.cli import signals
 from jobctl.cli.signals import Signals
 from jobctl.core.errors import JobctlError
-from jobctl.core.history import Event, EventType
-from jobctl.engines.local import LiveRun, LocalEngine
-from jobctl.executor import Executor
+from jobctl.core.run.history import Event, EventType
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.host import clock
 from jobctl.store.store import LOOP_PATIENCE_MS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from jobctl.core.model import Queue
+    from jobctl.host.settings import Settings
     from jobctl.process.keepers import Link
-    from jobctl.settings import Settings
 
 TICK_MS = 100
 
@@ -171,7 +171,7 @@ class _Audience:
         if about is None or run.id == self._run:
             self._view.recorded(run, events)
             return
-        from jobctl.core.notices import sentence
+        from jobctl.core.run.notices import sentence
 
         what, end = sentence(about), events[-1]
         if end.type is EventType.RUN_ENDED and end.data["status"] == "succeeded":
@@ -181,7 +181,7 @@ class _Audience:
             why = f": {end.data['reason']}" if "reason" in end.data else ""
             self._lines.append(f"NOT NOTIFIED: {what}{why}; logs: jobctl logs {run.name}")
         elif "retry_at" in end.data:
-            from jobctl.text import duration
+            from jobctl.core.text import duration
 
             again = f"next attempt in {duration(end.data['retry_at'] - end.at)}"
             self._view.say(f"the notification that {what} has failed: {end.data.get('error')}; {again}")
@@ -190,13 +190,13 @@ class _Audience:
         """This process advances no run any more: who goes on with the notifications that are not over?"""
         names = [run.name for run in engine.runs.values() if run.state.about is not None and run.id != self._run]
         if names:
-            from jobctl.engines.daemons import daemons
+            from jobctl.engines.local.daemons import daemons
 
             who = "a daemon goes on with it" if daemons(store) else f"go on with it: jobctl resume {names[0]}"
             self._lines += [f"not notified yet: {name}; {who}" for name in names]
 
     def tell(self) -> None:
-        from jobctl.cli import output
+        from jobctl.cli import printing as output
 
         for line in self._lines:
             output.note(line)
@@ -213,7 +213,7 @@ def _goes_on(store: Store, engine: LocalEngine) -> bool:
         return False
     if not notices and all(run.decider.outcome is not None for run in engine.runs.values()):
         return False  # they are about to end
-    from jobctl.engines.daemons import daemons
+    from jobctl.engines.local.daemons import daemons
 
     return bool(daemons(store))
 
@@ -237,14 +237,14 @@ def _is_past(moment: int | None) -> bool:
 
 def _view(settings: Settings, store: Store, hurried: Callable[[], bool]) -> View:
     if settings.json:
-        from jobctl.cli.plain import JsonView
+        from jobctl.cli.show.plain import JsonView
 
         return JsonView(settings, store, hurried)
     if settings.quiet or not _is_terminal():
-        from jobctl.cli.plain import PlainView
+        from jobctl.cli.show.plain import PlainView
 
         return PlainView(settings, store, hurried)
-    from jobctl.cli.render import LiveView
+    from jobctl.cli.show.render import LiveView
 
     return LiveView(settings, store, hurried)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from jobctl.cli import app, completion
+from jobctl.cli import app
+from jobctl.cli.commands import completion
 
 if TYPE_CHECKING:
     from jobctl.cli.argv import Argument, Command, Option, Table

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobctl.views import Document
+    from jobctl.views.views import Document
 
 SHOWN = 10
 

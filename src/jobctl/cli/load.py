@@ -1,5 +1,5 @@
 """The definitions of all files of the settings as one, for every command that needs jobs. Reading a file and what may
-stand in it: definitions.py and core/definition.py."""
+stand in it: definitions/files.py and core/definition/jobs.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job
-    from jobctl.definitions import Catalog
-    from jobctl.settings import Settings
+    from jobctl.definitions.files import Catalog
+    from jobctl.host.settings import Settings
 
 
 def load(settings: Settings) -> dict[str, Job]:
@@ -21,7 +21,7 @@ def load(settings: Settings) -> dict[str, Job]:
 
 def catalog(settings: Settings) -> Catalog:
     """All jobs and queues of the files. DefinitionError as above."""
-    from jobctl.definitions import read_files
+    from jobctl.definitions.files import read_files
 
     return read_files(existing(settings))
 
@@ -44,7 +44,7 @@ def find_job(jobs: Mapping[str, Job], name: str) -> Job:
     """The job of that name. NotFoundError suggests the nearest."""
     if name in jobs:
         return jobs[name]
-    from jobctl.core.suggest import did_you_mean
+    from jobctl.core.definition.suggest import did_you_mean
 
     raise NotFoundError(
         f"there is no job {name!r}",

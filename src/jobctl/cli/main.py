@@ -17,7 +17,7 @@ _IN_STEP = {
     "sleep-until": "sleep_until",
     "wait-signal": "wait_signal",
     "heartbeat": "heartbeat",
-    "output": "hand_on",
+    "output": "output",
     "fail": "fail",
 }
 
@@ -37,11 +37,11 @@ def main(args: list[str] | None = None) -> int:
 def _run(args: list[str]) -> int:
     if args[:1] == ["__complete"]:
         # A half-typed line: nothing in it must be taken for our own options.
-        from jobctl.cli import complete
+        from jobctl.cli.commands import complete
 
         return complete.main(args[1:])
     if args[:1] == ["step"] and args[2:3] == ["--"] and args[3:] and args[1][:1] != "-":
-        from jobctl.cli import step
+        from jobctl.cli.commands import step
 
         return step.main(name=args[1], command=args[3:])
     from jobctl.cli import _interface, argv
@@ -61,15 +61,15 @@ def _run(args: list[str]) -> int:
 
 
 def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
-    """Do it: `main` of cli/<command>.py, with the settings and the command's own values. Returns the exit code."""
+    """Do it: `main` of cli/commands/<command>.py, with the settings and its own values. Returns the exit code."""
     import os
     from importlib import import_module
 
     if command in _IN_STEP:
-        in_step: int = import_module("jobctl.cli." + _IN_STEP[command]).main(**values)
+        in_step: int = import_module("jobctl.cli.commands." + _IN_STEP[command]).main(**values)
         return in_step
-    from jobctl import settings
     from jobctl.core.errors import UsageError
+    from jobctl.host import settings
 
     for name, value in values.items():
         if isinstance(value, int) and abs(value) > _MOST:
@@ -79,6 +79,6 @@ def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
         cwd = os.getcwd()
     except FileNotFoundError:
         raise UsageError("the current folder does not exist any more", hint="go to another one: cd") from None
-    module = import_module("jobctl.cli." + command.translate(_AS_MODULE))
+    module = import_module("jobctl.cli.commands." + command.translate(_AS_MODULE))
     code: int = module.main(settings.resolve(flags, os.environ, cwd), **values)
     return code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobctl import text
+from jobctl.core import text
 from jobctl.core.errors import UsageError
 
 
@@ -14,7 +14,7 @@ def instant(given: str, option: str, *, now: int) -> int:
     from datetime import date, datetime, time
 
     from jobctl.core.durations import DurationError, parse
-    from jobctl.core.zones import parse_instant
+    from jobctl.core.schedule.zones import parse_instant
 
     try:
         return now - parse(given)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.settings import state_dir_ready
+from jobctl.host.settings import state_dir_ready
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
-    from jobctl.settings import Settings
+    from jobctl.host.settings import Settings
     from jobctl.store.store import Before, Upgraded
 
 
 def _before_upgrade(state_dir: str) -> Before:
     def before(known: list[tuple[str, int]]) -> list[int]:
-        from jobctl.engines.daemons import end_for_upgrade
+        from jobctl.engines.local.daemons import end_for_upgrade
 
         return end_for_upgrade(state_dir)(known)
 
@@ -22,7 +22,7 @@ def _before_upgrade(state_dir: str) -> Before:
 
 
 def say_upgraded(done: Upgraded) -> None:
-    from jobctl.cli import output
+    from jobctl.cli import printing as output
 
     if done.kept:
         output.note(f"the state store was brought to the schema of this jobctl; as it was it is in {done.kept}")
@@ -40,7 +40,7 @@ def store_of(settings: Settings, *, create: bool = False, asks: bool = False) ->
     if store.upgraded is not None:
         say_upgraded(store.upgraded)
     if store.copy is not None:
-        from jobctl.cli import output
+        from jobctl.cli import printing as output
 
         output.note(store.copy.sentence())
     return store

@@ -12,13 +12,13 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jobctl
-from jobctl import machine
 from jobctl.core.errors import DefinitionError, Problem
-from jobctl.files import open_regular
+from jobctl.host import machine
+from jobctl.host.files import open_regular
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Schedule
-    from jobctl.settings import Settings
+    from jobctl.host.settings import Settings
 
 
 class Outline(NamedTuple):
@@ -114,7 +114,7 @@ def _jobs(file: str) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from jobctl.cli import words
-    from jobctl.definitions import read_file
+    from jobctl.definitions.files import read_file
 
     return [
         {
@@ -131,7 +131,7 @@ def _jobs(file: str) -> list[dict[str, Any]]:
 def _next_fire(job: dict[str, Any], now: int, machine_zone: str) -> int | None:
     if not job["schedules"]:
         return None
-    from jobctl.core.schedule import next_fire
+    from jobctl.core.schedule.schedule import next_fire
 
     zone = job["zone"] or machine_zone
     found = [next_fire(_schedule(schedule), now, zone=zone) for schedule in job["schedules"]]

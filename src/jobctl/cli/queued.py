@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jobctl import clock
-from jobctl.cli import output, signals
+from jobctl.cli import printing as output
+from jobctl.cli import signals
+from jobctl.cli.commands.wait import until
 from jobctl.cli.foreground import drive, user
 from jobctl.cli.signals import Signals
-from jobctl.cli.wait import until
 from jobctl.core.errors import JobctlError
-from jobctl.daemon.capacity import Capacity
-from jobctl.engines import holders, requests, unbegun
-from jobctl.engines.local import created
-from jobctl.engines.submit import record
+from jobctl.engines.local import control as requests
+from jobctl.engines.local import holders, unbegun
+from jobctl.engines.local.loop import created
+from jobctl.engines.local.submit import record
+from jobctl.engines.local.worker.capacity import Capacity
+from jobctl.host import clock
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Queue
-    from jobctl.engines.like import Like
-    from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.engines.local.loop import LiveRun, LocalEngine
+    from jobctl.engines.local.reuse import Like
+    from jobctl.host.settings import Settings
     from jobctl.process.keepers import Link
-    from jobctl.settings import Settings
     from jobctl.store.store import NewRun, RunRow, Store
 
 LOOK_EVERY_MS = 200
@@ -150,8 +152,8 @@ class _Holders:
         if not any(holders.is_left(self._store, self._store.run(number)) for number in found):
             return
         if self._engine is None:
-            from jobctl.engines.local import LocalEngine
-            from jobctl.executor import Executor
+            from jobctl.engines.local.executor import Executor
+            from jobctl.engines.local.loop import LocalEngine
 
             self._engine = LocalEngine(self._store, Executor(self._store.state_dir, "foreground"))
             self._engine.queues = self._queues

@@ -1,18 +1,18 @@
-"""Jobs as far as their schedules go, for the commands about schedules: cli/schedule_list.py and the others."""
+"""Jobs as far as their schedules go, for the commands about schedules: cli/commands/schedule_list.py and the others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl import machine
 from jobctl.cli import load, outline
 from jobctl.core.errors import DefinitionError, JobctlError
+from jobctl.host import machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jobctl.core.model import Job, Schedule
-    from jobctl.settings import Settings
+    from jobctl.host.settings import Settings
     from jobctl.store.store import Store
 
 
@@ -43,7 +43,7 @@ def one(jobs: Mapping[str, Job], name: str) -> Job:
 def coming(store: Store | None, job: Job, schedule: Schedule, now: int, limit: int) -> list[int]:
     """The nominal fire times that are still to start, as a daemon would say: it asks the same function."""
     from jobctl.core.model import encode_schedule
-    from jobctl.core.schedule import coming, jitter
+    from jobctl.core.schedule.schedule import coming, jitter
 
     key = encode_schedule(schedule, job)
     progress, dealt = None, []

@@ -1,5 +1,5 @@
 """What croniter says of a cron expression, for `jobctl doctor`: a witness against our own fire times, which are
-core/schedule.py's. The one file that imports it.
+core/schedule/schedule.py's. The one file that imports it.
 
 It is asked about naive local times only, and not about the days around a change of the clocks: aware times, and what
 becomes of a time that is skipped or comes twice, are where it is not to be relied on.
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from jobctl.core.cron import FIELDS, Cron, parse_cron
 from jobctl.core.model import Schedule
-from jobctl.core.schedule import fires
-from jobctl.core.zones import LAST_INSTANT, changes_in, load, offset_at
+from jobctl.core.schedule.cron import FIELDS, Cron, parse_cron
+from jobctl.core.schedule.schedule import fires
+from jobctl.core.schedule.zones import LAST_INSTANT, changes_in, load, offset_at
 
 TIMES = 20
 _DAY = 86_400

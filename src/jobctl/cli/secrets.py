@@ -1,14 +1,14 @@
-"""What hides a run's secrets in what is printed of it later, by another process. What is secret: masking.py."""
+"""What hides a run's secrets in what is printed of it later, by another process. See definitions/masking.py."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli import output
+from jobctl.cli import printing as output
 from jobctl.core.errors import JobctlError
 
 if TYPE_CHECKING:
-    from jobctl.masking import Masker
+    from jobctl.definitions.masking import Masker
     from jobctl.store.store import RunRow, Store
 
 
@@ -20,8 +20,8 @@ def masker_of(store: Store, row: RunRow) -> Masker | None:
     kept = store.definition(row.definition)
     if '"***"' not in kept and '"env_file"' not in kept:  # masking.MASK, whose import most runs do without
         return None
-    from jobctl import masking
-    from jobctl.engines.kept import job_of
+    from jobctl.definitions import masking
+    from jobctl.engines.local.stored_job import job_of
 
     try:
         known = job_of(store, row, strict=False)
@@ -30,7 +30,7 @@ def masker_of(store: Store, row: RunRow) -> Masker | None:
         return None
     for remark in known.remarks:
         output.note(f"not all secrets are masked here: {remark}")
-    from jobctl.definitions import env_files_of_children
+    from jobctl.definitions.files import env_files_of_children
 
     return masking.masker(known.job, known.env_file, *env_files_of_children(known.job))
 
@@ -40,6 +40,6 @@ def hidden(store: Store, row: RunRow, document: Any) -> Any:
     masker = masker_of(store, row)
     if masker is None:
         return document
-    from jobctl.masking import masked
+    from jobctl.definitions.masking import masked
 
     return masked(document, masker.text)

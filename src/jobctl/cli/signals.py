@@ -10,9 +10,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jobctl import clock
 from jobctl.cli.exit import EXIT_CODES
 from jobctl.core.errors import StoreUnavailableError
+from jobctl.host import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

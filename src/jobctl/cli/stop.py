@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import output
+from jobctl.cli import printing as output
 from jobctl.cli.exit import show
 from jobctl.cli.opened import store_of
 from jobctl.core.errors import JobctlError
-from jobctl.settings import Settings
+from jobctl.host.settings import Settings
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str
 def carry_out(settings: Settings, store: Store, row: RunRow, asked: Signals | None = None) -> str:
     """End here what nobody else will: take the run that was asked to end and see it through. How it ended."""
     from jobctl.cli.foreground import drive
-    from jobctl.engines.kept import job_of
-    from jobctl.engines.local import LiveRun, LocalEngine
+    from jobctl.engines.local.loop import LiveRun, LocalEngine
+    from jobctl.engines.local.stored_job import job_of
 
     kept = job_of(store, row, strict=False)
     for remark in kept.remarks:

@@ -11,14 +11,14 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli.outline import Outline
-from jobctl.views import UNREADABLE
+from jobctl.views.views import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from jobctl.core.errors import Problem
     from jobctl.store.store import Store
-    from jobctl.views import Document
+    from jobctl.views.views import Document
 
 
 class Used(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.core.excerpt import Excerpt
+    from jobctl.core.definition.excerpt import Excerpt
 
 
 class JobctlError(Exception):

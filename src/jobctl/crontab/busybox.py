@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jobctl.core.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
+from jobctl.core.schedule.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
 from jobctl.crontab.entry import REBOOT, Entry, NeverError, Numbers, RefusedError, Schedule
 from jobctl.crontab.shell import shortened
 from jobctl.crontab.times import DAYS, WEEKDAYS, as_written, field_text, is_whole, numbers_of

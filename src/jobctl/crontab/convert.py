@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobctl.core import definition
-from jobctl.core.cron import CronError, parse_cron
-from jobctl.core.shapes import VARIABLE_RULE
-from jobctl.core.traps import like_sh, unexpanded
-from jobctl.core.zones import ZoneError, check_zone
+from jobctl.core.definition import jobs as definition
+from jobctl.core.definition.shapes import VARIABLE_RULE
+from jobctl.core.definition.traps import like_sh, unexpanded
+from jobctl.core.schedule.cron import CronError, parse_cron
+from jobctl.core.schedule.zones import ZoneError, check_zone
 from jobctl.crontab import busybox, comments, supercronic
 from jobctl.crontab.document import Imported, Line, Table, dump_jobs
 from jobctl.crontab.entry import REBOOT, Became, Dialect, Entry, NeverError, RefusedError, Schedule

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from jobctl.core.cron import FIELDS, Cron, CronError, Field, numbers_in, parse_cron
+from jobctl.core.schedule.cron import FIELDS, Cron, CronError, Field, numbers_in, parse_cron
 from jobctl.crontab.entry import REBOOT, Dialect, Entry, NeverError, Numbers, RefusedError
 
 _MACROS = (REBOOT, "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from jobctl.core.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
-from jobctl.core.zones import load, offset_of
+from jobctl.core.schedule.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
+from jobctl.core.schedule.zones import load, offset_of
 from jobctl.crontab.entry import Entry, NeverError, RefusedError, Schedule
 from jobctl.crontab.shell import shortened
 from jobctl.crontab.times import as_written, field_text

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from jobctl.core.cron import FIELDS, Cron, CronError, parse_cron
+from jobctl.core.schedule.cron import FIELDS, Cron, CronError, parse_cron
 
 DAYS, WEEKDAYS = 2, 4  # the places of the day fields
 

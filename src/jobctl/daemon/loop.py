@@ -8,29 +8,29 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from jobctl import clock, executor
 from jobctl.core.believed import look
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
-from jobctl.core.history import TOO_LATE, Event, EventType
 from jobctl.core.model import RunStatus
-from jobctl.daemon import dispatcher, pruner, rescuer
-from jobctl.daemon.alone import alone
-from jobctl.daemon.aside import Aside
-from jobctl.daemon.capacity import Capacity
-from jobctl.daemon.journal import Journal
+from jobctl.core.run.history import TOO_LATE, Event, EventType
+from jobctl.core.text import duration, local_time
+from jobctl.daemon.log import Journal
 from jobctl.daemon.reloader import Reloader
-from jobctl.daemon.scheduler import Scheduler
-from jobctl.daemon.starter import Starter
 from jobctl.daemon.systemd import Notifier
-from jobctl.daemon.take import Failed
-from jobctl.engines import unbegun
-from jobctl.engines.daemons import poke_daemons
-from jobctl.engines.local import LiveRun, LocalEngine, in_a_sentence
-from jobctl.executor import Executor
+from jobctl.engines.local import executor, unbegun
+from jobctl.engines.local.daemons import poke_daemons
+from jobctl.engines.local.executor import Executor
+from jobctl.engines.local.loop import LiveRun, LocalEngine, in_a_sentence
+from jobctl.engines.local.worker import dispatcher, pruner, rescuer
+from jobctl.engines.local.worker.aside import Aside
+from jobctl.engines.local.worker.capacity import Capacity
+from jobctl.engines.local.worker.scheduler import Scheduler
+from jobctl.engines.local.worker.starter import Starter
+from jobctl.engines.local.worker.take import Failed
+from jobctl.engines.local.worker.turns import alone
+from jobctl.host import clock
 from jobctl.process.keepers import Link
 from jobctl.store import firings, times
 from jobctl.store.store import LOOP_PATIENCE_MS, Store
-from jobctl.text import duration, local_time
 
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 _READ_FIRST_MS = 3_000  # so long at most nothing fires because definitions are just being changed

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from jobctl.core.errors import DefinitionError, Problem
-from jobctl.definitions import Catalog, read_files
+from jobctl.definitions.files import Catalog, read_files
 
 Stamp = tuple[tuple[int, ...], ...]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import signal
 
 from jobctl.core.errors import JobctlError
-from jobctl.daemon.journal import Journal
+from jobctl.daemon.log import Journal
 from jobctl.daemon.systemd import Notifier
 from jobctl.store.store import Store
 

@@ -5,9 +5,9 @@
 <step>.<n>.output     by the command: key=value, or key<<END … END
 <step>.<n>.failure    by the command: message=, type=, non_retryable=, next_retry_delay=
 <step>.<n>.poll       by jobctl: how often a poll has said "not yet", and when it is asked again
-<step>.<n>.suspend    by a durable script: what it waits for, having ended itself. Written in suspension.py
-<step>.<n>.calls      by a durable script: where it is in its journal. durable.py's alone
-<step>.<m>.journal    by a durable script: what it has done, since attempt m. durable.py's alone
+<step>.<n>.suspend    by a durable script: what it waits for, having ended itself. Written in scripts/suspend.py
+<step>.<n>.calls      by a durable script: where it is in its journal. scripts/record.py's alone
+<step>.<m>.journal    by a durable script: what it has done, since attempt m. scripts/record.py's alone
 <step>.<m>.waits      by the engine: what its waits have come to, since attempt m
 <step>.<n>.state      of an attempt under a keeper of jobctl 0.1, see shell_keeper.py
 """
@@ -19,8 +19,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobctl.core.attempts import CANCELED, FAILED, SKIPPED, SUCCEEDED, Outcome
-from jobctl.files import PASSING, open_own, open_regular, replace_own
+from jobctl.core.run.attempts import CANCELED, FAILED, SKIPPED, SUCCEEDED, Outcome
+from jobctl.host.files import PASSING, open_own, open_regular, replace_own
 from jobctl.process.end import End
 
 MAX_OUTPUT = 1024 * 1024  # bytes of an output file; a payload on a Temporal cluster may have 2 MB

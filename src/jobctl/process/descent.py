@@ -17,7 +17,7 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from jobctl.files import PASSING
+from jobctl.host.files import PASSING
 from jobctl.process import cgroups
 
 TOKEN = "JOBCTL_TOKEN"

@@ -21,7 +21,7 @@ import binascii
 import os
 from typing import NamedTuple
 
-from jobctl.files import PASSING, open_own
+from jobctl.host.files import PASSING, open_own
 from jobctl.process.end import End
 
 FORMAT = "1"

@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 
-from jobctl.files import PASSING
+from jobctl.host.files import PASSING
 from jobctl.process import frames, journal, kernel
 from jobctl.process.frames import FrameError, Frames, Message
 from jobctl.process.keeper import INTERLEAVE, INTERLEAVE_MS, Keeper

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jobctl.files import PASSING, open_own
+from jobctl.host.files import PASSING, open_own
 from jobctl.process import cgroups, descent
 
 _SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]

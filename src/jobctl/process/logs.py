@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from jobctl import text
-from jobctl.files import open_own
+from jobctl.core import text
+from jobctl.host.files import open_own
 
 CHUNK = 256 * 1024  # the most that is handed out at once
 LINE_LIMIT = 64 * 1024  # the longest line that is held to be handed out whole

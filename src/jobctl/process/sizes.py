@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jobctl.files import open_own
+from jobctl.host.files import open_own
 
 # Bytes of them that anybody reads. One byte more of an output file is kept, so that it is seen to be too large.
 MOST = {".heartbeat": 64 * 1024, ".output": 1024 * 1024, ".failure": 64 * 1024}

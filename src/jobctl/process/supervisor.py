@@ -15,12 +15,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from jobctl import clock
-from jobctl.core import attempts as rules
-from jobctl.core.attempts import Outcome
-from jobctl.core.children import RUN_STOPPED
 from jobctl.core.model import Poll, Timeouts
-from jobctl.files import PASSING
+from jobctl.core.run import attempts as rules
+from jobctl.core.run.attempts import Outcome
+from jobctl.core.run.children import RUN_STOPPED
+from jobctl.core.text import size
+from jobctl.host import clock
+from jobctl.host.files import PASSING
 from jobctl.process import attempt as files_of
 from jobctl.process import descent, frames, keepers, sizes
 from jobctl.process.attempt import AttemptFiles, FileError
@@ -29,7 +30,6 @@ from jobctl.process.frames import Message
 from jobctl.process.keepers import Link
 from jobctl.process.timers import RETRY_MS, Timers
 from jobctl.process.watch import Watch
-from jobctl.text import size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

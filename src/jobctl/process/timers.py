@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobctl import clock
-from jobctl.files import PASSING
+from jobctl.host import clock
+from jobctl.host.files import PASSING
 
 RETRY_MS = 1_000
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jobctl.core.history import Event, EventType
+from jobctl.core.run.history import Event, EventType
 
 # Append-only: a number that has stood in a database keeps its meaning for ever.
 _CODES: dict[EventType, int] = {
@@ -105,7 +105,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _is_about(value: Any) -> bool:
-    from jobctl.core.notices import is_about
+    from jobctl.core.run.notices import is_about
 
     return is_about(value)
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 from sqlite_utils import Database, Migrations
 
-from jobctl import clock, folder
 from jobctl.core.errors import StoreError, StoreUnavailableError
-from jobctl.files import open_own
+from jobctl.host import clock, folder
+from jobctl.host.files import open_own
 from jobctl.store import place, trial
 from jobctl.store.store import APPLICATION_ID, VERSION, Before, Upgraded
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from jobctl import folder
 from jobctl.core.errors import CopyError, StoreError, StoreGoneError, StoreLostError
+from jobctl.host import folder
 
 DATABASE = "jobctl.db"
 DRAFT = ".new"  # what a database is called until it is whole

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from jobctl import locks
 from jobctl.core.errors import (
     NotFoundError,
     StoreError,
@@ -22,13 +21,14 @@ from jobctl.core.errors import (
     StoreUnavailableError,
     UnwritableError,
 )
-from jobctl.core.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.keys import UNDO
+from jobctl.core.run.history import Event, EventType, HistoryError, RunState, replay
 from jobctl.core.status import RunStatus
-from jobctl.folder import Folder
-from jobctl.folder import decode as decode_folder
-from jobctl.folder import encode as encode_folder
-from jobctl.machine import READ_ONLY_HINT, read_only
+from jobctl.host import locks
+from jobctl.host.folder import Folder
+from jobctl.host.folder import decode as decode_folder
+from jobctl.host.folder import encode as encode_folder
+from jobctl.host.machine import READ_ONLY_HINT, read_only
 from jobctl.store import place
 from jobctl.store.codec import from_row, to_row
 from jobctl.store.soundness import Kinds, tolerant
@@ -699,7 +699,7 @@ class Store:
             state.apply(event)
             tell = None
             if event.type is EventType.RUN_ENDED and row.parent is not None:  # by somebody who did nothing of it
-                from jobctl.core.children import child_ended
+                from jobctl.core.run.children import child_ended
 
                 tell = (row.parent, child_ended(row.parent_step or "", row.name, event, {}, 0))
             # A run that is asleep is to be looked at now.

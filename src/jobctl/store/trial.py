@@ -1,5 +1,5 @@
 """Whether a folder can hold a store, tried out between two processes: locks, shared memory, pipes. Run once, when the
-store is made there. What no trial on one machine shows, another machine's writing, settings.py refuses by name."""
+store is made there. What no trial on one machine shows, another machine's writing, host/settings.py refuses by name."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from jobctl import locks
+from jobctl.host import locks
 
 LOG_LIMIT = 4 * 1024 * 1024  # bytes of the write-ahead log from which on it is moved into the database
 _AGAIN_S = 0.02  # between two looks: what one commit or one question takes is over by then
@@ -46,7 +46,7 @@ def log_held(path: str, size: int) -> str:
         readers &= locks.readers(path)
     if not readers:
         return ""
-    from jobctl import text
+    from jobctl.core import text
 
     who = ", ".join(locks.called(pid) for pid in sorted(readers))
     return f"the write-ahead log has {text.size(size)} and grows: {who} stays in a reading transaction"

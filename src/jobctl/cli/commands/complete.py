@@ -1,0 +1,149 @@
+"""`jobctl __complete WORDS…`: what the last word can become, for the scripts of completion.py. Never an error.
+
+Runs at every press of TAB, also in a folder that somebody else has filled: it reads no more than the names, validates
+nothing, and offers nothing but what is a name. What a shell makes of other texts is never tried.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from jobctl.cli.argv import Table
+
+FILES, FOLDERS = ":files", ":folders"  # the shell completes paths better than we can; no name begins with a colon
+MANY = 50  # runs: more than that nobody reads
+
+Candidate = tuple[str, str]  # the word, and what it means
+
+
+def main(words: list[str]) -> int:
+    """Print a candidate a line, its meaning after a tab; or `:files` or `:folders` for the shell to go on itself."""
+    from jobctl.cli._interface import COMMANDS
+
+    for word, meaning in candidates(words, COMMANDS, _names_if_any):
+        print(f"{word}\t{meaning}" if meaning else word)
+    return 0
+
+
+def candidates(words: list[str], table: Table, names: Callable[[str, dict[str, Any]], list[str]]) -> list[Candidate]:
+    """What the last of `words` can become. `names(kind, flags)` gives the names of a kind: "JOB" or "RUN"."""
+    path, position = "", 0
+    flags: dict[str, Any] = {"file": [], "state_dir": None}
+    pending = None  # the option whose value comes next
+    *before, current = words or [""]
+    for word in before:
+        command = table[path]
+        if word == "=":  # bash hands over --color=al as three words
+            continue
+        if pending is not None:
+            _note(flags, pending[0], word)
+            pending = None
+        elif word[:1] == "-" and word != "-":
+            name, equals, value = word.partition("=")
+            option = command["options"].get(name) or table[""]["options"].get(name)
+            if option is not None and option[1] in ("text", "integer", "list"):
+                if equals:
+                    _note(flags, option[0], value)
+                else:
+                    pending = option
+        elif command["group"]:
+            path = f"{path} {word}".lstrip()
+            if path not in table:
+                return []
+        else:
+            position += 1
+    command = table[path]
+    options = {**table[""]["options"], **command["options"]}
+    start = ""
+    if current == "=":
+        current = ""
+    elif pending is None and current[:2] == "--" and "=" in current:
+        name, _, current = current.partition("=")
+        pending, start = options.get(name), f"{name}="
+        if pending is None:
+            return []
+    if pending is not None:
+        found = _values(pending[2], pending[3], flags, names)
+    elif current[:1] == "-":
+        found = [(name, option[4]) for name, option in options.items()]
+    elif command["group"]:
+        deeper = len(path.split()) + 1
+        found = [
+            (child.split()[-1], table[child]["summary"])
+            for child in table
+            if child.startswith(path) and len(child.split()) == deeper
+        ]
+    elif command["arguments"]:
+        _, arity, choices, metavar = command["arguments"][min(position, len(command["arguments"]) - 1)]
+        if position >= len(command["arguments"]) and arity not in ("many", "any"):
+            return []
+        found = _values(choices, metavar, flags, names)
+    else:
+        found = []
+    if found in ([(FILES, "")], [(FOLDERS, "")]):
+        return found
+    return [(start + word, text) for word, text in found if word.startswith(current)]
+
+
+def _values(
+    choices: tuple[str, ...], metavar: str, flags: dict[str, Any], names: Callable[[str, dict[str, Any]], list[str]]
+) -> list[Candidate]:
+    if choices:
+        return [(choice, "") for choice in choices]
+    kinds = metavar.rstrip(".").split("|")
+    if kinds[0] in ("FILE", "PATH"):
+        return [(FILES, "")]
+    if kinds[0] == "DIR":
+        return [(FOLDERS, "")]
+    return [(name, "") for kind in ("JOB", "RUN") if kind in kinds for name in names(kind, flags) if _is(kind, name)]
+
+
+# Letters, digits and signs that no shell knows. A run's id is a job's name, .notify too, and what makes it unique.
+NAMES = {"JOB": r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "RUN": r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(?:\.[a-z]+)?-[a-z0-9]{6}"}
+
+
+def _is(kind: str, name: str) -> bool:
+    import re
+
+    return re.fullmatch(NAMES[kind], name) is not None
+
+
+def _note(flags: dict[str, Any], key: str, value: str) -> None:
+    if key == "file":
+        flags["file"].append(value)
+    elif key == "state_dir":
+        flags["state_dir"] = value
+
+
+def _names_if_any(kind: str, flags: dict[str, Any]) -> list[str]:
+    try:
+        return _names(kind, flags)
+    except Exception:
+        # A broken jobs.toml or store is told by the commands that need it, not in the middle of a line being typed.
+        return []
+
+
+def _names(kind: str, flags: dict[str, Any]) -> list[str]:
+    """Names of the jobs that are defined, or ids of the latest runs."""
+    import os
+
+    from jobctl.host import settings
+
+    known = settings.resolve(flags, os.environ, os.getcwd())
+    if kind == "RUN":
+        from jobctl.store.store import Store
+
+        with Store(known.state_dir, create=False, asks=True) as store:
+            return [row.name for row in store.history(limit=MANY)]
+    from jobctl.core.definition import document
+    from jobctl.host.files import read_regular
+
+    found: list[str] = []
+    for file in known.files:
+        read = document.read(read_regular(file, document.SIZE_LIMIT))
+        if isinstance(read, tuple):
+            found += read[1].get("jobs", {})
+    return found

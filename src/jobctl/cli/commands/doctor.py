@@ -1,0 +1,337 @@
+"""`jobctl doctor`: what is wrong with this installation, each thing with a way out. It repairs nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import jobctl
+from jobctl.cli import load
+from jobctl.cli import printing as output
+from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, StoreError
+from jobctl.host import machine
+
+if TYPE_CHECKING:
+    from jobctl.core.model import Job
+    from jobctl.host.settings import Settings
+    from jobctl.store.store import Store
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
+REMARKS = 5  # on definitions, shown one by one
+LITTLE_SPACE = 100 * 1024 * 1024  # bytes
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    status: str  # ok | warn | fail
+    message: str
+    hint: str = ""
+
+
+def main(settings: Settings) -> int:
+    """Prints every check; 1 when one of them fails."""
+    checks = list(_checks(settings))
+    failed = any(check.status == FAIL for check in checks)
+    if settings.json:
+        output.print_json({"ok": not failed, "checks": [check._asdict() for check in checks]})
+        return int(failed)
+    color = output.colored(settings.color)
+    for check in checks:
+        if settings.quiet and check.status == OK:
+            continue
+        status = output.paint(f"{check.status:<4}", COLORS[check.status], on=color)
+        output_line = f"{check.name:<12} {check.message}"
+        print(f"{status}  {output.safe(output_line)}")
+        if check.hint:
+            print(f"{'':<19}{output.safe(check.hint)}")
+    return int(failed)
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    yield _versions()
+    yield _shell()
+    yield _own_program()
+    yield _pidfd()
+    yield _time_zones()
+    yield from _definitions(settings)
+    state = _state_dir(settings)
+    yield state
+    if state.status != FAIL:
+        yield from _store(settings)
+
+
+def _versions() -> Check:
+    import platform
+    import sqlite3
+
+    return Check(
+        "versions",
+        OK,
+        f"jobctl {jobctl.__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+    )
+
+
+def _shell() -> Check:
+    import subprocess
+
+    try:
+        done = subprocess.run(["/bin/sh", "-c", "echo $$"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
+        works = done.returncode == 0 and done.stdout.strip().isdigit()
+    except (OSError, subprocess.TimeoutExpired):
+        works = False
+    if works:
+        return Check("shell", OK, "/bin/sh works")
+    return Check(
+        "shell", FAIL, "/bin/sh does not run", "it runs every command that is a string: install a POSIX shell there"
+    )
+
+
+def _own_program() -> Check:
+    """What a durable script calls is there, whatever PATH the daemon was started with."""
+    import sys
+
+    from jobctl.process.environment import own_folder
+
+    folder = own_folder()
+    if folder:
+        return Check("commands", OK, f"those that call jobctl find {folder}/jobctl, if no other on their PATH")
+    return Check(
+        "commands",
+        WARN,
+        f"those that call jobctl find the one on their PATH, or none: there is none beside {sys.executable}",
+        "install jobctl with pip, pipx or uv, which make that program",
+    )
+
+
+def _pidfd() -> Check:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return Check(
+            "processes",
+            WARN,
+            "this system has no pidfd: the end of a process is noticed later",
+            "Linux 5.3 or newer has it; a container may forbid it (seccomp)",
+        )
+    return Check("processes", OK, "pidfd is there")
+
+
+def _time_zones() -> Check:
+    from jobctl.host.machine import look_for_zone, zone_database
+
+    version, place = zone_database()
+    if not place:
+        return Check(
+            "time zones",
+            FAIL,
+            "this machine has no time zone database",
+            "install tzdata: the system's package, or pip install tzdata",
+        )
+    found = look_for_zone()
+    where = f"{version or 'an unknown version'} in {place}"
+    if found.trouble:
+        return Check("time zones", WARN, f"{where}; {found.trouble}", found.hint)
+    return Check("time zones", OK, f"{where}; this machine is in {found.name}")
+
+
+def _definitions(settings: Settings) -> Iterator[Check]:
+    if not settings.files:
+        hint = "`jobctl init` writes one; --file names one"
+        yield Check("definitions", WARN, "there is no definitions file", hint)
+        return
+    files = ", ".join(settings.files)
+    try:
+        jobs = load.load(settings)
+    except DefinitionError as error:
+        problem = error.problems[0]
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        hint = "`jobctl validate` lists every problem" if more else problem.hint
+        yield Check("definitions", FAIL, f"{problem}{more}", hint)
+        return
+    yield Check("definitions", OK, f"{files}: {len(jobs)} job{'' if len(jobs) == 1 else 's'}")
+    yield from _at_night(settings)
+    yield from _schedules(jobs.values())
+
+
+def _at_night(settings: Settings) -> Iterator[Check]:
+    """What will fail when its time comes: what `validate` warns of, but for schedules."""
+    from jobctl.core.definition.jobs import Here
+    from jobctl.definitions.files import check_file
+    from jobctl.definitions.outlook import Outlook
+    from jobctl.host import clock
+
+    here = Here(clock.now(), "UTC", Outlook().look, schedules=False)
+    found = [problem for file in load.existing(settings) for problem in check_file(file, here)[1]]
+    for problem in found[:REMARKS]:
+        yield Check("definitions", WARN, str(problem), problem.hint)
+    if len(found) > REMARKS:
+        yield Check("definitions", WARN, f"{len(found) - REMARKS} more", "`jobctl validate` lists them")
+
+
+def _schedules(jobs: Iterable[Job]) -> Iterator[Check]:
+    from jobctl.cli.schedules import zone_of
+    from jobctl.cli.second_opinion import difference
+    from jobctl.host import clock
+
+    now = clock.now()
+    crons = {(s.cron, zone_of(s, job)) for job in jobs for s in job.schedules if s.cron is not None}
+    if not crons:
+        return
+    differences = [found for cron, zone in sorted(crons) if (found := difference(cron, zone, after=now))]
+    if differences:
+        yield Check(
+            "schedules",
+            WARN,
+            "; ".join(differences),
+            "croniter does not agree with jobctl: one of them has a bug, likely jobctl; please report the expression",
+        )
+    else:
+        expressions = f"{len(crons)} cron expression{'' if len(crons) == 1 else 's'}"
+        yield Check("schedules", OK, f"croniter finds the same fire times for {expressions}")
+
+
+def _state_dir(settings: Settings) -> Check:
+    from jobctl.host.settings import state_dir_ready
+
+    try:
+        path = state_dir_ready(settings.state_dir, create=False)
+    except StoreError as error:
+        return Check("state folder", FAIL, error.message, error.hint)
+    if not os.path.exists(path):
+        return Check("state folder", OK, f"{path} is made by the first run")
+    if not os.access(path, os.W_OK | os.X_OK):
+        hint = machine.READ_ONLY_HINT if machine.read_only(path) else f"chmod 700 {path}, or another one: --state-dir"
+        return Check("state folder", FAIL, f"{path} cannot be written to", hint)
+    space = os.statvfs(path)
+    free = space.f_bavail * space.f_frsize
+    if free < LITTLE_SPACE:
+        from jobctl.core.text import size
+
+        return Check("state folder", WARN, f"{path}: only {size(free)} are free", "make room on that disk")
+    return Check("state folder", OK, f"{path} on {_filesystem(path)}")
+
+
+def _filesystem(path: str) -> str:
+    from jobctl.host import settings
+
+    try:
+        with open(settings.MOUNTS, "rb") as file:
+            return settings.filesystem(path, file.read()) or "an unknown file system"
+    except OSError:
+        return "an unknown file system"
+
+
+def _store(settings: Settings) -> Iterator[Check]:
+    from jobctl.store.store import Store
+    from jobctl.views import views
+
+    try:
+        with Store(settings.state_dir, create=False, asks=True) as store:
+            wrong = store.quick_check()
+            if wrong:
+                yield Check(
+                    "store",
+                    FAIL,
+                    f"{store.path} is damaged: {wrong[0]}",
+                    f"put a backup in its place; to save what can be read: sqlite3 {store.path} .recover",
+                )
+                return
+            yield Check("store", OK, f"{store.path} is sound")
+            yield from _unknown(store)
+            yield from _troubles(store)
+            if store.copy is not None:
+                from jobctl.store.place import WAYS
+
+                yield Check("state folder", WARN, store.copy.sentence(), WAYS)
+                return
+            interrupted = [
+                row.name
+                for row in store.awake()
+                if row.status == "running" and views.is_interrupted(*views.look(store, row))
+            ]
+            yield from _keepers(settings, store)
+    except NotFoundError:
+        yield Check("store", OK, "nothing has run yet")
+        return
+    except JobctlError as error:
+        yield Check("store", FAIL, error.message, error.hint)
+        return
+    if interrupted:
+        yield Check(
+            "runs",
+            WARN,
+            f"{len(interrupted)} interrupted: {', '.join(interrupted[:5])}{' …' if len(interrupted) > 5 else ''}",
+            f"take one up again with: jobctl resume {interrupted[0]}",
+        )
+    else:
+        yield Check("runs", OK, "none was interrupted")
+
+
+def _troubles(store: Store) -> Iterator[Check]:
+    """What the store and its daemons suffer from just now."""
+    from jobctl.store import trouble
+    from jobctl.views import views
+
+    for sentence in [*store.troubles(), trouble.writer(store.path)]:
+        if sentence:
+            yield Check("store", WARN, sentence, "it goes on by itself when that is over; nothing recorded is lost")
+    for daemon in views.daemons(store):
+        for one in daemon["troubles"]:
+            yield Check("daemon", WARN, f"process {daemon['pid']}: {one['message']}", f"since {one['since']}")
+
+
+def _unknown(store: Store) -> Iterator[Check]:
+    """Folders of runs of which the store has no history: what it holds may be older than what has run."""
+    from jobctl.engines.local.worker.pruner import leftovers
+
+    if found := sorted(leftovers(store)):
+        runs = f"{len(found):,} run{'' if len(found) == 1 else 's'}"
+        yield Check(
+            "history",
+            WARN,
+            f"history is missing: the store does not know {runs} whose files are here: {', '.join(found[:5])}"
+            + (" …" if len(found) > 5 else ""),
+            f"a backup was put back, {store.path}-wal was lost, or a prune was cut short: jobctl prune removes them",
+        )
+
+
+def _keepers(settings: Settings, store: Store) -> Iterator[Check]:
+    """What keeps attempts waiting, and what was left running because nobody knows whose it is."""
+    from jobctl.engines.local import executor
+    from jobctl.host import clock
+    from jobctl.process import standing
+    from jobctl.views import views
+
+    folder = executor.folder(settings.state_dir)
+    try:
+        stopped, strays = standing.stopped(folder), standing.strays(folder)
+    except OSError as error:
+        yield Check("keepers", FAIL, f"{folder} cannot be read: {error.strerror}", f"chmod 700 {folder}")
+        return
+    held = []
+    for row in store.awake():
+        try:
+            reasons = views.reasons(store, row, clock.now()) if row.status == "running" else []
+        except JobctlError:
+            continue  # `status` tells
+        held += [(row.name, reason) for reason in reasons if reason.fields.get("keeper") == standing.HELD]
+    for name, pid in stopped.items():
+        yield Check("keepers", WARN, f"keeper {name} (process {pid}) is stopped", f"let it go on: kill -CONT {pid}")
+    for run, reason in held:
+        yield Check("keepers", WARN, f"{run}: {reason.text}", f"who has it open: {reason.commands[0]}")
+    for one in strays:
+        pids = " ".join(map(str, one.pids))
+        count = len(one.pids)
+        yield Check(
+            "keepers",
+            WARN,
+            f"{count} process{'' if count == 1 else 'es'} under keeper {one.keeper} may be of any attempt and"
+            f" {'was' if count == 1 else 'were'} left alone: {pids}",
+            f"look at them: ps -fp {','.join(map(str, one.pids))}; end them with kill",
+        )
+    if not (stopped or held or strays):
+        yield Check("keepers", OK, "none is stopped, nothing is left over")

@@ -1,0 +1,33 @@
+"""`jobctl retry-now RUN [STEP]`: what only waits for a time - the next attempt, a sleep, a poll - goes on now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.cli.foreground import user
+from jobctl.cli.stop import each
+from jobctl.core.keys import is_undo, undone_key
+from jobctl.engines.local import control as requests
+
+if TYPE_CHECKING:
+    from jobctl.host.settings import Settings
+    from jobctl.store.store import RunRow, Store
+
+_NAMED = 5
+
+
+def main(settings: Settings, *, run: str, step: str | None, reason: str | None) -> int:
+    """0 when it was recorded; 1 when nothing of the run waits for a time."""
+
+    def ask(store: Store, row: RunRow) -> str:
+        keys = requests.wake(store, row, step, reason=reason, by=user())
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        text = f"{', '.join(map(_named, keys[:_NAMED]))}{more} {'go' if len(keys) > 1 else 'goes'} on now"
+        paused = row.status == "paused"
+        return f"{text}; it is paused, so first: jobctl resume {row.name}" if paused else text
+
+    return each(settings, [run], ask)
+
+
+def _named(key: str) -> str:
+    return f"the compensation of step {undone_key(key)}" if is_undo(key) else f"step {key}"

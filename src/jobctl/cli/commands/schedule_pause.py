@@ -1,0 +1,61 @@
+"""`jobctl schedule pause JOB…`: the jobs' schedules start no runs until they are resumed. Runs are not concerned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.cli import outline, schedules
+from jobctl.cli import printing as output
+from jobctl.cli.commands.schedule_list import told
+from jobctl.cli.foreground import user
+from jobctl.cli.opened import store_of
+from jobctl.core.definition.suggest import did_you_mean
+from jobctl.core.errors import NotFoundError
+from jobctl.engines.local.daemons import poke_daemons
+from jobctl.host import clock
+from jobctl.store import firings
+from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.host.settings import Settings
+
+
+def main(settings: Settings, *, jobs: list[str], reason: str | None) -> int:
+    """0, also for what was paused already. NotFoundError, or JobctlError for a job without a schedule: then nothing is
+    paused."""
+    now = clock.now()
+    results = {}
+    with store_of(settings, create=True) as store:
+        names = known(settings, store, jobs, now=now)
+        before = firings.paused(store)
+        for name in names:
+            firings.pause(store, name, at=now, reason=reason, who=user())
+            results[name] = f"was paused already, {told(before[name], now)}" if name in before else "paused"
+        poke_daemons(store)
+    say(settings, results)
+    return 0
+
+
+def known(settings: Settings, store: Store, names: list[str], *, now: int) -> list[str]:
+    """These names, once each, if every one is of a job with schedules - also one that only the daemon knows, because
+    the file has become invalid, or it reads other files. NotFoundError, or JobctlError for a job without a schedule.
+    """
+    defined, _ = outline.read(settings, now=now)
+    scheduled = {name for name, job in defined.items() if job.schedule is not None}
+    scheduled |= firings.scheduled_jobs(store) | firings.paused(store).keys()
+    for name in names:
+        if name in scheduled:
+            continue
+        if name in defined:
+            raise schedules.without_schedule(name)
+        raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, sorted(scheduled)))
+    return list(dict.fromkeys(names))
+
+
+def say(settings: Settings, results: dict[str, str]) -> None:
+    """What became of each job: for people, or as JSON."""
+    if settings.json:
+        output.print_json([{"job": name, "result": result} for name, result in results.items()])
+    elif not settings.quiet:
+        for name, result in results.items():
+            output.say(f"{name}: {result}")

@@ -1,0 +1,768 @@
+"""The run: events in, actions out. Which steps, compensations and ends come next, and nothing else.
+
+The heart. No I/O, no clock, no randomness: the same events give the same actions in every process. Attempts and their
+retries are one step's business (attempts.py); here a step starts once and ends once in each try of the run.
+
+A run goes through these modes:
+
+    FORWARD       steps start as their needs end
+    STOPPING      something failed, or somebody asked: nothing new starts, what runs ends
+    COMPENSATING  undo, newest start first, one after another
+    CLEANUP       `failure` and `always` steps, in the order of the graph; what lies between them is passed over
+    ENDED
+
+A terminated run goes from STOPPING to ENDED.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from jobctl.core.keys import ITEMS, item_index, item_key, step_name
+from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepKind, StepStatus, When
+from jobctl.core.run.history import Event, EventType, RunState, StepState
+from jobctl.core.run.items import FanOut
+
+VERSION = 1
+
+
+class Mode(StrEnum):
+    NEW = "new"
+    FORWARD = "forward"
+    STOPPING = "stopping"
+    COMPENSATING = "compensating"
+    CLEANUP = "cleanup"
+    ENDED = "ended"
+
+
+class StartStep(NamedTuple):
+    """Have the step carried out: its attempts, its sleep, its wait. Of a `foreach` step: have its items listed; each of
+    them is started as a step of its own then, under its own key."""
+
+    step: str
+
+
+class StopStep(NamedTuple):
+    """End what the step does now: its attempt, its wait, or its compensation when that is under way.
+
+    `how`: drain (a running attempt, a child run ends by itself and is not retried; waits end) | cancel (ask, grace,
+    kill) | timeout (the same, under another name) | kill | unbegun (only what nothing has happened of yet is ended).
+    """
+
+    step: str
+    how: str
+
+
+class EndStep(NamedTuple):
+    """Record that what the step waited for has come, or has not come in time; or that all its items have ended."""
+
+    step: str
+    status: StepStatus
+    outputs: Mapping[str, Any]
+    error: str | None
+
+
+class EndWait(NamedTuple):
+    """Record that the signal has come for which the step's last attempt was suspended: the next one is due then."""
+
+    step: str
+    signal: str
+    payload: Any
+
+
+class Compensate(NamedTuple):
+    """Have the step's compensation carried out."""
+
+    step: str
+
+
+class FinishRun(NamedTuple):
+    status: RunStatus
+    reason: str | None
+
+
+Action = StartStep | StopStep | EndStep | EndWait | Compensate | FinishRun
+
+_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
+
+
+class Decider:
+    """Decides about one try of one run. Cost per event does not grow with the run, but for the event that stops it.
+
+    `kept` are the steps, and items of steps, that an earlier try has finished, with how they ended, oldest start first:
+    they do not run again, and their compensations are due if this try fails - but for those in `reused`, which another
+    run has done: to undo them is that run's business. `fanned` are those of `kept` that had items and did nothing
+    themselves. `early` are the payloads of signals that no step has had.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        kept: Mapping[str, StepStatus] | None = None,
+        early: Mapping[str, Sequence[Any]] | None = None,
+        reused: Collection[str] = (),
+        fanned: Collection[str] = (),
+    ) -> None:
+        kept = kept or {}
+        self.mode = Mode.NEW
+        self.paused = False
+        self.outcome: RunStatus | None = None  # set when the run has left the way to success
+        self.reason: str | None = None
+        self._steps: dict[str, Step] = {step.name: step for step in job.steps}
+        self._order = {step.name: i for i, step in enumerate(job.steps)}
+        self._names = [step.name for step in job.steps]
+        self._limit = job.max_parallel_steps
+        self._dependents: dict[str, list[str]] = {}
+        for step in job.steps:
+            for need in step.needs:
+                self._dependents.setdefault(need, []).append(step.name)
+        # By key: steps, and items of steps.
+        self._ended: dict[str, StepStatus] = {key: how for key, how in kept.items() if step_name(key) in self._steps}
+        # Those with something to undo, in order of first start: an attempt began, or what was waited for came.
+        self._started: dict[str, None] = {k: None for k in self._ended if k not in fanned and k not in reused}
+        self._active: dict[str, bool] = {}  # what was started and has not ended -> holds a parallel slot
+        self._fans: dict[str, FanOut] = {}  # steps whose items are listed and have not all ended
+        self._slots = 0
+        self._ready: list[tuple[bool, int]] = []  # a heap: what needs no slot first, then in the job's order
+        self._unmet: dict[str, int] = {}
+        self._undo: list[str] = []
+        self._undoing: str | None = None
+        self._waits: dict[str, list[str]] = {}  # signal -> steps that wait for it, oldest first
+        # Signals that came before a step waited for them, oldest first.
+        self._early = {signal: list(payloads) for signal, payloads in (early or {}).items()}
+        self._ends: dict[str, EndStep | EndWait] = {}  # what waits are about to end with: told, and not recorded yet
+        # Steps whose attempt was suspended: the signal that they wait for, or "", and whether only their end can come.
+        self._suspended: dict[str, tuple[str, str]] = {}
+        self._woken: list[str] = []  # of these, those that would go on if they had a parallel slot, oldest first
+
+    def feed(self, event: Event) -> list[Action]:
+        """What follows from one more event of the run. Events that change nothing here give no actions."""
+        kind = event.type
+        out: list[Action] = []
+        if kind is EventType.ATTEMPT_STARTED:
+            self._started.setdefault(event.step)
+        elif kind is EventType.ATTEMPT_ENDED:
+            if event.data.get("status") == "suspended":
+                self._suspend(event.step, event.data["wait"], out)
+                return out
+            if event.data.get("retry_at") is not None:
+                return out  # its status - it may be `stopped` - is no step's
+            status = StepStatus(event.data.get("step_status") or event.data.get("status") or "succeeded")
+            # Pending again: only its condition was asked, and what it waits for is still to come.
+            if status is not StepStatus.PENDING:
+                self._step_ended(event.step, status, event.data.get("error"), out)
+        elif kind is EventType.STEP_ENDED:
+            status = StepStatus(event.data["status"])
+            if event.data.get("retry_at") is not None:
+                return out  # another child run follows
+            if status is StepStatus.SUCCEEDED and event.step not in self._fans:
+                self._started.setdefault(event.step)
+            self._step_ended(event.step, status, event.data.get("error"), out)
+        elif kind is EventType.ITEMS_LISTED:
+            self._fan_out(event.step, event.data["count"], out)
+        elif kind is EventType.WAIT_STARTED:
+            if event.data["kind"] == "child":  # it works from now on; how it ends is attempts.py's
+                self._started.setdefault(event.step)
+            else:
+                self._wait(event.step, out)
+        elif kind is EventType.SIGNAL_RECEIVED:
+            self._signal(event.data["name"], event.data.get("payload"), out)
+        elif kind is EventType.APPROVAL_ANSWERED:
+            self._answer(event, out)
+        elif kind is EventType.TIMER_FIRED:
+            self._timer(event.step, out)
+        elif kind is EventType.WAIT_ENDED:
+            self._wake(event.step, out)
+        elif kind is EventType.WAKE_REQUESTED:
+            for key in event.data["steps"]:
+                if self._suspended.get(key, ("signal",))[0] == "":  # it sleeps, and its step's own time is not over yet
+                    self._suspended[key] = ("", "")
+        elif kind is EventType.RUN_TAKEN:
+            if self.mode is Mode.NEW:
+                self._begin(out)
+        elif kind is EventType.RUN_CREATED:
+            for name, result in event.data.get("reused", {}).items():  # another run has done them
+                self._ended[name] = StepStatus(result.get("status", "succeeded"))
+        elif kind is EventType.UNDO_ENDED:
+            if event.data.get("retry_at") is None and self._undoing == event.step:
+                self._undoing = None
+                self._go_on(out)
+        elif kind is EventType.RUN_PAUSED:
+            self.paused = self.outcome is not RunStatus.TERMINATED  # nothing is left that could be held back
+        elif kind is EventType.RUN_UNPAUSED:
+            self.paused = False
+            self._go_on(out)
+        elif kind is EventType.CANCEL_REQUESTED:
+            self._leave(RunStatus.CANCELED, event.data.get("reason") or "canceled", "cancel", out)
+        elif kind is EventType.RUN_TIMED_OUT:
+            self._leave(RunStatus.TIMED_OUT, event.data.get("reason") or "the run's timeout passed", "timeout", out)
+        elif kind is EventType.TERMINATE_REQUESTED:
+            self._terminate(event.data.get("reason") or "terminated", out)
+        elif kind is EventType.RUN_ENDED:
+            self.mode = Mode.ENDED
+        return out
+
+    def active(self) -> list[str]:
+        """Steps, or items of them, that were started and have not ended, oldest first: what an engine must find running
+        or start."""
+        return list(self._active)
+
+    def fan_out(self, name: str) -> FanOut | None:
+        """How far a step has come whose items are under way. To be looked at only."""
+        return self._fans.get(name)
+
+    @property
+    def undoing(self) -> str | None:
+        """The step whose compensation is under way."""
+        return self._undoing
+
+    def closed(self, key: str) -> bool:
+        """Whether it is an item of a list of which nothing starts any more: one that has not begun ends without."""
+        fan = self._fans.get(step_name(key)) if item_index(key) is not None else None
+        return fan is not None and fan.closed
+
+    def held(self, step: str) -> bool:
+        """Whether a step that was suspended waits for a parallel slot: it is started when it has one."""
+        return step in self._woken
+
+    def ends(self) -> list[EndStep | EndWait]:
+        """Ends that were decided and are not recorded yet: an engine that goes on with a run records them."""
+        return list(self._ends.values())
+
+    def end(self) -> FinishRun:
+        """What a run whose mode is ENDED ends as."""
+        return FinishRun(self.outcome or RunStatus.SUCCEEDED, self.reason)
+
+    @property
+    def may_start(self) -> bool:
+        """Whether attempts may start now: also the next attempt of a step that waits for its retry."""
+        return not self.paused and self.mode in (Mode.FORWARD, Mode.COMPENSATING, Mode.CLEANUP)
+
+    # -- forward ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, out: list[Action]) -> None:
+        self.mode = Mode.FORWARD
+        self._plan()
+        self._go_on(out)
+
+    def _plan(self) -> None:
+        """Everything that has not ended waits for those of its needs that have not, or is ready."""
+        self._ready.clear()
+        self._unmet.clear()
+        for fan in self._fans.values():
+            fan.queued = False
+        for name in self._names:
+            if name not in self._ended:
+                self._unmet[name] = sum(1 for need in self._steps[name].needs if need not in self._ended)
+                if not self._unmet[name]:
+                    self._make_ready(name)
+
+    def _make_ready(self, name: str) -> None:
+        step = self._steps[name]
+        # `failure` steps wait for a failure, whatever their needs.
+        if self.mode is Mode.FORWARD and step.when is When.FAILURE:
+            return
+        # A sleep or a wait occupies nothing, nor does what is only passed over, nor a list that is made.
+        slot = step.kind is StepKind.COMMAND and self._due(step)
+        if step.foreach is not None:
+            fan = self._fans.get(name)
+            slot = slot and fan is not None
+            if fan is not None:
+                fan.queued = True  # one place for all its items: the next of them has it
+        heapq.heappush(self._ready, (slot, self._order[name]))
+
+    def _step_ended(self, name: str, status: StepStatus, error: str | None, out: list[Action]) -> None:
+        if name in self._ended:
+            return
+        self._ended[name] = status
+        if self._active.pop(name, False):
+            self._slots -= 1
+        step = self._step(name)
+        self._forget_wait(name, step.signal)
+        if name in self._woken:
+            self._woken.remove(name)
+        index = item_index(name)
+        if index is not None:
+            self._item_ended(step.name, index, status, out)
+            return
+        fan = self._fans.pop(name, None)
+        if fan is not None and fan.queued:  # while the run was paused nothing took it from there
+            self._ready = [entry for entry in self._ready if entry[1] != self._order[name]]
+            heapq.heapify(self._ready)
+        if status not in _DONE_WELL and not step.allow_failure and self.mode is Mode.FORWARD:
+            self.mode = Mode.STOPPING
+            self.outcome = RunStatus.FAILED
+            self.reason = f"step {name}: {error or status.replace('_', ' ')}"
+            out.extend(StopStep(other, "drain") for other in self._active)
+            self._close_fans(out)
+        self._release(name)
+        self._go_on(out)
+
+    def _release(self, name: str) -> None:
+        for dependent in self._dependents.get(name, ()):
+            if dependent in self._unmet:
+                self._unmet[dependent] -= 1
+                if not self._unmet[dependent]:
+                    self._make_ready(dependent)
+
+    def _go_on(self, out: list[Action]) -> None:
+        """Whatever can happen now happens: steps start, the run changes its mode, the run ends."""
+        while not self.paused:
+            if self.mode is Mode.FORWARD or self.mode is Mode.CLEANUP:
+                while self._woken and self._slots < self._limit:  # first: they were begun before
+                    name = self._woken.pop(0)
+                    self._active[name] = True
+                    self._slots += 1
+                    out.append(StartStep(name))
+                while self._ready and (self._slots < self._limit or not self._ready[0][0]):
+                    slot, i = heapq.heappop(self._ready)
+                    self._start(self._names[i], slot, out)
+                if self._active or self._ready or self._ends:
+                    return
+                if self.mode is Mode.CLEANUP or not self._skip_failure_steps():
+                    self._finish(out)
+                    return
+            elif self.mode is Mode.STOPPING:
+                if self._active or self._ends or self._undoing is not None:
+                    return
+                if self.outcome is RunStatus.TERMINATED or not self._ended:  # nothing was done: nothing to tidy up
+                    self._finish(out)
+                    return
+                self._prepare_compensation()
+            elif self.mode is Mode.COMPENSATING:
+                if self._undoing is not None:
+                    return
+                if self._undo:
+                    self._undoing = self._undo.pop()
+                    out.append(Compensate(self._undoing))
+                    return
+                self._prepare_cleanup()
+            else:
+                return
+
+    def _start(self, name: str, slot: bool, out: list[Action]) -> None:
+        fan = self._fans.get(name)
+        if fan is not None:
+            self._start_item(name, fan, slot, out)
+            return
+        if not self._due(self._steps[name]):
+            self._release(name)
+            return
+        self._active[name] = slot
+        self._slots += slot
+        out.append(StartStep(name))
+
+    def _due(self, step: Step) -> bool:
+        """Whether a step that is ready in this mode runs, or is passed over. A canceled run has not failed."""
+        if self.mode is Mode.FORWARD:
+            return True
+        return step.when is When.ALWAYS or (step.when is When.FAILURE and self.outcome is not RunStatus.CANCELED)
+
+    def _skip_failure_steps(self) -> bool:
+        """All went well: `failure` steps have nothing to do, and `always` steps that wait for them go on."""
+        names = [n for n in self._names if n not in self._ended and self._steps[n].when is When.FAILURE]
+        self._ended.update((name, StepStatus.SKIPPED) for name in names)
+        for name in names:
+            self._release(name)
+        return bool(names)
+
+    def _finish(self, out: list[Action]) -> None:
+        self.mode = Mode.ENDED
+        out.append(self.end())
+
+    def _step(self, key: str) -> Step:
+        """The step that a key is of."""
+        return self._steps[step_name(key)]
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def _fan_out(self, name: str, count: int, out: list[Action]) -> None:
+        """The items are known: each is a unit of its own from here on. Those that an earlier try has done are kept."""
+        foreach = self._steps[name].foreach
+        if foreach is None:
+            return
+        self._active.pop(name, None)
+        fan = FanOut(foreach, count, [i for i in range(count) if item_key(name, i) not in self._ended])
+        self._fans[name] = fan
+        if fan.over:
+            self._end_fan(name, fan, out)
+        else:
+            self._make_ready(name)
+        self._go_on(out)
+
+    def _start_item(self, name: str, fan: FanOut, slot: bool, out: list[Action]) -> None:
+        fan.queued = False
+        if not fan.may_start:
+            return
+        key = item_key(name, fan.start())
+        self._active[key] = slot
+        self._slots += slot
+        out.append(StartStep(key))
+        if fan.may_start:
+            self._make_ready(name)
+
+    def _item_ended(self, name: str, index: int, status: StepStatus, out: list[Action]) -> None:
+        fan = self._fans[name]
+        was_closed = fan.closed
+        fan.end(index, status)
+        if fan.closed and not was_closed and self.mode is not Mode.STOPPING:
+            # They were to start, and may stand in a queue.
+            out.extend(StopStep(key, "unbegun") for key in self._active if step_name(key) == name)
+        if fan.over:
+            self._end_fan(name, fan, out)
+        elif fan.may_start and not fan.queued and self.mode is not Mode.STOPPING:
+            self._make_ready(name)
+        self._go_on(out)
+
+    def _end_fan(self, name: str, fan: FanOut, out: list[Action]) -> None:
+        if name not in self._ends:
+            status, error = fan.result(self.outcome)
+            self._ends[name] = end = EndStep(name, status, {}, error)
+            out.append(end)
+
+    def _close_fans(self, out: list[Action]) -> None:
+        """The run stops: of what was listed nothing further starts - but for what always runs, which is not cut short:
+        the rest of it comes at the end of the run, unless that is now."""
+        for name, fan in self._fans.items():
+            if self._steps[name].when is not When.ALWAYS or self.outcome is RunStatus.TERMINATED:
+                fan.close()
+                if fan.over:
+                    self._end_fan(name, fan, out)
+
+    # -- waits -----------------------------------------------------------------------------------------------------
+
+    def _wait(self, name: str, out: list[Action]) -> None:
+        signal = self._step(name).signal
+        if signal is None:
+            return
+        early = self._early.get(signal)
+        if early:
+            self._end_wait(name, StepStatus.SUCCEEDED, _payload(early.pop(0)), None, out)
+        else:
+            self._waits.setdefault(signal, []).append(name)
+
+    def _suspend(self, name: str, wait: Mapping[str, Any], out: list[Action]) -> None:
+        """The step's attempt has ended, to go on when something comes. Meanwhile it occupies nothing."""
+        signal = wait["name"] if wait["kind"] == "signal" else ""
+        self._suspended[name] = signal, wait.get("limit", "")
+        if self._active.get(name):
+            self._active[name] = False
+            self._slots -= 1
+        if signal:
+            early = self._early.get(signal)
+            if early and self._may_end(name):
+                self._end_suspension(name, signal, early.pop(0), out)
+            else:
+                self._waits.setdefault(signal, []).append(name)
+        self._go_on(out)
+
+    def _end_suspension(self, name: str, signal: str, payload: Any, out: list[Action]) -> None:
+        self._ends[name] = end = EndWait(name, signal, payload)
+        out.append(end)
+
+    def _wake(self, name: str, out: list[Action]) -> None:
+        """What a suspended step waited for has come, or has not come in time: it goes on, and can tell."""
+        self._forget_wait(name)
+        self._woken.append(name)
+        self._go_on(out)
+
+    def _forget_wait(self, name: str, signal: str | None = None) -> None:
+        self._ends.pop(name, None)
+        signal = self._suspended.pop(name, ("", ""))[0] or signal
+        if signal and name in self._waits.get(signal, ()):
+            self._waits[signal].remove(name)
+
+    def _signal(self, signal: str, payload: Any, out: list[Action]) -> None:
+        """One signal ends one wait: that of the step that has waited longest. Without one it is kept."""
+        for name in self._waits.get(signal, ()):
+            if self._may_end(name):
+                if name in self._suspended:
+                    self._end_suspension(name, signal, payload, out)
+                else:
+                    self._end_wait(name, StepStatus.SUCCEEDED, _payload(payload), None, out)
+                return
+        self._early.setdefault(signal, []).append(payload)
+
+    def _answer(self, event: Event, out: list[Action]) -> None:
+        by, comment = event.data.get("by"), event.data.get("comment")
+        if event.data["approved"]:
+            outputs = {key: value for key, value in (("by", by), ("comment", comment)) if value}
+            self._end_wait(event.step, StepStatus.SUCCEEDED, outputs, None, out)
+        else:
+            error = "rejected" + (f" by {by}" if by else "") + (f": {comment}" if comment else "")
+            self._end_wait(event.step, StepStatus.FAILED, {}, error, out)
+
+    def _timer(self, name: str, out: list[Action]) -> None:
+        step = self._step(name)
+        if step.kind is StepKind.JOB:
+            return  # its child run is asked to end, and that end is the step's
+        if name in self._suspended:
+            limit = self._suspended[name][1]
+            if limit:
+                self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{limit} has passed", out)
+            else:
+                self._wake(name, out)
+        elif step.kind is StepKind.SLEEP or step.on_timeout is OnTimeout.CONTINUE:
+            self._end_wait(name, StepStatus.SUCCEEDED, {}, None, out)
+        else:
+            what = "the answer" if step.approval is not None else f"the signal {step.signal}"
+            self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{what} did not come in time", out)
+
+    def _end_wait(
+        self, name: str, status: StepStatus, outputs: Mapping[str, Any], error: str | None, out: list[Action]
+    ) -> None:
+        if self._may_end(name):
+            self._ends[name] = end = EndStep(name, status, outputs, error)
+            out.append(end)
+
+    def _may_end(self, name: str) -> bool:
+        """The first word counts: an answer and a timer, or a cancel and a signal, may come in one breath."""
+        return name in self._active and name not in self._ends and self.mode is not Mode.STOPPING
+
+    # -- when it does not succeed ----------------------------------------------------------------------------------
+
+    def _leave(self, outcome: RunStatus, reason: str, how: str, out: list[Action]) -> None:
+        self.paused = False
+        # Compensation and cleanup are shielded: once they have begun, a cancel or a deadline stops nothing of them.
+        if self.mode in (Mode.NEW, Mode.FORWARD, Mode.STOPPING) and self.outcome is not RunStatus.TERMINATED:
+            if self.outcome is None:
+                self.outcome, self.reason = outcome, reason
+            self.mode = Mode.STOPPING
+            # What always runs is not cut short: it is due in such a run anyway.
+            always = When.ALWAYS
+            out.extend(StopStep(n, "drain" if self._step(n).when is always else how) for n in self._active)
+            self._close_fans(out)
+        self._go_on(out)
+
+    def _terminate(self, reason: str, out: list[Action]) -> None:
+        if self.mode is Mode.ENDED:
+            return
+        self.outcome, self.reason = RunStatus.TERMINATED, reason
+        self.mode = Mode.STOPPING
+        self.paused = False
+        out.extend(StopStep(name, "kill") for name in self._active)
+        if self._undoing is not None:
+            out.append(StopStep(self._undoing, "kill"))
+        self._close_fans(out)
+        self._go_on(out)
+
+    def _prepare_compensation(self) -> None:
+        """Due is every step and item that was started and has an undo, whatever its end - but for one that its own
+        condition skipped or that an earlier try has undone. `pop` takes the newest start first."""
+        self.mode = Mode.COMPENSATING
+        self._undo = [
+            key
+            for key in self._started
+            if self._step(key).compensate is not None
+            and self._ended.get(key) not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
+        ]
+
+    def _prepare_cleanup(self) -> None:
+        self.mode = Mode.CLEANUP
+        # They were passed over when all seemed to go well; then a step behind them failed.
+        for name in self._names:
+            if self._steps[name].when is When.FAILURE:
+                self._ended.pop(name, None)
+        self._plan()
+
+    # -- saved and restored ----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything a Decider knows beside the job, as JSON values."""
+        return {
+            "version": VERSION,
+            "mode": self.mode,
+            "paused": self.paused,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "ended": dict(self._ended),
+            "started": list(self._started),
+            "active": dict(self._active),
+            "fans": {name: fan.snapshot() for name, fan in self._fans.items()},
+            "ready": sorted(i for _, i in self._ready),
+            "unmet": dict(self._unmet),
+            "undo": list(self._undo),
+            "undoing": self._undoing,
+            "waits": {signal: list(names) for signal, names in self._waits.items()},
+            "early": {signal: list(payloads) for signal, payloads in self._early.items()},
+            "ends": [list(end) for end in self._ends.values()],
+            "suspended": {name: list(wait) for name, wait in self._suspended.items()},
+            "woken": list(self._woken),
+        }
+
+    @classmethod
+    def restore(cls, job: Job, saved: Mapping[str, Any]) -> Decider:
+        """The Decider that `snapshot` was taken of. ValueError for a snapshot of another version."""
+        if saved["version"] != VERSION:
+            raise ValueError(f"a snapshot of version {saved['version']}, this is {VERSION}")
+        self = cls(job)
+        self.mode = Mode(saved["mode"])
+        self.paused = saved["paused"]
+        self.outcome = RunStatus(saved["outcome"]) if saved["outcome"] else None
+        self.reason = saved["reason"]
+        self._ended = {name: StepStatus(status) for name, status in saved["ended"].items()}
+        self._started = dict.fromkeys(saved["started"])
+        self._active = dict(saved["active"])
+        self._slots = sum(self._active.values())
+        for name, fan in saved["fans"].items():
+            foreach = self._steps[name].foreach
+            if foreach is not None:
+                self._fans[name] = FanOut.restore(foreach, fan)
+        for i in saved["ready"]:
+            self._make_ready(self._names[i])
+        self._unmet = dict(saved["unmet"])
+        self._undo = list(saved["undo"])
+        self._undoing = saved["undoing"]
+        self._waits = {signal: list(names) for signal, names in saved["waits"].items()}
+        self._early = {signal: list(payloads) for signal, payloads in saved["early"].items()}
+        for end in saved["ends"]:
+            name, status, *rest = end
+            self._ends[name] = EndStep(name, StepStatus(status), *rest) if len(rest) == 2 else EndWait(*end)
+        self._suspended = {name: (signal, limit) for name, (signal, limit) in saved["suspended"].items()}
+        self._woken = list(saved["woken"])
+        return self
+
+
+def _payload(payload: Any) -> Mapping[str, Any]:
+    """A signal's payload as outputs: an object gives its keys, anything else is the output `value`."""
+    if payload is None:
+        return {}
+    return payload if isinstance(payload, Mapping) else {"value": payload}
+
+
+# -- resume --------------------------------------------------------------------------------------------------------
+
+
+def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str]:
+    """The steps that a reopened run does again, in the job's order: the unfinished, `from_step`, and what needs them.
+
+    Of a `foreach` step that is unfinished, and whose list is still the same, only the unfinished items: `NAME[]`.
+    Finished means succeeded, skipped by its own condition, or failed where the job allows it - before the run stopped:
+    after that nothing had all its attempts. What was compensated was undone: it is unfinished. Steps that belong to
+    the end of a try that failed (`failure`, and `always` that started after the failure) are due again at the end of
+    the new try; what needs them is not redone for that.
+    """
+    stopped = _stopped(job, state)
+    dependents: dict[str, list[str]] = {}
+    reached = [] if from_step is None else [from_step]
+    redo = set(reached)
+    for step in job.steps:
+        for need in step.needs:
+            dependents.setdefault(need, []).append(step.name)
+        done = state.steps.get(step.name)
+        if step.when is When.FAILURE:
+            redo.add(step.name)
+        elif done is None or not _finished(step, done, stopped) or _undone(state, done):
+            redo.add(step.name)
+            reached.append(step.name)
+        elif step.when is When.ALWAYS and stopped is not None and _place(done) > stopped:
+            redo.add(step.name)
+    while reached:
+        for name in dependents.get(reached.pop(), ()):
+            if name not in redo:
+                redo.add(name)
+                reached.append(name)
+    return [
+        step.name + (ITEMS if step.name != from_step and _goes_on(step, state, redo, stopped) else "")
+        for step in job.steps
+        if step.name in redo
+    ]
+
+
+def _goes_on(step: Step, state: RunState, redo: Collection[str], stopped: int | None) -> bool:
+    """Whether a step that is redone keeps its list, and those of its items that are finished."""
+    done = state.steps.get(step.name)
+    if done is None or done.items is None or step.foreach is None or step.when is When.FAILURE:
+        return False
+    if step.when is When.ALWAYS and stopped is not None and done.began is not None and done.began > stopped:
+        return False  # it belongs to the end of that try
+    listed = step.foreach.items
+    return (isinstance(listed, str) or list(listed) == done.items) and not any(need in redo for need in step.needs)
+
+
+def _undone(state: RunState, done: StepState) -> bool:
+    """Whether items of a step that went on after the run's compensation stand undone."""
+    return any(item is not None and item.status is StepStatus.COMPENSATED for item in state.items_of(done))
+
+
+def to_begin_anew(job: Job, from_step: str) -> list[str]:
+    """Of the steps that are done again because `from_step` is, all: nothing of what they had done is kept."""
+    found = {from_step}
+    dependents: dict[str, list[str]] = {}
+    for step in job.steps:
+        for need in step.needs:
+            dependents.setdefault(need, []).append(step.name)
+    reached = [from_step]
+    while reached:
+        more = [name for name in dependents.get(reached.pop(), ()) if name not in found]
+        found.update(more)
+        reached += more
+    return [step.name for step in job.steps if step.name in found]
+
+
+def _finished(step: Step, done: StepState, stopped: int | None) -> bool:
+    if done.status in _DONE_WELL:
+        return True
+    if not step.allow_failure or done.ended is None or done.status is StepStatus.COMPENSATED:
+        return False
+    return stopped is None or done.ended < stopped
+
+
+def _stopped(job: Job, state: RunState) -> int | None:
+    """Which event took the run off the way to success: the first end of a step that failed for good, or a request."""
+    events = [state.stopped]
+    for step in job.steps:
+        done = state.steps.get(step.name)
+        if done is None or step.allow_failure or done.status in _DONE_WELL:
+            continue
+        # A compensated step may have ended well; the first undo, which `state.stopped` knows, comes before any cleanup.
+        if done.status is not StepStatus.COMPENSATED:
+            events.append(done.ended)
+    return min((event for event in events if event is not None), default=None)
+
+
+def kept(job: Job, state: RunState) -> dict[str, StepStatus]:
+    """The finished steps and items of a run that was just reopened, oldest start first: for its new Decider."""
+    steps = [state.steps[step.name] for step in job.steps if step.name in state.steps]
+    steps += [item for step in steps for item in state.items_of(step) if item is not None]
+    done = [step for step in steps if step.status is not StepStatus.PENDING]
+    done.sort(key=_place)
+    return {step.name: step.status for step in done}
+
+
+def reopened(job: Job, state: RunState) -> Decider:
+    """The Decider of a run that was just reopened."""
+    done = kept(job, state)
+    reused = frozenset(key for key, step in state.steps.items() if step.reused is not None)
+    fanned = frozenset(key for key in done if state.steps[key].items is not None)
+    return Decider(job, done, state.untaken, reused, fanned)
+
+
+def _place(step: StepState) -> int:
+    """Where in the run's history an ended step stands: at its start, or at its end when no attempt of it started."""
+    return (step.ended if step.began is None else step.began) or 0  # a damaged history has neither
+
+
+def restore(job: Job, events: Iterable[Event]) -> tuple[RunState, Decider]:
+    """The state and the Decider of a run, from its whole history.
+
+    Actions that the history led to are not repeated: what is outstanding is `Decider.active()` and `.undoing`
+    compared with the state's steps. `job` is the definition of the last try; earlier ones may have had another.
+    HistoryError where the events are no history.
+    """
+    state = RunState()
+    decider = Decider(job)
+    since: list[Event] = []  # the last reopening
+    for event in events:
+        state.apply(event)
+        if event.type is EventType.RUN_REOPENED:
+            decider = reopened(job, state)
+            since.clear()
+        else:
+            since.append(event)
+    for event in since:
+        decider.feed(event)
+    return state, decider

@@ -1,0 +1,650 @@
+"""What has happened to a run: the events, which status each may lead to, and the state they add up to.
+
+What happens next is decided elsewhere: decide.py for the run, attempts.py for one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from jobctl.core.keys import ITEMS, is_undo, item_key, step_name, undone_key
+from jobctl.core.status import RunStatus, StepStatus
+
+
+class EventType(StrEnum):
+    """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
+
+    # params, trigger, fire_time; key: of which its job has one run; start_by: when it must have begun; like, reused:
+    # results of that run, by step; parent: run and step, of a child run; about: what a notification tells of
+    # (core/run/notices.py)
+    RUN_CREATED = "run_created"
+    RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
+    ATTEMPT_STARTED = "attempt_started"
+    # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
+    # limit: which deadline passes at `until`, where it is no end of the wait but the step's). clock: what the boot's
+    # clock showed then, by which the wait is counted.
+    ATTEMPT_ENDED = "attempt_ended"
+    # steps: what waited for a time - its next attempt, a sleep, a poll's next question - and need not; by, reason
+    WAKE_REQUESTED = "wake_requested"
+    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval, child), name, until, clock; of a child also its job
+    SIGNAL_RECEIVED = "signal_received"  # name, payload, by
+    APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
+    TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
+    WAIT_ENDED = "wait_ended"  # name, payload: the signal that a suspended step waits for; its next attempt follows
+    # Of a `foreach` step: count; items, its list, unless it goes on with the one it has. Each has its own events then.
+    ITEMS_LISTED = "items_listed"
+    CHILD_ENDED = "child_ended"  # run, status, outputs, reason: a child run is over, whether it is waited for or not
+    STEP_ENDED = "step_ended"  # status, error: ended outside of an attempt; retry_at when another child run follows
+    UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
+    UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
+    RUN_PAUSED = "run_paused"  # reason, by; stopped: because the daemon was; then also notifications, as RUN_ENDED
+    RUN_UNPAUSED = "run_unpaused"
+    CANCEL_REQUESTED = "cancel_requested"  # reason, by
+    TERMINATE_REQUESTED = "terminate_requested"  # reason, by
+    RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
+    # redo: the steps that start again, anew: from their beginning; by; updated; queued; alone: not with its parent
+    RUN_REOPENED = "run_reopened"
+    RUN_ENDED = "run_ended"  # status, reason; notifications: the runs that tell of it
+
+
+TOO_LATE = "nobody took it in time"  # why a run that was not begun by its `start_by` is canceled
+
+
+class Event(NamedTuple):
+    """One thing that happened. `number` is the attempt's, 0 where the event is about none."""
+
+    type: EventType
+    at: int
+    step: str = ""
+    number: int = 0
+    data: Mapping[str, Any] = {}
+
+
+_Q, _R, _P = RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.PAUSED
+
+# What may follow what. A run-level event that is not here for the run's status did not happen: HistoryError.
+# Events about steps are allowed while the run lives (running or paused) and change no run status.
+TRANSITIONS: Mapping[tuple[RunStatus | None, EventType], RunStatus] = {
+    (None, EventType.RUN_CREATED): _Q,
+    (_Q, EventType.RUN_TAKEN): _R,
+    (_R, EventType.RUN_TAKEN): _R,  # its executor died and another one goes on
+    (_P, EventType.RUN_TAKEN): _P,
+    (_Q, EventType.RUN_PAUSED): _P,
+    (_R, EventType.RUN_PAUSED): _P,
+    (_P, EventType.RUN_PAUSED): _P,
+    (_P, EventType.RUN_UNPAUSED): _R,
+    (_Q, EventType.SIGNAL_RECEIVED): _Q,  # kept for the step that will wait for it
+    (_R, EventType.SIGNAL_RECEIVED): _R,
+    (_P, EventType.SIGNAL_RECEIVED): _P,
+    (_R, EventType.WAKE_REQUESTED): _R,
+    (_P, EventType.WAKE_REQUESTED): _P,
+    # Whoever ends the child does not know whether the parent still waits for it.
+    (_Q, EventType.CHILD_ENDED): _Q,
+    (_R, EventType.CHILD_ENDED): _R,
+    (_P, EventType.CHILD_ENDED): _P,
+    # A request is recorded whatever the run is doing; the end it leads to comes as RUN_ENDED.
+    (_Q, EventType.CANCEL_REQUESTED): _R,
+    (_R, EventType.CANCEL_REQUESTED): _R,
+    (_P, EventType.CANCEL_REQUESTED): _R,
+    (_Q, EventType.TERMINATE_REQUESTED): _R,
+    (_R, EventType.TERMINATE_REQUESTED): _R,
+    (_P, EventType.TERMINATE_REQUESTED): _R,
+    (_R, EventType.RUN_TIMED_OUT): _R,
+    (_P, EventType.RUN_TIMED_OUT): _R,
+    (RunStatus.FAILED, EventType.RUN_REOPENED): _R,
+    (RunStatus.CANCELED, EventType.RUN_REOPENED): _R,
+    (RunStatus.TIMED_OUT, EventType.RUN_REOPENED): _R,
+    (RunStatus.TERMINATED, EventType.RUN_REOPENED): _R,
+    # `resume --from` of a run that succeeded does its tail again.
+    (RunStatus.SUCCEEDED, EventType.RUN_REOPENED): _R,
+}
+
+_STEP_EVENTS = frozenset(
+    {
+        EventType.ATTEMPT_STARTED,
+        EventType.ATTEMPT_ENDED,
+        EventType.WAIT_STARTED,
+        EventType.APPROVAL_ANSWERED,
+        EventType.TIMER_FIRED,
+        EventType.WAIT_ENDED,
+        EventType.ITEMS_LISTED,
+        EventType.STEP_ENDED,
+        EventType.UNDO_STARTED,
+        EventType.UNDO_ENDED,
+    }
+)
+
+
+# After these it is not waited for any more whether somebody begins the run in time.
+_BEGINS = frozenset(
+    {
+        EventType.RUN_TAKEN,
+        EventType.CANCEL_REQUESTED,
+        EventType.TERMINATE_REQUESTED,
+        EventType.RUN_REOPENED,
+    }
+)
+
+_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
+_UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an attempt may start from
+
+
+_READINGS_MS = 1_000  # two clocks are not read at one instant
+
+
+class HistoryError(Exception):
+    """An event that cannot follow the ones before it: a damaged store or a defect, never a user's mistake."""
+
+
+class AttemptState:
+    """One attempt, as far as it has come."""
+
+    __slots__ = ("boot", "data", "finished_at", "keeper", "number", "started_at", "status")
+
+    def __init__(self, number: int, started_at: int, boot: str | None, keeper: str | None) -> None:
+        self.number = number
+        self.started_at = started_at
+        self.boot = boot  # of the machine, as it was started; None where that was not recorded
+        self.keeper = keeper  # by which it was to be begun
+        self.finished_at: int | None = None
+        self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended | stopped
+        self.data: Mapping[str, Any] = {}
+
+
+class Due(NamedTuple):
+    """When a wait is over by the clock that never steps, of the machine's boot in which it began. In another one, the
+    instant that is recorded beside it decides."""
+
+    boot: str | None
+    clock: int
+    instant: int  # that one
+
+
+class StepState:
+    """One step, or one item of a step, as far as it has come.
+
+    `earlier` counts the attempts of tries before the last reopening.
+    """
+
+    __slots__ = (
+        "attempts",
+        "began",
+        "checked",
+        "child",
+        "children",
+        "cursor",
+        "delivered",
+        "due",
+        "earlier",
+        "ended",
+        "error",
+        "first",
+        "items",
+        "name",
+        "outputs",
+        "retry_at",
+        "reused",
+        "started_at",
+        "status",
+        "stdout",
+        "stops",
+        "suspensions",
+        "waiting",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.status = StepStatus.PENDING
+        self.attempts: list[AttemptState] = []
+        self.earlier = 0
+        self.first = 1  # the attempt that this piece of work began with: what its commands record is kept under it
+        self.stops = 0  # attempts of this try that were stopped with their daemon: they were none too many either
+        self.suspensions = 0  # attempts of this try that ended to go on later: they were none too many
+        self.delivered: list[Mapping[str, Any]] = []  # what waits of its commands have come to, in order
+        self.started_at: int | None = None  # first attempt of this try
+        # Which event of the run's history started it in this try, and which ended it. What came before what is
+        # asked of these: two events may share a millisecond, and clocks are set back.
+        self.began: int | None = None
+        self.ended: int | None = None
+        self.retry_at: int | None = None
+        self.due: Due | None = None  # of what it waits for, where that is a time that passes
+        self.cursor: str | None = None
+        self.outputs: Mapping[str, Any] = {}
+        self.stdout: str | None = None
+        self.error: str | None = None
+        self.checked = False  # only_if has said "run"
+        # What it still waits for: as in WAIT_STARTED. Of a child run also `stopping`, when the step's own time is over,
+        # and `ended`, which is the CHILD_ENDED that the step's end is to follow from.
+        self.waiting: Mapping[str, Any] | None = None
+        self.child: Mapping[str, Any] | None = None  # run and job of its last child run
+        self.children = 0  # child runs in this try
+        self.reused: str | None = None  # the run that did it: what is here of it are that run's results
+        # The list of a `foreach` step, from when it is known. The step has no attempts: it runs until its items' end.
+        self.items: list[Any] | None = None
+
+    @property
+    def attempts_in_try(self) -> int:
+        """Those that count for retries."""
+        return len(self.attempts) - self.earlier - self.suspensions - self.stops
+
+    @property
+    def suspended(self) -> bool:
+        """Whether its last attempt ended to go on later: it waits still, or its next attempt is due."""
+        return self.status is StepStatus.WAITING and bool(self.attempts) and self.attempts[-1].status == "suspended"
+
+    def start(self, number: int, at: int, boot: str | None, keeper: str | None) -> None:
+        if number != len(self.attempts) + 1 or self.status not in _UNFINISHED:
+            raise HistoryError(
+                f"step {self.name}: attempt {number} cannot start after {len(self.attempts)} when it is {self.status}"
+            )
+        self.attempts.append(AttemptState(number, at, boot, keeper))
+        self.status = StepStatus.RUNNING
+        self.retry_at = None
+        if self.started_at is None:
+            self.started_at = at
+
+    def end(self, event: Event) -> None:
+        if not self.attempts or self.attempts[-1].number != event.number or self.status is not StepStatus.RUNNING:
+            raise HistoryError(f"step {self.name}: attempt {event.number} ends, but it does not run")
+        attempt, data = self.attempts[-1], event.data
+        attempt.finished_at = event.at
+        attempt.data = data
+        attempt.status = data.get("status", "succeeded")
+        self.checked = self.checked or not data.get("unchecked")
+        self.cursor = data.get("cursor", self.cursor)
+        self.retry_at = data.get("retry_at")
+        self.error = data.get("error")
+        self.stops += attempt.status == "stopped"
+        if attempt.status == "suspended":
+            self.status = StepStatus.WAITING
+            self.waiting = data["wait"]
+            self.outputs = data.get("outputs", {})
+            self.suspensions += 1
+        elif self.retry_at is not None:
+            self.status = StepStatus.WAITING
+        else:
+            self.status = StepStatus(data.get("step_status", attempt.status))
+            self.outputs = data.get("outputs", {})
+            self.stdout = data.get("stdout")
+
+    def wait(self, event: Event) -> None:
+        another = event.data["kind"] == "child" and self.retry_at is not None
+        if self.status is not StepStatus.PENDING and not another:
+            raise HistoryError(f"step {self.name}: it cannot begin to wait when it is {self.status}")
+        if event.data["kind"] == "signal" and not event.data.get("name"):
+            raise HistoryError(f"step {self.name}: it waits for a signal without a name")
+        self.status = StepStatus.WAITING
+        self.waiting = event.data
+        self.retry_at = None
+        if event.data["kind"] == "child":
+            self.child = {"run": event.data["name"], "job": event.data["job"]}
+            self.children += 1
+        if self.started_at is None:
+            self.started_at = event.at
+
+    @property
+    def may_end_outside(self) -> bool:
+        return self.status in _UNFINISHED or (self.items is not None and self.status is StepStatus.RUNNING)
+
+    def end_outside(self, data: Mapping[str, Any]) -> None:
+        """It ended with no attempt running: before the first, between two, or because what it waited for came."""
+        if not self.may_end_outside:
+            raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
+        said = self.outputs if self.suspended else {}
+        said = (self.waiting or {}).get("ended", {}).get("outputs", said)
+        self.retry_at = data.get("retry_at")
+        self.status = StepStatus(data["status"]) if self.retry_at is None else StepStatus.WAITING
+        self.error = data.get("error")
+        self.outputs = data.get("outputs", said)
+        self.waiting = None
+
+    def child_ended(self, event: Event) -> None:
+        """A child run is over. That of an older try of the step, which nobody waits for, is nothing to it."""
+        if self.waits_for_child(event.data["run"]):
+            waiting = {key: value for key, value in (self.waiting or {}).items() if key != "until"}
+            self.waiting = {**waiting, "ended": {**event.data, "at": event.at}}
+
+    def waits_for_child(self, run: str | None = None) -> bool:
+        """Whether it waits for a child run - that one - to end."""
+        waiting = self.waiting
+        return waiting is not None and waiting["kind"] == "child" and run in (None, waiting["name"])
+
+    def reuse(self, run: str, result: Mapping[str, Any], place: int) -> None:
+        self.status = StepStatus(result.get("status", "succeeded"))
+        if self.status in _UNFINISHED or self.status is StepStatus.RUNNING:
+            raise HistoryError(f"step {self.name}: it cannot be reused, it is {self.status}")
+        self.outputs = result.get("outputs", {})
+        self.stdout = result.get("stdout")
+        self.error = result.get("error")
+        self.items = result.get("items")
+        self.reused = run
+        self.began = self.ended = place
+
+    def go_on(self, at: int, **came: Any) -> None:
+        """What a suspended step waited for has come, or has not come in time: its next attempt is due."""
+        if self.waiting is None:
+            raise HistoryError(f"step {self.name}: what it waits for has come, and it waits for nothing")
+        known = {key: self.waiting[key] for key in ("call", "name") if key in self.waiting}
+        self.delivered.append({**known, **came})
+        self.waiting = None
+        self.retry_at = at
+
+    @property
+    def waits_for_a_time(self) -> bool:
+        """Whether nothing but the time keeps it from going on. Of a poll, its attempt has to be asked."""
+        if self.waiting is not None:
+            return bool(self.waiting["kind"] == "sleep")
+        return self.status is StepStatus.WAITING and self.retry_at is not None
+
+    def wake(self, at: int) -> None:
+        """It need not wait for its time any longer. What has gone on in the meantime is left alone."""
+        if not self.waits_for_a_time:
+            return
+        if self.waiting is None:
+            self.retry_at = at
+        else:  # where the step's own time would have passed first, that is not what ends the sleep
+            self.waiting = {**{key: value for key, value in self.waiting.items() if key != "limit"}, "until": at}
+
+    def reset(self, *, anew: bool = False) -> None:
+        # The cursor is for work that was left unfinished. Work that is asked for again begins at its beginning.
+        if self.status in (StepStatus.SUCCEEDED, StepStatus.COMPENSATED):
+            self.cursor = None
+            anew = True
+        if anew:
+            self.first = len(self.attempts) + 1
+            self.delivered = []
+            self.child = None
+        self.suspensions = self.stops = 0
+        self.status = StepStatus.PENDING
+        self.children = 0
+        self.earlier = len(self.attempts)
+        self.started_at = self.retry_at = self.error = self.stdout = self.began = self.ended = self.waiting = None
+        self.reused = None
+        self.outputs = {}
+        self.checked = False
+
+    def list_items(self, event: Event) -> None:
+        items, count = event.data.get("items", self.items), event.data["count"]
+        if self.status is not StepStatus.PENDING or items is None or len(items) != count:
+            raise HistoryError(f"step {self.name}: {count} items cannot be listed when it is {self.status}")
+        self.items = items
+        self.status = StepStatus.RUNNING
+        self.started_at = event.at
+
+
+class RunState:
+    """A run as its events say. `steps` holds a step from its first event on; `undo` its compensation, likewise."""
+
+    def __init__(self) -> None:
+        self.status: RunStatus | None = None
+        self.created_at = 0
+        self.start_by: int | None = None  # when it must have begun; None once it has, or where that does not matter
+        self.started_at: int | None = None
+        self.try_started_at: int | None = None  # the run's timeout counts from here
+        self.worked_before = 0  # milliseconds: the earlier tries, without the time between them
+        self.finished_at: int | None = None
+        # The event of this try after which only its end was left: a request, the timeout, the first undo. A step that
+        # fails for good is another such event, but whether it does is the job's to say.
+        self.stopped: int | None = None
+        self.pause: Event | None = None  # by which it is paused
+        # The request or the timeout that came first in this try, or the terminate that came after it; and which event
+        # of the history it was. A step may have failed for good before.
+        self.ending: Event | None = None
+        self.ending_place = 0
+        self.events = 0  # how many there are so far
+        self.boot: str | None = None  # of the machine, on which whoever took it last runs
+        self.reason: str | None = None
+        self.params: Mapping[str, Any] = {}
+        self.trigger = "manual"
+        self.fire_time: int | None = None
+        self.key: str | None = None  # of which its job has one run
+        self.like: str | None = None  # the run whose results it was started with
+        self.steps: dict[str, StepState] = {}
+        self.undo: dict[str, StepState] = {}
+        self.untaken: dict[str, list[Any]] = {}  # signal -> payloads that no step has had yet, oldest first
+        self.parent: Mapping[str, str] | None = None  # the run that started it as its child, and the step there
+        self.alone = False  # this try was asked for by somebody else than its parent
+        self.about: Mapping[str, Any] | None = None  # what it tells of, when it is a notification
+        self.notifications: list[str] = []  # the runs that tell of its end
+
+    @property
+    def undone(self) -> bool:
+        """Whether steps of it stand undone: such a run goes on only from a named step."""
+        return any(undo.status is not StepStatus.PENDING for undo in self.undo.values())
+
+    def step(self, name: str) -> StepState:
+        state = self.steps.get(name)
+        if state is None:
+            state = self.steps[name] = StepState(name)
+        return state
+
+    def by_key(self, key: str) -> StepState:
+        """The step, the item or the compensation of that key."""
+        return self.undo_of(undone_key(key)) if is_undo(key) else self.step(key)
+
+    def as_due(self, boot: str, clock: int, now: int) -> RunState:
+        """Itself, with each wait over when the wall clock will show it: that may have been set since the wait began,
+        which is counted by the clock of the boot, showing `clock` now."""
+        for states in (self.steps, self.undo):
+            for step in states.values():
+                due = step.due
+                if due is None or due.boot != boot or not boot:
+                    continue
+                at = now + due.clock - clock
+                if abs(at - due.instant) <= _READINGS_MS:
+                    continue
+                if step.retry_at == due.instant:
+                    step.retry_at = at
+                elif step.waiting is not None and step.waiting.get("until") == due.instant:
+                    step.waiting = {**step.waiting, "until": at}
+        return self
+
+    def items_of(self, step: StepState) -> Iterator[StepState | None]:
+        """The items of a `foreach` step in their order, None for one that nothing was heard of yet."""
+        return (self.steps.get(item_key(step.name, index)) for index in range(len(step.items or ())))
+
+    def undo_of(self, name: str) -> StepState:
+        state = self.undo.get(name)
+        if state is None:
+            state = self.undo[name] = StepState(name)
+        return state
+
+    def apply(self, event: Event) -> None:
+        """Add one event. HistoryError when it cannot follow what is there, or does not say what it must."""
+        try:
+            self._apply(event)
+        except (KeyError, ValueError) as error:
+            raise HistoryError(f"{event.type} is damaged: {error}") from error
+        self.events += 1
+
+    def _apply(self, event: Event) -> None:
+        kind = event.type
+        if kind in _STEP_EVENTS:
+            if self.status is not _R and self.status is not _P:
+                raise HistoryError(f"{kind} in a run that is {self.status}")
+            self._apply_step(event)
+            return
+        if kind is EventType.RUN_ENDED:
+            if self.status is not _R and self.status is not _P and self.status is not _Q:
+                raise HistoryError(f"a run that is {self.status} ends again")
+            status = RunStatus(event.data["status"])
+            if not status.final:
+                raise HistoryError(f"a run cannot end as {status}")
+            self.status = status
+            self.start_by = None
+            self.reason = event.data.get("reason")
+            self.notifications = event.data.get("notifications", [])
+            self.finished_at = event.at
+            for states in (self.steps, self.undo):  # what is between two attempts when the run ends will not go on
+                for step in states.values():
+                    if step.status is not StepStatus.PENDING and step.may_end_outside:
+                        step.status = StepStatus.CANCELED
+                        step.retry_at = step.waiting = None
+            return
+        after = TRANSITIONS.get((self.status, kind))
+        if after is None:
+            raise HistoryError(f"{kind} cannot happen to a run that is {self.status or 'not created'}")
+        self.status = after
+        if kind in _BEGINS:
+            self.start_by = None
+        if kind is EventType.RUN_CREATED:
+            self.created_at = event.at
+            self.start_by = event.data.get("start_by")
+            self.params = event.data.get("params", {})
+            self.trigger = event.data.get("trigger", "manual")
+            self.fire_time = event.data.get("fire_time")
+            self.key = event.data.get("key")
+            self.like = event.data.get("like")
+            for name, result in event.data.get("reused", {}).items():
+                self.step(name).reuse(event.data["like"], result, self.events)
+            self.parent = event.data.get("parent")
+            self.about = event.data.get("about")
+        elif kind is EventType.RUN_TAKEN:
+            self.boot = event.data.get("boot")
+            if self.started_at is None:
+                self.started_at = self.try_started_at = event.at
+            elif self.try_started_at is None:
+                self.try_started_at = event.at
+        elif kind is EventType.RUN_REOPENED:
+            if self.finished_at is not None and self.try_started_at is not None:
+                self.worked_before += max(0, self.finished_at - self.try_started_at)
+            self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
+            self.notifications = []
+            self.try_started_at = event.at
+            self.alone = bool(event.data.get("alone"))
+            if event.data.get("queued"):
+                self.status, self.try_started_at = _Q, None  # until its turn comes
+            redone: set[str] = set()
+            for name in event.data["redo"]:
+                redone.update(self._redo(name, anew=name in event.data.get("anew", ())))
+            # Also those of steps that are kept: an undo that failed is due again, with fresh retries, if this fails.
+            # Where the step itself is done again, there is all of it to undo again.
+            for key, undo in self.undo.items():
+                undo.reset(anew=key in redone)
+        elif kind is EventType.RUN_UNPAUSED:
+            self.reason = self.pause = None
+            if self.started_at is None:
+                self.status = _Q
+        elif kind is EventType.SIGNAL_RECEIVED:
+            # Which step it ends is decide.py's business; that step's end follows.
+            self.untaken.setdefault(event.data["name"], []).append(event.data.get("payload"))
+        elif kind is EventType.CHILD_ENDED:
+            if event.step in self.steps:
+                self.steps[event.step].child_ended(event)
+        elif kind is EventType.WAKE_REQUESTED:
+            for key in event.data["steps"]:
+                self.by_key(key).wake(event.at)
+        else:
+            self.reason = event.data.get("reason", self.reason)
+            if kind is EventType.RUN_PAUSED:
+                self.pause = event
+                self.notifications = event.data.get("notifications", self.notifications)
+                return
+            self.pause = None
+            if self.ending is None or kind is EventType.TERMINATE_REQUESTED:
+                self.ending, self.ending_place = event, self.events
+            if self.stopped is None:
+                self.stopped = self.events
+
+    def _redo(self, name: str, *, anew: bool) -> Iterator[str]:
+        """A step is to be done again: all of it, or (`NAME[]`) what is not finished of its items. Gives their keys.
+
+        `anew`: nothing of what it had done is kept.
+        """
+        step = self.steps.get(name.removesuffix(ITEMS))
+        if step is None:
+            return
+        goes_on = name.endswith(ITEMS)
+        for item in self.items_of(step):
+            if item is not None and not (goes_on and item.status in _DONE_WELL):
+                item.reset(anew=not goes_on)
+                if not goes_on:
+                    item.cursor = None  # of an item of another list
+                yield item.name
+        step.reset(anew=anew)
+        if not goes_on:
+            step.items = None
+        yield step.name
+
+    def _apply_step(self, event: Event) -> None:
+        kind = event.type
+        if "clock" in event.data:
+            states = self.undo_of if kind is EventType.UNDO_ENDED else self.step
+            instant = event.data.get("retry_at", event.data.get("wait", event.data).get("until", event.at))
+            states(event.step).due = Due(self.boot, event.data["clock"] + instant - event.at, instant)
+        if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
+            if event.step not in self.steps:
+                raise HistoryError(f"{kind}: step {event.step} has not run")
+            undo = self.undo_of(event.step)
+            if kind is EventType.UNDO_STARTED:
+                undo.start(event.number, event.at, self.boot, event.data.get("keeper"))
+                if self.stopped is None:
+                    self.stopped = self.events
+            elif event.number:
+                undo.end(event)
+            else:
+                undo.end_outside(event.data)
+            if undo.status is StepStatus.SUCCEEDED:
+                self.steps[event.step].status = StepStatus.COMPENSATED
+                whole = self.steps.get(step_name(event.step))  # of an item: its step does not stand as a whole any more
+                # One that is still to be done is done with the others, if it is one that is done in any case.
+                if whole is not None and whole.status not in (StepStatus.RUNNING, *_UNFINISHED):
+                    whole.status = StepStatus.COMPENSATED
+            return
+        step = self.step(event.step)
+        if kind is EventType.ATTEMPT_STARTED:
+            step.start(event.number, event.at, self.boot, event.data.get("keeper"))
+            if step.began is None:
+                step.began = self.events
+        elif kind is EventType.WAIT_STARTED:
+            step.wait(event)
+            if step.began is None:
+                step.began = self.events
+        elif kind is EventType.ITEMS_LISTED:
+            step.list_items(event)
+            step.began = self.events
+        elif kind is EventType.APPROVAL_ANSWERED or kind is EventType.TIMER_FIRED:
+            if step.waiting is None:
+                raise HistoryError(f"step {step.name}: {kind}, but it waits for nothing")
+            if step.waits_for_child():  # it is asked to end, and its end is waited for
+                step.waiting = {key: value for key, value in step.waiting.items() if key != "until"}
+                step.waiting["stopping"] = True
+                return
+            if step.suspended and "limit" not in step.waiting:
+                step.go_on(event.at, **({"timed_out": True} if step.waiting["kind"] == "signal" else {}))
+            step.waiting = None  # the first word counts; the step's end follows
+        elif kind is EventType.WAIT_ENDED:
+            waiting, name = step.waiting or {}, event.data["name"]
+            if not step.suspended or waiting.get("kind") != "signal" or waiting["name"] != name:
+                raise HistoryError(f"step {step.name}: {kind}, but it does not wait for the signal {name}")
+            self._take_signal(name)
+            step.go_on(event.at, **{key: event.data[key] for key in ("payload",) if key in event.data})
+        else:
+            if kind is EventType.ATTEMPT_ENDED:
+                step.end(event)
+            else:
+                waited = step.waiting or {}
+                step.end_outside(event.data)
+                # A wait that nothing else has ended, and that ends well, was ended by the oldest signal.
+                if step.status is StepStatus.SUCCEEDED and waited.get("kind") == "signal":
+                    self._take_signal(waited["name"])
+            if step.status is not StepStatus.WAITING and step.status is not StepStatus.PENDING:
+                step.ended = self.events
+
+    def _take_signal(self, name: str) -> None:
+        payloads = self.untaken.get(name)
+        if not payloads:
+            raise HistoryError(f"a step had the signal {name}, but none was left")
+        del payloads[0]
+        if not payloads:
+            del self.untaken[name]
+
+
+def replay(events: Iterable[Event]) -> RunState:
+    """The state that a history adds up to. HistoryError where it is not one."""
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state

@@ -1,0 +1,137 @@
+"""Secrets in what jobctl itself prints and stores: which values are secret, and texts without them. The environment of
+a step's process is never masked; what control sequences do to a terminal is cli/printing.py's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from jobctl.core.model import Job
+
+MASK = "***"
+
+_SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|KEY", re.IGNORECASE)
+_SHORTEST = 4  # shorter values, such as "1" or "yes", stand in texts by chance
+
+# What stands under these keys in documents was said by commands and callers: secrets may be in it.
+_FOREIGN = frozenset(
+    {"comment", "cursor", "error", "error_type", "item", "outputs", "params", "payload", "reason", "stdout", "why"}
+)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a variable of this name is taken for a secret: *TOKEN*, *PASSWORD*, *SECRET*, *KEY*, any case."""
+    return _SECRET.search(key) is not None
+
+
+def redact(job: Job) -> Job:
+    """The job with MASK for the values of its secret variables: what is printed, and kept with a run."""
+    return replace(
+        job,
+        default_env=_redacted(job.default_env),
+        env=_redacted(job.env),
+        steps=tuple(replace(step, env=_redacted(step.env)) if step.env else step for step in job.steps),
+        children={name: redact(child) for name, child in job.children.items()},
+    )
+
+
+def _redacted(env: Mapping[str, str]) -> dict[str, str]:
+    return {key: MASK if is_secret(key) else value for key, value in env.items()}
+
+
+class Masker:
+    """Replaces every occurrence of some values by MASK. Of two values that begin alike, the longer one goes first.
+
+    The lines of a value of several, a private key say, are hidden one by one too: output is looked at in lines.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        parts = {part for value in values for part in (value, *value.splitlines())}
+        secrets = sorted({part for part in parts if len(part) >= _SHORTEST}, key=lambda part: (-len(part), part))
+        self._text = re.compile("|".join(map(re.escape, secrets))) if secrets else None
+        self._data = re.compile(b"|".join(re.escape(value.encode()) for value in secrets)) if secrets else None
+
+    def text(self, text: str) -> str:
+        return self._text.sub(MASK, text) if self._text else text
+
+    def data(self, data: bytes) -> bytes:
+        return self._data.sub(MASK.encode(), data) if self._data else data
+
+
+def masker(job: Job, *env_files: Mapping[str, str]) -> Masker:
+    """For a job's output and messages: its secret variables and those of its children, and all that env files hold."""
+    secrets = [value for env in _layers(job) for key, value in env.items() if is_secret(key) and "{{" not in value]
+    return Masker([*secrets, *(value for env_file in env_files for value in env_file.values())])
+
+
+def _layers(job: Job) -> Iterator[Mapping[str, str]]:
+    for one in (job, *job.children.values()):
+        yield one.default_env
+        yield one.env
+        yield from (step.env for step in one.steps)
+
+
+def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> Any:
+    """A document - of a run, or an event's data - whose foreign texts have been through `mask`."""
+    if isinstance(value, str):
+        return mask(value) if foreign else value
+    if isinstance(value, list):
+        return [masked(item, mask, foreign=foreign) for item in value]
+    if isinstance(value, dict):
+        # An event has the items of a list themselves; a step's document, which has a name, has documents about them.
+        return {
+            key: masked(item, mask, foreign=foreign or key in _FOREIGN or (key == "items" and "name" not in value))
+            for key, item in value.items()
+        }
+    return value
+
+
+def unmask(job: Job, jobs: Mapping[str, Job]) -> tuple[Job, list[str]]:
+    """A job that was kept with a run, with its secrets as the `jobs` of the definitions file have them now.
+
+    Secrets are not kept with a run. Returns the job, without the variables whose value is nowhere to be had, and the
+    names of those.
+    """
+    now = jobs.get(job.name)
+    missing: list[str] = []
+    children: dict[str, Job] = {}
+    for name, child in job.children.items():
+        children[name], lost = unmask(child, jobs)
+        missing += [f"{variable} of job {name}" for variable in lost]
+
+    def restored(env: Mapping[str, str], known: Mapping[str, str], where: str) -> dict[str, str]:
+        out = {}
+        for key, value in env.items():
+            if value != MASK or not is_secret(key):
+                out[key] = value
+            elif key in known:
+                out[key] = known[key]
+            else:
+                missing.append(f"{where}{key}")
+        return out
+
+    steps = {step.name: step for step in now.steps} if now is not None else {}
+    return (
+        replace(
+            job,
+            default_env=restored(job.default_env, now.default_env if now else {}, ""),
+            env=restored(job.env, now.env if now else {}, ""),
+            steps=tuple(
+                replace(
+                    step, env=restored(step.env, steps[step.name].env if step.name in steps else {}, f"{step.name}.")
+                )
+                if step.env
+                else step
+                for step in job.steps
+            ),
+            children=children,
+        ),
+        missing,
+    )
+
+
+def has_secrets(job: Job) -> bool:
+    """Whether `redact` left something out of this job."""
+    return any(value == MASK and is_secret(key) for env in _layers(job) for key, value in env.items())

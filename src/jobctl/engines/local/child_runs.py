@@ -1,0 +1,603 @@
+"""Child runs in an engine: begun with their parent's commit, asked to end when it ends, and one budget for a family.
+
+What a child's end is to its parent's step is core/run/children.py's; a run that is a child is advanced like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jobctl.core.definition import parameters
+from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
+from jobctl.core.keys import step_name
+from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, When, encode
+from jobctl.core.run import children as rules
+from jobctl.core.run.decide import Decider, Mode, StopStep, restore, to_redo
+from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.definitions.files import env_file_of
+from jobctl.definitions.masking import redact
+from jobctl.engines.local import control as requests
+from jobctl.engines.local import executor, unbegun
+from jobctl.engines.local.commands import UnresolvedError, run_values
+from jobctl.engines.local.daemons import daemons, poke_daemons
+from jobctl.engines.local.loop import (
+    LOOK_EVERY_MS,
+    QUEUE_CHECK_MS,
+    RETRY_STORE_MS,
+    LiveRun,
+    Start,
+    created,
+    ended_outside,
+    taken,
+)
+from jobctl.engines.local.stored_job import job_of
+from jobctl.host import clock
+from jobctl.process.attempt import MAX_OUTPUT
+from jobctl.store.store import Batch, NewRun, RunRow, Store
+
+if TYPE_CHECKING:
+    from jobctl.engines.local.loop import Effects, LocalEngine, Work
+
+_CLOSE = {
+    ParentClosePolicy.TERMINATE: EventType.TERMINATE_REQUESTED,
+    ParentClosePolicy.CANCEL: EventType.CANCEL_REQUESTED,
+}
+
+_HOW_IT_ENDED = {
+    RunStatus.CANCELED: "was canceled",
+    RunStatus.TIMED_OUT: "timed out",
+    RunStatus.TERMINATED: "was terminated",
+}
+
+
+class Family:
+    """The runs of one root in one executor: together they have no more attempts under way than the root alone may.
+
+    Without a place an attempt waits here, the longest waiting first.
+    """
+
+    __slots__ = ("granted", "jobs", "limit", "members", "planned", "waiting")
+
+    def __init__(self, root: LiveRun) -> None:
+        self.limit = root.job.max_parallel_steps
+        self.members: dict[int, LiveRun] = {id(root): root}
+        # Each once: a second entry would start the next attempt before its time.
+        self.waiting: dict[tuple[LiveRun, str], None] = {}
+        self.granted: set[tuple[int, str]] = set()  # may start in this turn
+        self.planned: int | None = None  # attempts that run or start in this turn; None: not counted yet
+        self.jobs: dict[tuple[int, str], tuple[Job, Job, str]] = {}  # of a job, a child by name: both, and its text
+
+    def admits(self, run: LiveRun, key: str) -> bool:
+        """Whether an attempt may start now; if so it is counted."""
+        if (id(run), key) in self.granted:
+            self.granted.discard((id(run), key))
+            return True
+        if self.waiting or self._count() >= self.limit:
+            return False
+        self.planned = self._count() + 1
+        return True
+
+    def let_in(self) -> list[tuple[LiveRun, str]]:
+        """Those that have waited longest, as many as there are places: they start in this turn."""
+        found = []
+        while self.waiting and self._count() < self.limit:
+            run, key = next(iter(self.waiting))
+            del self.waiting[run, key]
+            waits = run.step_state(key).status in (StepStatus.PENDING, StepStatus.WAITING)
+            if id(run) in self.members and run.decider.may_start and waits:
+                self.planned = self._count() + 1
+                self.granted.add((id(run), key))
+                found.append((run, key))
+        return found
+
+    def settle(self) -> None:
+        """What was planned has been recorded, and what runs can be counted again."""
+        self.planned = None
+        self.granted.clear()
+
+    def child(self, job: Job, name: str) -> tuple[Job, str]:
+        """The definition of a child, and its text: made once for all runs of it."""
+        found = self.jobs.get((id(job), name))
+        if found is None or found[0] is not job:
+            child = job.child(name)
+            found = self.jobs[id(job), name] = (job, child, encode(redact(child)))
+        return found[1:]
+
+    def _count(self) -> int:
+        if self.planned is None:
+            self.planned = sum(len(run.attempts) for run in self.members.values())
+        return self.planned
+
+
+class Begun(NamedTuple):
+    """A child run that a step is about to wait for."""
+
+    key: str
+    name: str
+    batch: Batch
+    run: LiveRun | None = None  # it begins, or goes on, here: with the first of the events, and then with the second
+    queued: bool = False  # it waits for its turn in a queue
+
+
+class Children:
+    """The part of an engine that knows that runs have parents."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+        self._store: Store = engine.store
+        self._families: set[Family] = set()  # with attempts that wait for a place
+        self._touched: set[Family] = set()  # with attempts that start in this turn
+        self._names: set[str] = set()  # given in this turn
+        self._errands: list[tuple[int, Callable[[], None]]] = []  # from when on (monotonic), what
+        self._elsewhere: dict[int, tuple[LiveRun, str]] = {}  # children of runs here that are not: who waits, its step
+        self._looking = False
+
+    # -- the turn of the engine ------------------------------------------------------------------------------------
+
+    @property
+    def next_errand(self) -> int | None:
+        """When (monotonic) there is something to be done that no timer tells of."""
+        return min((at for at, _ in self._errands), default=None)
+
+    def once(self) -> None:
+        """Before what was learned is recorded: places that became free, what is to be asked of runs elsewhere."""
+        if self._errands:
+            mono = clock.monotonic()
+            due = [act for at, act in self._errands if at <= mono]
+            self._errands = [errand for errand in self._errands if errand[0] > mono]
+            for act in due:
+                try:
+                    act()
+                except StoreUnavailableError as error:
+                    self._engine.trouble = error
+                    self._errands.append((mono + RETRY_STORE_MS, act))
+                except StoreLostError:
+                    raise
+                except Exception:
+                    if self._engine.executor.kind != "daemon":
+                        raise  # a run that cannot be read: a daemon's rescuer says so
+        for family in list(self._families):
+            family.settle()
+            for run, key in family.let_in():
+                self._touched.add(family)
+                self._engine.add_fact(run, Start(key))
+            if not family.waiting:
+                self._families.discard(family)
+
+    def settle(self) -> None:
+        """After what was learned is planned: what starts by it is counted among what runs when it is asked again."""
+        for family in self._touched:
+            family.settle()
+        self._touched.clear()
+        self._names.clear()
+
+    def admits(self, run: LiveRun, key: str) -> bool:
+        """Whether the family has a place for an attempt."""
+        assert run.family is not None
+        self._touched.add(run.family)
+        return run.family.admits(run, key)
+
+    def hold(self, run: LiveRun, key: str) -> None:
+        """The attempt waits for a place of its family."""
+        assert run.family is not None
+        run.family.waiting.setdefault((run, key))
+        self._families.add(run.family)
+
+    # -- a child begins --------------------------------------------------------------------------------------------
+
+    def begin(self, run: LiveRun, key: str, effects: Effects) -> Event:
+        """The event by which a step begins to wait for a child run, which is recorded with it - or ends, when there is
+        none that could be run."""
+        step, state, now = run.step(key), run.state.step(key), clock.now()
+        assert step.job is not None
+        if run.family is None:
+            run.family = Family(run)
+        try:
+            job, text = run.family.child(run.job, step.job)
+            given = run.context.child_params(step, key)
+            begun = self._again(run, key, job, text, given) or self._anew(run, key, job, text, given, now)
+        except KeyError:
+            return ended_outside(key, "failed", f"the run's definition has no job {step.job}")
+        except StoreUnavailableError:
+            raise
+        except (UnresolvedError, JobctlError) as error:
+            what = error.message if isinstance(error, JobctlError) else str(error)
+            return ended_outside(key, "failed", run.context.mask(what))
+        effects.children.append(begun)
+        data: dict[str, Any] = {"kind": "child", "name": begun.name, "job": step.job}
+        until = rules.until(step, state, now)
+        if until is not None:
+            data["until"] = until
+        status = begun.batch.state.status
+        if begun.run is None and status is not None and status.final:  # its results are there
+            effects.follows.append(self._told(key, begun.name, job, begun.batch.state))
+        return Event(EventType.WAIT_STARTED, now, key, data=data)
+
+    def _anew(self, run: LiveRun, key: str, job: Job, text: str, given: dict[str, Any], now: int) -> Begun:
+        name = self._store.unused_name(job.name, self._names)
+        params = parameters.values(job, given, run_values(job, name, now))
+        env_file = env_file_of(job)
+        self._names.add(name)
+        new = NewRun(name, job.name, text, "child", queue=job.queue, priority=job.priority, parent_step=key)
+        if job.start_within is not None:
+            new = new._replace(start_by=now + job.start_within)
+        first = created(new, params, now)
+        first = first._replace(data={**first.data, "parent": {"run": run.name, "step": key}})
+        queued = self._must_queue(job)
+        events = [first] if queued else [first, taken(self._engine.executor, now)]
+        child = LiveRun(0, name, job, 0, replay([first]), Decider(job))
+        self._join(run, key, child)
+        child.context = self._engine.context_of(child, env_file)
+        batch = Batch(0, 0, events, replay(events), executor=self._engine.executor.id, new=new)
+        return Begun(key, name, batch, child, queued)
+
+    def _again(self, run: LiveRun, key: str, job: Job, text: str, given: dict[str, Any]) -> Begun | None:
+        """The child run of the try before: what it has finished is kept. None where there is none to go on with: its
+        job or what it is given are others now, it was rolled back, or it is gone."""
+        state = run.state.step(key)
+        if state.child is None or state.children:  # another one because of the step's retry begins anew
+            return None
+        row = self._row(state.child["run"])
+        try:
+            if row is None or row.job != job.name or self._store.definition(row.definition) != text:
+                return None
+            events = self._store.events(row.id, upto=row.seq)
+            found = self._store.state(row)
+        except StoreUnavailableError:
+            raise
+        except JobctlError:
+            return None  # it cannot be read any more
+        if parameters.values(job, given, run_values(job, row.name, row.created_at)) != found.params:
+            return None
+        if row.finished_at is None or found.status is RunStatus.SUCCEEDED:
+            return Begun(key, row.name, Batch(row.id, row.seq, [], found, executor=None))
+        if found.undone:
+            return None
+        queued = self._must_queue(job)
+        data: dict[str, Any] = {"redo": to_redo(job, found), "by": f"run {run.name}"}
+        first = Event(EventType.RUN_REOPENED, clock.now(), data=data | ({"queued": True} if queued else {}))
+        added = [first] if queued else [first, taken(self._engine.executor, first.at)]
+        child = LiveRun(row.id, row.name, job, row.seq, *restore(job, [*events, first]))
+        self._join(run, key, child)
+        child.context = self._engine.context_of(child, env_file_of(job))
+        after = replay([*events, *added])
+        holder = None if queued else self._engine.executor.id
+        return Begun(key, row.name, Batch(row.id, row.seq, added, after, executor=holder), child, queued)
+
+    def _must_queue(self, job: Job) -> bool:
+        queue = self._engine.queues.get(job.queue) if job.queue is not None else None
+        return queue is not None and queue.concurrency is not None
+
+    def _row(self, name: str) -> RunRow | None:
+        found = self._store.row("SELECT id FROM runs WHERE name = ?", name)
+        return None if found is None else self._store.run(found[0])
+
+    def _join(self, parent: LiveRun, key: str, child: LiveRun) -> None:
+        """Make the two know each other."""
+        if parent.family is None:
+            parent.family = Family(parent)
+        child.parent, child.parent_step = parent.id, key
+        child.trail = (*parent.trail, key)
+        if child.family is not None and child.family is not parent.family:  # a root here until now, with its own
+            for member in child.family.members.values():
+                member.family = parent.family
+                parent.family.members[id(member)] = member
+            parent.family.waiting.update(child.family.waiting)
+            if child.family.waiting:
+                self._families.add(parent.family)
+            self._families.discard(child.family)
+            child.family.waiting.clear()
+        child.family = parent.family
+
+    def began(self, parent: LiveRun, begun: Begun) -> Work | None:
+        """The parent's commit has brought the child into being: what there is to be done for it."""
+        engine, child, key = self._engine, begun.run, begun.key
+        if child is None:
+            known = engine.runs.get(begun.batch.run_id)
+            if known is not None:
+                self._link(parent, key, known)
+            else:
+                self._watch(begun.batch.run_id, parent, key)
+            return None
+        child.id, child.parent = begun.batch.run_id, parent.id
+        child.seq = begun.batch.seq + 1
+        first, *rest = begun.batch.events
+        if engine.observer is not None:
+            engine.observer.recorded(child, [first])
+        if begun.queued:
+            poke_daemons(self._store)  # this one too: its dispatcher has the queue's turns
+            self._watch(child.id, parent, key)
+            return None
+        engine.runs[child.id] = child
+        self._link(parent, key, child)
+        return child, [], rest
+
+    def _link(self, parent: LiveRun, key: str, child: LiveRun) -> None:
+        self._join(parent, key, child)
+        assert parent.family is not None
+        parent.family.members[id(child)] = child
+        parent.children[key] = child
+        self._elsewhere.pop(child.id, None)
+
+    # -- it ends ---------------------------------------------------------------------------------------------------
+
+    def tell(self, run: LiveRun, events: list[Event]) -> tuple[int, Event] | None:
+        """What the parent's history is to say when these events are recorded of a child run."""
+        if run.parent is None or not events or events[-1].type is not EventType.RUN_ENDED:
+            return None
+        return run.parent, self._told(run.parent_step, run.name, run.job, run.state, events[-1])
+
+    def _told(self, key: str, name: str, job: Job, state: RunState, end: Event | None = None) -> Event:
+        if end is None:
+            end = Event(EventType.RUN_ENDED, clock.now(), data={"status": str(state.status), "reason": state.reason})
+        outputs = rules.merged_outputs(state, [step.name for step in job.steps])
+        return rules.child_ended(key, name, end, outputs, MAX_OUTPUT)
+
+    def wake(self, batch: Batch) -> None:
+        """A parent that is not here has been told of the end of its child: have it looked at."""
+        if batch.told and batch.holder is None:
+            poke_daemons(self._store)
+        elif batch.told and batch.holder is not None and batch.holder != self._engine.executor.id:
+            executor.poke(self._store.state_dir, batch.holder)
+
+    def gone(self, run: LiveRun) -> LiveRun | None:
+        """The run is over, or asleep: it is not here any more. Its parent, when that waits for no other one here."""
+        if run.family is not None:
+            run.family.members.pop(id(run), None)
+        parent = self._engine.runs.get(run.parent) if run.parent is not None else None
+        if parent is None:
+            return None
+        if parent.children.get(run.parent_step) is run:
+            del parent.children[run.parent_step]
+        return None if parent.children else parent
+
+    def follow(self, run: LiveRun, event: Event, effects: Effects) -> None:
+        """What a child's end, or that the step's time is over, leads to."""
+        key = event.step
+        state = run.state.steps.get(key)
+        if state is None or not state.waits_for_child():
+            return
+        if event.type is EventType.CHILD_ENDED:
+            if state.waits_for_child(event.data["run"]):
+                effects.follows.append(self._step_end(run, key))
+        elif run.step(key).on_parent_close is ParentClosePolicy.ABANDON:
+            effects.follows.append(self._timed_out(run, key))
+        else:
+            effects.asks.append((key, EventType.CANCEL_REQUESTED))
+
+    def _step_end(self, run: LiveRun, key: str) -> Event:
+        data = rules.step_end(run.step(key), run.state.step(key), _asked_to_stop(run, key))
+        if "retry_at" in data:
+            data["clock"] = clock.boottime()
+        return Event(EventType.STEP_ENDED, clock.now(), key, data=data)
+
+    def _timed_out(self, run: LiveRun, key: str) -> Event:
+        now = clock.now()
+        return Event(EventType.STEP_ENDED, now, key, data=rules.timed_out(run.step(key), run.state.step(key), now))
+
+    # -- it is asked to end ----------------------------------------------------------------------------------------
+
+    def stop(self, run: LiveRun, key: str, how: str, effects: Effects) -> Event | None:
+        """The parent stops: the child is asked to end, and the step ends with it - or without, when it is left alone
+        or the parent is terminated."""
+        policy = run.step(key).on_parent_close
+        if how == "drain":
+            return None
+        if how == "kill":
+            if policy in _CLOSE:
+                effects.asks.append((key, _CLOSE[policy]))
+        elif policy is not ParentClosePolicy.ABANDON:
+            effects.asks.append((key, EventType.CANCEL_REQUESTED))
+            return None
+        return ended_outside(key, "timed_out" if how == "timeout" else "canceled", rules.RUN_STOPPED)
+
+    def ask(self, run: LiveRun, key: str, kind: EventType) -> None:
+        """Ask a child to end, wherever it is."""
+        found = run.state.step(key).child
+        assert found is not None
+        name = found["run"]
+        child = run.children.get(key)
+        how = _HOW_IT_ENDED.get(run.decider.outcome or RunStatus.FAILED)
+        why = f"{run.name}, which started it, {how}" if how else f"step {key} of {run.name} timed out"
+        if child is not None and child.name == name:
+            self._request(child, kind, why)
+        else:
+            self._errands.append((0, lambda: self._ask_elsewhere(name, kind, why)))
+
+    def _request(self, child: LiveRun, kind: EventType, why: str) -> None:
+        asked = child.state.ending
+        if asked is None or (kind is EventType.TERMINATE_REQUESTED and asked.type is not kind):
+            self._engine.request(child, kind, reason=why, by="")
+
+    def _ask_elsewhere(self, name: str, kind: EventType, why: str) -> None:
+        row = self._row(name)
+        if row is None or row.finished_at is not None:
+            return
+        here = self._engine.runs.get(row.id)
+        if here is not None:
+            self._request(here, kind, why)
+            return
+        if close(self._store, row, kind, why) and not requests.is_held(self._store, row):
+            # Nobody has it, and it may have secrets that are nowhere to be had: an end needs none.
+            self._take(row, strict=False)
+
+    def _take(self, row: RunRow, *, strict: bool) -> None:
+        kept = job_of(self._store, row, strict=strict)
+        self._engine.take(row.id, kept.job, env_file=kept.env_file)
+
+    # -- going on with what another executor left ------------------------------------------------------------------
+
+    def joined(self, run: LiveRun) -> None:
+        """A child run was taken: by the engine of its parent, or by another, or its parent is over."""
+        assert run.parent is not None
+        parent = self._engine.runs.get(run.parent)
+        if parent is not None:
+            if parent.state.step(run.parent_step).waits_for_child(run.name):
+                self._link(parent, run.parent_step, run)
+            return
+        asked = orphan(self._store, run.parent, run.parent_step, run.state)
+        if asked is not None:
+            self._request(run, *asked)
+
+    def link(self, run: LiveRun) -> None:
+        """A run was taken: make it know its children that are here."""
+        for row in self._store.living_children(run.id):
+            child = self._engine.runs.get(row.id)
+            if child is not None and run.state.step(row.parent_step or "").waits_for_child(row.name):
+                self._link(run, row.parent_step or "", child)
+
+    def go_on(self, run: LiveRun, key: str) -> None:
+        """A step that waits for a child run, in a run that was taken: put right what the last executor left."""
+        engine, state, step = self._engine, run.state.step(key), run.step(key)
+        assert state.waiting is not None
+        name = state.waiting["name"]
+        if "ended" in state.waiting:
+            engine.add_fact(run, self._step_end(run, key))
+            return
+        row = self._row(name)
+        if row is None:
+            engine.add_fact(run, ended_outside(key, "failed", f"child run {name} is gone"))
+            return
+        if row.finished_at is None and key not in run.children:
+            self._watch(row.id, run, key)
+        stopped = _asked_to_stop(run, key)
+        if stopped is not None:
+            engine.add_fact(run, StopStep(key, stopped))
+        elif state.waiting.get("stopping"):
+            if step.on_parent_close is ParentClosePolicy.ABANDON:
+                engine.add_fact(run, self._timed_out(run, key))
+            else:
+                self.ask(run, key, EventType.CANCEL_REQUESTED)
+        elif "until" in state.waiting:
+            engine.at_wait_over(run, key, state.waiting["until"])
+
+    def _watch(self, child_id: int, parent: LiveRun, key: str) -> None:
+        """Look after a child that is not here. In the foreground only: a daemon has duties that do it."""
+        if self._engine.executor.kind == "daemon":
+            return
+        self._elsewhere[child_id] = (parent, key)
+        if not self._looking:
+            self._looking = True
+            self._errands.append((0, self._look))
+
+    def _look(self) -> None:
+        """Take children that nobody has, or whose turn in their queue has come."""
+        queued = False
+        for child_id, (parent, key) in list(self._elsewhere.items()):
+            state = parent.state.step(key)
+            row = self._store.run(child_id)
+            here = self._engine.runs
+            if here.get(parent.id) is not parent or child_id in here or not state.waits_for_child(row.name):
+                del self._elsewhere[child_id]
+            elif row.finished_at is not None:
+                continue  # the parent's history says so: it is read when it is looked at
+            elif row.status == "queued":
+                queued = True
+                limit = self._engine.queues.get(row.queue or "")
+                if (
+                    limit is None
+                    or limit.concurrency is None
+                    or self._store.runs_in_queue(limit.name) < limit.concurrency
+                ):
+                    self._take(row, strict=True)
+                if row.id not in here:
+                    unbegun.end_late(self._store, clock.now())
+                    self._free_place(row.queue)
+            elif not self._held(row):
+                self._take(row, strict=parent.decider.mode is not Mode.STOPPING)
+        self._looking = bool(self._elsewhere)
+        if self._looking:
+            period = QUEUE_CHECK_MS if queued else LOOK_EVERY_MS
+            self._errands.append((clock.monotonic() + period, self._look))
+
+    def _free_place(self, queue: str | None) -> None:
+        """Whoever has it may have lost its process."""
+        if queue is not None and self._engine.holders.due():
+            from jobctl.engines.local.holders import of_runs
+
+            for sentence in self._engine.holders.take_up(of_runs(self._store, queue)):
+                self._engine.remark(sentence)
+
+    def _held(self, row: RunRow) -> bool:
+        if row.executor is not None:
+            return executor.alive(self._store.state_dir, row.executor)
+        return bool(daemons(self._store))  # it is asleep, or the next look of a daemon takes it
+
+
+def _asked_to_stop(run: LiveRun, key: str) -> str | None:
+    """How the run has asked a step to end: what StopStep said of it. None when it may end by itself."""
+    decider, step = run.decider, run.step(key)
+    if decider.mode is not Mode.STOPPING or decider.outcome is RunStatus.FAILED:
+        return None
+    if decider.outcome is RunStatus.TERMINATED:
+        return "kill"
+    if step.when is When.ALWAYS:
+        return None
+    return "timeout" if decider.outcome is RunStatus.TIMED_OUT else "cancel"
+
+
+def close(store: Store, row: RunRow, kind: EventType, why: str) -> bool:
+    """Ask a child run to end because of its parent. Whether it is not over, also when it was asked before."""
+    since: list[EventType] = []
+    for event in store.events(row.id, upto=row.seq):
+        since = [] if event.type is EventType.RUN_REOPENED else [*since, event.type]
+    if kind in since or EventType.TERMINATE_REQUESTED in since:
+        return True
+    ask = requests.terminate if kind is EventType.TERMINATE_REQUESTED else requests.cancel
+    try:
+        ask(store, row, reason=why, by="")
+    except StoreUnavailableError:
+        raise
+    except JobctlError:
+        return False  # it ended in between
+    return True
+
+
+def orphan(store: Store, parent: int, key: str, state: RunState) -> tuple[EventType, str] | None:
+    """What is to be asked of a child run because its parent is over: the request, and why.
+
+    None: it may go on. Its parent lives, or has left it alone, or somebody has resumed it without its parent.
+    """
+    found = store.row("SELECT finished_at FROM runs WHERE id = ?", parent)
+    if found is None or found[0] is None or state.alone:
+        return None
+    row = store.run(parent)
+    step = _step(store, row, key)
+    kind = _CLOSE.get(ParentClosePolicy(step.get("on_parent_close", ParentClosePolicy.TERMINATE)))
+    if kind is None:
+        return None
+    return kind, f"{row.name}, which started it, is over: {row.status.replace('_', ' ')}"
+
+
+def _step(store: Store, row: RunRow, key: str) -> dict[str, Any]:
+    import json
+
+    steps = json.loads(store.definition(row.definition))["steps"]
+    return next((step for step in steps if step["name"] == step_name(key)), {})
+
+
+def close_orphans(store: Store, known: set[tuple[int, int | None]]) -> list[RunRow]:
+    """Ask the living children of runs that are over to end, as far as nobody has. Returns those that were asked.
+
+    `known` are the children (and their parents' end) that an earlier call has looked at; brought up to date.
+    """
+    asked = []
+    seen: set[tuple[int, int | None]] = set()
+    for parent in store.ended_parents():
+        finished = store.run(parent).finished_at
+        for row in store.living_children(parent):
+            seen.add((row.id, finished))
+            if (row.id, finished) in known:
+                continue
+            try:
+                found = orphan(store, parent, row.parent_step or "", store.state(row))
+                if found is not None and close(store, row, *found):
+                    asked.append(row)
+            except StoreUnavailableError:
+                raise
+            except Exception:  # one that cannot be read keeps nobody from asking the others; its rescuer says so
+                continue
+    known.clear()
+    known.update(seen)
+    return asked

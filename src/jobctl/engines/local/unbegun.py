@@ -1,0 +1,74 @@
+"""Runs that end before anybody has begun them: what they lack is nowhere to be had, or nobody took them in time.
+
+Recorded here, with what tells of it. That a run which has begun ends is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
+from jobctl.engines.local import control as requests
+from jobctl.host import clock
+from jobctl.store.store import Batch, RunRow, Store
+
+
+def end(store: Store, row: RunRow, status: str, reason: str) -> bool:
+    """End a run that no executor advances; what tells of it is queued. False when it ended in between."""
+
+    def check(now: RunRow, _: RunState) -> None:
+        if now.finished_at is not None:
+            raise _OverError(f"run {now.name} is over")
+
+    return _end(store, row, status, reason, check)
+
+
+def end_late(store: Store, now: int) -> list[RunRow]:
+    """End the runs that nobody has begun in time, as canceled. Returns those that were ended here."""
+    ended = []
+    trouble: JobctlError | None = None
+    for number in store.too_late(now):
+        try:
+            row = store.run(number)
+            if _end_late(store, row, now):
+                ended.append(row)
+        except StoreUnavailableError:
+            raise
+        except JobctlError as error:  # one that cannot be read does not keep the others from their ends
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+    return ended
+
+
+def _end_late(store: Store, row: RunRow, at: int) -> bool:
+    def check(_: RunRow, state: RunState) -> None:
+        if state.start_by is None or state.start_by > at:
+            raise _OverError(f"run {row.name} was begun")
+
+    return _end(store, row, "canceled", TOO_LATE, check)
+
+
+def _end(store: Store, row: RunRow, status: str, reason: str, check: Callable[[RunRow, RunState], None]) -> bool:
+    from jobctl.engines.local.notifications import of_row
+
+    notices: list[Batch] = []
+
+    def make(now: RunRow, state: RunState) -> tuple[Event, None]:
+        check(now, state)
+        last = Event(EventType.RUN_ENDED, clock.now(), data={"status": status, "reason": reason})
+        last, notices[:] = of_row(store, now, last, state)
+        return last, None
+
+    try:
+        store.request(row.id, make, notices=notices)
+    except _OverError:
+        return False
+    if row.parent is not None:
+        requests.poke_holder(store, store.run(row.parent))
+    return True
+
+
+class _OverError(JobctlError):
+    pass

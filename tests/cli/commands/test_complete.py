@@ -1,0 +1,82 @@
+"""What the shells are offered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobctl.cli import _interface
+from jobctl.cli.commands import complete
+from jobctl.core.definition import shapes
+from jobctl.store.store import new_name
+
+NAMES = {"JOB": ["backup", "build"], "RUN": ["backup-a1b2c3"]}
+
+
+def offered(*words: str) -> list[str]:
+    def names(kind: str, flags: dict[str, Any]) -> list[str]:
+        return [*NAMES[kind], *(file.removesuffix(".toml") for file in flags["file"])]
+
+    return [word for word, _ in complete.candidates(list(words), _interface.COMMANDS, names)]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["st"], ["status", "step"]),
+        (["--json", "wa"], ["wait", "wait-signal"]),
+        (["nonsense", ""], []),
+        (["run", "b"], ["backup", "build"]),
+        (["run", "backup", ""], []),
+        (["run", "-p", "a=b", "ba"], ["backup"]),
+        (["run", "--wa"], ["--wait"]),
+        (["run", "--wait", ""], []),
+        (["-f", "build.toml", "run", "build"], ["build", "build"]),
+        (["--file=build.toml", "run", "build"], ["build", "build"]),
+        (["-f", ""], [":files"]),
+        (["logs", "backup", "-f", ""], []),
+        (["--state-dir", "x"], [":folders"]),
+        (["--color", "a"], ["auto", "always"]),
+        (["--color=a"], ["--color=auto", "--color=always"]),
+        (["--color", "="], ["auto", "always", "never"]),
+        (["--color", "=", "n"], ["never"]),
+        (["--nonsense=a"], []),
+        (["history", "--status", "fail"], ["failed"]),
+        (["status", "backup"], ["backup", "backup-a1b2c3"]),
+        (["cancel", "x", "y", "backup-"], ["backup-a1b2c3"]),
+        (["completion", ""], ["bash", "zsh", "fish"]),
+        (["list", ""], []),
+        ([], [path for path in _interface.COMMANDS if path and " " not in path]),
+    ],
+)
+def test_candidates(words: list[str], expected: list[str]) -> None:
+    assert offered(*words) == expected
+
+
+def test_only_what_is_a_name_is_offered() -> None:
+    def names(kind: str, flags: dict[str, Any]) -> list[str]:  # noqa: ARG001
+        foreign = [
+            "x$(pwned)",
+            "x`pwned`",
+            "x;pwned",
+            "x pwned",
+            "x*",
+            "x\npwned",
+            "x\x1b]0;pwned\a",
+            "x\tpwned",
+            ":files",
+            "",
+        ]
+        return [*foreign, *(name + "-a1b2c3" for name in foreign), "-x", "x/y", "x" * 64, *NAMES[kind]]
+
+    for words in (["run", ""], ["run", "x"], ["status", ""], ["logs", ""], ["cancel", ":"]):
+        found = [word for word, _ in complete.candidates(words, _interface.COMMANDS, names)]
+        assert set(found) <= {*NAMES["JOB"], *NAMES["RUN"]}
+        assert "".join(words[1:]) or found
+
+
+def test_what_a_name_is() -> None:
+    assert complete.NAMES["JOB"] == shapes.NAME
+    for job in ("a", "a-b_c", "a.notify", "x" * 63):
+        assert complete._is("RUN", new_name(job))
