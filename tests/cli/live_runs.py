@@ -9,10 +9,11 @@ from typing import Any
 
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import NewRun
 from jobctl.definitions import masking
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LiveRun, LocalEngine
-from jobctl.store.store import NewRun, Store, new_name
+from jobctl.store.store import Store, new_name
 
 PATIENCE = 20.0  # seconds until a test that waits for something gives up
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import kept
 from jobctl.core.model import Job
 from jobctl.core.run.history import Event
+from jobctl.core.run.rows import RunRow
 from jobctl.definitions.files import Catalog, read_files
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LiveRun, LocalEngine
@@ -18,7 +19,7 @@ from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.scheduler import Scheduler
 from jobctl.engines.local.worker.starter import Starter
 from jobctl.engines.local.worker.take import Failed
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000

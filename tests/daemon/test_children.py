@@ -10,13 +10,13 @@ from places import DAY, HELD, HOUR, Place
 
 from jobctl.core.model import Keep
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, pruner, rescuer
 from jobctl.engines.local.worker.take import take
 from jobctl.host import clock
 from jobctl.store import firings
-from jobctl.store.store import RunRow
 from jobctl.views.views import run_folder
 
 KID = '[[jobs.x.steps]]\nname = "{}"\nneeds = []\njob = "y"\n'

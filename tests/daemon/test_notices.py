@@ -10,6 +10,7 @@ from places import DAY, HOUR, MINUTE, NOW, SECOND, Place, job
 from jobctl.core.errors import StoreError, StoreUnavailableError
 from jobctl.core.model import Keep
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.schedule.rows import Dropped
 from jobctl.engines.local.notifications import missed
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import pruner, rescuer
@@ -58,8 +59,8 @@ def test_a_record_that_somebody_else_has_made_brings_nothing(place: Place) -> No
     place.arm(job(HOURLY, **MISSED))
     [(number,)] = place.store.rows("SELECT id FROM schedules")
     with place.store.transaction() as db:
-        firings.drop(place.store, db, [firings.Dropped(number, "missed", NOW + HOUR, NOW + HOUR, 1, "x")], NOW)
-    gone = firings.Dropped(number, "missed", NOW + HOUR, NOW + 2 * HOUR, 2, "y")
+        firings.drop(place.store, db, [Dropped(number, "missed", NOW + HOUR, NOW + HOUR, 1, "x")], NOW)
+    gone = Dropped(number, "missed", NOW + HOUR, NOW + 2 * HOUR, 2, "y")
     with place.store.transaction() as db:
         firings.drop(place.store, db, [gone], NOW, {gone: missed(place.store, place.job(), gone, NOW)})
     assert place.runs("x.notify") == []

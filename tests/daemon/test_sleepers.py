@@ -13,6 +13,7 @@ import pytest
 from places import DAY, HOUR, MINUTE, Place
 
 from jobctl.core.model import Queue
+from jobctl.core.run.rows import RunRow
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
@@ -22,7 +23,7 @@ from jobctl.engines.local.loop import FAR, LiveRun, LocalEngine
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.host import clock
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 from jobctl.views import views
 
 STEP = '[[jobs.x.steps]]\nname = "{}"\n'

@@ -17,7 +17,8 @@ import pytest
 
 from jobctl.core.errors import NotFoundError
 from jobctl.core.run.history import EventType
-from jobctl.store.store import RunRow, Store
+from jobctl.core.run.rows import RunRow
+from jobctl.store.store import Store
 from jobctl.views import views
 
 JOBCTL = (sys.executable, "-m", "jobctl")

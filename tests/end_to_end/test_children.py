@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from homes import Home
 
-from jobctl.store.store import RunRow, Store
+from jobctl.core.run.rows import RunRow
+from jobctl.store.store import Store
 
 HELD = "touch began; until [ -e go ]; do sleep 0.01; done"
 JOBS = """

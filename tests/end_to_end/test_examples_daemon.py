@@ -23,7 +23,8 @@ import pytest
 from test_examples import PATIENCE, Example, of
 
 from jobctl.core.errors import NotFoundError
-from jobctl.store.store import RunRow, Store
+from jobctl.core.run.rows import RunRow
+from jobctl.store.store import Store
 from jobctl.views import views
 
 GATE = "until [ -e go ]; do sleep 0.05; done"  # what a command does in place of taking some time

@@ -31,10 +31,11 @@ from test_examples import PATIENCE, Example, attempts, of
 from test_examples_daemon import daemon, documents, replace, until
 
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher
 from jobctl.host import clock
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 
 def free_port() -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from homes import Home
 
-from jobctl.store.store import RunRow, Store
+from jobctl.core.run.rows import RunRow
+from jobctl.store.store import Store
 
 STEP = 'echo "+ $JOBCTL_RUN $JOBCTL_STEP" >> marks; sleep 0.02; echo "- $JOBCTL_STEP $JOBCTL_ATTEMPT" >> marks'
 JOBS = f"""

@@ -11,9 +11,10 @@ from worlds import Document, World, statuses
 from jobctl.core.errors import JobctlError, NotFoundError
 from jobctl.core.model import Queue, encode
 from jobctl.core.run.history import EventType, replay
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.loop import LiveRun
-from jobctl.store.store import Batch, NewRun
+from jobctl.store.store import Batch
 
 EACH = """
 [[jobs.x.steps]]

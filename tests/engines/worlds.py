@@ -13,6 +13,7 @@ import kept
 from jobctl.core.definition import parameters
 from jobctl.core.model import Job, encode
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.files import env_file_of, read_file
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
@@ -20,7 +21,7 @@ from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.process import descent
-from jobctl.store.store import NewRun, RunRow, Store
+from jobctl.store.store import Store
 from jobctl.views import views
 
 PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds

@@ -34,12 +34,13 @@ from jobctl.core.errors import Problem, StoreError, StoreUnavailableError
 from jobctl.core.model import Job, Schedule, When
 from jobctl.core.run.decide import Decider, FinishRun, StartStep
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.cron import FIELDS, CronError, parse_cron
 from jobctl.core.schedule.schedule import fires, next_fire
 from jobctl.crontab import Became, Dialect, convert, to_toml
 from jobctl.process import attempt, journal, shell_keeper
 from jobctl.process.attempt import Failure, FileError
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 from jobctl.views.views import describe, event_document, run_document
 
 PATIENCE = 20  # seconds for one input, on a machine that has a lot else to do; more is a hang

@@ -13,11 +13,12 @@ import pytest
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import executor
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import created, taken
 from jobctl.host import clock
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Store
 
 VIEWS = {
     "why": ["why", "x-1", "--json"],

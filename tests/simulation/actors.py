@@ -13,6 +13,7 @@ from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, Queue, encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import NewRun
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import LOOK_MS, SLACK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
@@ -22,7 +23,7 @@ from jobctl.engines.local.loop import LiveRun, LocalEngine, created
 from jobctl.engines.local.submit import record, start_by
 from jobctl.engines.local.unbegun import end_late
 from jobctl.engines.local.worker.capacity import Capacity
-from jobctl.store.store import NewRun, Store
+from jobctl.store.store import Store
 
 from .standins import Watch
 from .world import Crash, Process, Violation, World

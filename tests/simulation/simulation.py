@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import Job, OverlapPolicy
+from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.schedule import fires
 from jobctl.definitions.files import Catalog, read_files
 from jobctl.engines.local import control as requests
@@ -21,7 +22,7 @@ from jobctl.engines.local.stored_job import job_of
 from jobctl.engines.local.submit import enqueue, enqueue_each, trigger
 from jobctl.engines.local.unbegun import end_late
 from jobctl.store import firings
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 from .actors import Body, DaemonProcess, Foreground, Person, in_turn, submitted
 from .keeping import KeeperProcess

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jobctl.core.run.history import Event, EventType, replay
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.core.run.rows import NewRun
+from jobctl.store.store import Batch, Store
 
 DEFINITION = '{"folder":"/","name":"x","steps":[{"command":"true","name":"main"}]}'
 

@@ -11,9 +11,10 @@ import pytest
 from histories import CREATED, DEFINITION, ENDED
 
 from jobctl.core.run.history import Event, replay
+from jobctl.core.run.rows import NewRun
+from jobctl.core.schedule.rows import Dropped
 from jobctl.store import firings
-from jobctl.store.firings import Dropped
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Store
 
 NOW = 1_800_000_000_000
 A, B = "/etc/a.toml", "/etc/b.toml"

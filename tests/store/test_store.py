@@ -15,6 +15,7 @@ from histories import CREATED, DEFINITION, ENDED, FAILED, STARTED, TAKEN, add, m
 
 from jobctl.core.errors import JobctlError, NotFoundError, StoreError, StoreUnavailableError
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import NewRun
 from jobctl.store import store as module
 from jobctl.store.store import Batch, Store
 
@@ -200,7 +201,7 @@ def test_a_refused_run_does_not_hold_up_the_others_of_its_turn(store: Store) -> 
 def test_a_turn_that_cannot_be_written_leaves_nothing_half_written(tmp_path: Path, store: Store) -> None:
     one = add(store, "x-000001", [CREATED, TAKEN])
     good, clash = more(store, one, [STARTED]), Batch(0, 0, [CREATED], more(store, one, []).state, executor=None)
-    clash.new = module.NewRun("x-000001", "x", DEFINITION)  # a name that is taken
+    clash.new = NewRun("x-000001", "x", DEFINITION)  # a name that is taken
     with pytest.raises(StoreError):
         store.append([good, clash])
     assert store.run(one).seq == 2

@@ -20,11 +20,12 @@ from jobctl.host import clock
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Queue
+    from jobctl.core.run.rows import NewRun, RunRow
     from jobctl.engines.local.loop import LiveRun, LocalEngine
     from jobctl.engines.local.reuse import Like
     from jobctl.host.settings import Settings
     from jobctl.process.keepers import Link
-    from jobctl.store.store import NewRun, RunRow, Store
+    from jobctl.store.store import Store
 
 LOOK_EVERY_MS = 200
 _NO_LIMIT = 1 << 30

@@ -8,8 +8,9 @@ from jobctl.cli import printing as output
 from jobctl.core.errors import JobctlError
 
 if TYPE_CHECKING:
+    from jobctl.core.run.rows import RunRow
     from jobctl.definitions.masking import Masker
-    from jobctl.store.store import RunRow, Store
+    from jobctl.store.store import Store
 
 
 def masker_of(store: Store, row: RunRow) -> Masker | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobctl.cli.signals import Signals
-    from jobctl.store.store import RunRow
+    from jobctl.core.run.rows import RunRow
 
 
 def each(settings: Settings, runs: list[str], ask: Callable[[Store, RunRow], str]) -> int:

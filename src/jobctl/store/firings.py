@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
+from jobctl.core.schedule.rows import Dropped, Entry, Last, Pause
 from jobctl.store.soundness import Kinds
 from jobctl.store.store import ADVANCE, Batch, Store, pause_job
 
@@ -20,42 +20,6 @@ _OF_DROPPED = Kinds("fire times", job="t", outcome="t", count="n", last="i", rea
 _OF_LAST = Kinds("a fire time", job="t", key="t", fire_time="i", outcome="t", reason="T", run="T", status="T")
 _OF_COUNTS = Kinds("fire times", job="t", key="t", outcome="t", count="n")
 _NO_NOTICES: Mapping[Dropped, Sequence[Batch]] = {}
-
-
-class Entry(NamedTuple):
-    """A schedule as the store knows it. `progress`: the newest fire time that has been dealt with."""
-
-    id: int
-    job: str
-    key: str
-    progress: int
-
-
-class Dropped(NamedTuple):
-    """Fire times that got no run, from `first` to `last`, `times` of them. `outcome`: skipped | missed."""
-
-    schedule: int
-    outcome: str
-    first: int
-    last: int
-    times: int
-    reason: str
-
-
-class Last(NamedTuple):
-    """The newest fire time of a schedule and what became of it. `run` and its `status`: None for one that is gone."""
-
-    fire_time: int
-    outcome: str  # started | buffered | skipped | missed
-    reason: str | None
-    run: str | None
-    status: str | None
-
-
-class Pause(NamedTuple):
-    at: int
-    reason: str | None
-    who: str | None
 
 
 def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[str], now: int) -> list[Entry]:

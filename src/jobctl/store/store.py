@@ -23,6 +23,7 @@ from jobctl.core.errors import (
 )
 from jobctl.core.keys import UNDO
 from jobctl.core.run.history import Event, EventType, HistoryError, RunState, replay
+from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.status import RunStatus
 from jobctl.host import locks
 from jobctl.host.folder import Folder
@@ -51,29 +52,6 @@ _FIRES_AGAIN = (
 )
 
 
-class RunRow(NamedTuple):
-    """A row of `runs`."""
-
-    id: int
-    name: str
-    job: str
-    definition: int
-    status: str
-    seq: int
-    executor: str | None
-    trigger: str
-    fire_time: int | None
-    created_at: int
-    started_at: int | None
-    finished_at: int | None
-    reason: str | None
-    queue: str | None
-    priority: int
-    wake_at: int | None
-    parent: int | None  # the run that started it as its child
-    parent_step: str | None  # and the key of the step there
-
-
 _RUN = RUN_COLUMNS = ", ".join(RunRow._fields)
 _OF_A_RUN = Kinds(
     "a run",
@@ -83,24 +61,6 @@ _OF_A_RUN = Kinds(
 )  # fmt: skip
 _OF_AN_EXECUTOR = Kinds("a process", id="f", pid="n", kind="t", started_at="i")
 _ADD_EVENT = "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
-
-
-class NewRun(NamedTuple):
-    """What is known of a run before it has a history."""
-
-    name: str
-    job: str
-    definition: str  # canonical JSON, no secrets
-    trigger: str = "manual"
-    fire_time: int | None = None
-    queue: str | None = None
-    priority: int = 0
-    schedule: int | None = None  # the schedule that fires; nothing is written if this fire time was dealt with already
-    parent: int | None = None
-    parent_step: str | None = None
-    start_by: int | None = None  # one that has not begun by then ends
-    key: str | None = None  # of which the job has one run; nothing is written if there is that already
-    again: bool = False  # its fire time may have come before, by a clock that was set back since
 
 
 Transaction = sqlite3.Connection  # one that is under way: whoever is given it may write, and neither ends nor keeps it

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeV
 from jobctl.core.errors import StoreError
 from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
+from jobctl.core.run.rows import RunRow
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import executor
 from jobctl.host import clock
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
-from jobctl.store.store import RUN_COLUMNS, RunRow, Store
+from jobctl.store.store import RUN_COLUMNS, Store
 
 if TYPE_CHECKING:
     from jobctl.core.run.why import Reason, Signs

@@ -15,9 +15,10 @@ from jobctl.cli import second_opinion
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import Event, EventType, RunState
+from jobctl.core.run.rows import NewRun
 from jobctl.core.schedule import schedule
 from jobctl.engines.local.executor import Executor
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Store
 
 
 def _doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:

@@ -13,9 +13,10 @@ from live_runs import HELD, Runs
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import Event, EventType, RunState
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.executor import Executor
 from jobctl.host import clock
-from jobctl.store.store import Batch, NewRun
+from jobctl.store.store import Batch
 
 DAY = 86_400_000
 NOTHING = {"removed": {}, "folders": 0, "executors": 0}

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from jobctl.cli.main import main
+from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.zones import parse_instant
 from jobctl.store import firings
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 STRETCH = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-03T00:00:00Z"]
 DAYS = ["2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00", "2026-01-03T00:00:00+00:00"]

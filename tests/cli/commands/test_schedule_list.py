@@ -13,10 +13,11 @@ from live_runs import Runs
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Schedule, Step, encode, encode_schedule
 from jobctl.core.run.history import Event, EventType, RunState
+from jobctl.core.run.rows import NewRun
+from jobctl.core.schedule.rows import Dropped
 from jobctl.host import clock
 from jobctl.store import firings
-from jobctl.store.firings import Dropped
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Store
 
 JOBS = """\
 [jobs.backup]

@@ -12,9 +12,9 @@ from live_runs import HELD, Runs
 from jobctl.cli.main import main
 from jobctl.core.model import Compensation, Poll, RetryPolicy, Step, Timeouts, encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.loop import created
 from jobctl.engines.local.submit import record
-from jobctl.store.store import NewRun
 
 HOUR = 3_600_000
 LONG = 5_400_000  # told as 1 h, however long the test takes

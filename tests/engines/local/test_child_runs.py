@@ -12,13 +12,13 @@ from worlds import World, statuses
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Queue, encode
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import loop as local
 from jobctl.engines.local.child_runs import close_orphans
 from jobctl.engines.local.loop import LiveRun
 from jobctl.engines.local.stored_job import job_of
-from jobctl.store.store import RunRow
 from jobctl.views import views
 
 HELD = "until [ -e go ]; do sleep 0.01; done"

@@ -12,13 +12,13 @@ from worlds import World, statuses
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import executor
 from jobctl.engines.local import loop as local
 from jobctl.host import clock
 from jobctl.process import attempt as files_of
 from jobctl.process import descent, supervisor, timers
-from jobctl.store.store import RunRow
 
 FAST = '"10ms"'  # between two attempts
 

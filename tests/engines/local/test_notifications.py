@@ -12,13 +12,13 @@ from worlds import World
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import loop as local
 from jobctl.engines.local import notifications as notices
 from jobctl.engines.local import stored_job as kept
 from jobctl.engines.local.loop import LiveRun
-from jobctl.store.store import NewRun, RunRow
 from jobctl.views import views
 
 TELL = "env | grep ^JOBCTL_ > told.$JOBCTL_STATUS; echo $JOBCTL_STATUS >> told"

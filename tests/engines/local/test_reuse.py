@@ -10,11 +10,11 @@ from worlds import World
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.model import encode
 from jobctl.core.run.history import EventType, replay
+from jobctl.core.run.rows import NewRun
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.loop import LiveRun
 from jobctl.engines.local.reuse import Like, like
-from jobctl.store.store import NewRun
 
 JOB = """
 params = { day = "monday", word = "w" }

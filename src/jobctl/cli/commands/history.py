@@ -18,8 +18,8 @@ from jobctl.views import views
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobctl.core.run.rows import RunRow
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow
     from jobctl.views.views import Seen
 
 _DEFAULT_LIMIT = 20

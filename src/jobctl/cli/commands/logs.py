@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jobctl.core.run.history import RunState
+    from jobctl.core.run.rows import RunRow
     from jobctl.definitions.masking import Masker
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow
 
 LOOK_EVERY_MS = 100  # for new output and, by one pragma, for new events
 ALIVE_EVERY_MS = 1_000  # whether the run's executor lives

@@ -9,8 +9,9 @@ from jobctl.cli.stop import each
 from jobctl.engines.local import control as requests
 
 if TYPE_CHECKING:
+    from jobctl.core.run.rows import RunRow
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow, Store
+    from jobctl.store.store import Store
 
 
 def main(settings: Settings, *, run: str, step: str | None, comment: str | None) -> int:

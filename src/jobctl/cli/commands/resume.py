@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job, Queue
+    from jobctl.core.run.rows import RunRow
     from jobctl.engines.local.loop import LiveRun, LocalEngine
     from jobctl.host.settings import Settings
     from jobctl.process.keepers import Link
-    from jobctl.store.store import RunRow
 
 
 def _queues(job: Job) -> Mapping[str, Queue]:

@@ -10,8 +10,9 @@ from jobctl.core.keys import is_undo, undone_key
 from jobctl.engines.local import control as requests
 
 if TYPE_CHECKING:
+    from jobctl.core.run.rows import RunRow
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow, Store
+    from jobctl.store.store import Store
 
 _NAMED = 5
 

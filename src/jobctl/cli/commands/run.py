@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job, Queue
+    from jobctl.core.run.rows import RunRow
     from jobctl.engines.local.loop import LiveRun, LocalEngine
     from jobctl.engines.local.reuse import Like
     from jobctl.host.settings import Settings
     from jobctl.process.keepers import Link
-    from jobctl.store.store import RunRow, Store
+    from jobctl.store.store import Store
 
 
 def main(
@@ -96,7 +97,7 @@ def _main(
         return _hand_over(settings, definition, given, how, asked, old)
     keeper = how
     from jobctl.cli.opened import store_of
-    from jobctl.store.store import NewRun
+    from jobctl.core.run.rows import NewRun
 
     fire_time = old.fire_time if old is not None else None
     now = clock.now() if fire_time is None else fire_time

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job, Schedule
+    from jobctl.core.schedule.rows import Last, Pause
     from jobctl.host.settings import Settings
-    from jobctl.store.firings import Last, Pause
 
 _DROPPED_SINCE = 7 * 86_400_000  # what was missed and skipped is counted for a week
 

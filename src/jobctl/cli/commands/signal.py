@@ -11,8 +11,9 @@ from jobctl.core.errors import UsageError
 from jobctl.engines.local import control as requests
 
 if TYPE_CHECKING:
+    from jobctl.core.run.rows import RunRow
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow, Store
+    from jobctl.store.store import Store
 
 
 def main(settings: Settings, *, run: str, name: str, data: str | None) -> int:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jobctl.cli.outline import Outline
+    from jobctl.core.run.rows import RunRow
     from jobctl.core.run.why import Reason
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow
     from jobctl.views.views import Document, Seen
 
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more

@@ -27,8 +27,8 @@ from jobctl.views import views
 
 if TYPE_CHECKING:
     from jobctl.cli.signals import Signals
+    from jobctl.core.run.rows import RunRow
     from jobctl.host.settings import Settings
-    from jobctl.store.store import RunRow
 
 LOOK_EVERY_MS = 100  # for a commit of another process: one pragma
 ALIVE_EVERY_MS = 1_000  # whether the runs' executors live: a lock each

@@ -7,11 +7,12 @@ import os
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
 from jobctl.host import clock, folder
 from jobctl.store import firings, trial
-from jobctl.store.store import Batch, RunRow, Store, Transaction
+from jobctl.store.store import Batch, Store, Transaction
 
 COPIED = "copied"
 _ERROR = "copied: it goes on in the folder that this one was copied from"

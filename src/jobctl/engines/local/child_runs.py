@@ -15,6 +15,7 @@ from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, Whe
 from jobctl.core.run import children as rules
 from jobctl.core.run.decide import Decider, Mode, StopStep, restore, to_redo
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
@@ -34,7 +35,7 @@ from jobctl.engines.local.loop import (
 from jobctl.engines.local.stored_job import job_of
 from jobctl.host import clock
 from jobctl.process.attempt import MAX_OUTPUT
-from jobctl.store.store import Batch, NewRun, RunRow, Store
+from jobctl.store.store import Batch, Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.loop import Effects, LocalEngine, Work

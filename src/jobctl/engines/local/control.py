@@ -16,12 +16,13 @@ from jobctl.core.keys import UNDO, item_index, step_name, undone_key
 from jobctl.core.model import Job, RunStatus, When
 from jobctl.core.run.decide import to_begin_anew, to_redo
 from jobctl.core.run.history import Event, EventType, RunState, StepState
+from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
 from jobctl.engines.local.daemons import daemons, poke_daemons
 from jobctl.host import clock
 from jobctl.process.attempt import MAX_OUTPUT
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 _NAMED = 8  # of what a message names
 

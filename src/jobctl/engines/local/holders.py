@@ -16,8 +16,9 @@ from jobctl.engines.local.stored_job import job_of
 from jobctl.host import clock
 
 if TYPE_CHECKING:
+    from jobctl.core.run.rows import RunRow
     from jobctl.engines.local.loop import LocalEngine
-    from jobctl.store.store import RunRow, Store
+    from jobctl.store.store import Store
 
 LOOK_EVERY_MS = 1_000
 _LEFT_ALONE_MS = 3_000  # one that was reopened or unpaused has no executor until whoever did that takes it

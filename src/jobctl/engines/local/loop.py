@@ -30,6 +30,7 @@ from jobctl.core.run.decide import (
     restore,
 )
 from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState, StepState, replay
+from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.engines.local.commands import RunContext, UnresolvedError
 from jobctl.engines.local.executor import Executor, alive
 from jobctl.engines.local.executor import folder as executor_folder
@@ -40,7 +41,7 @@ from jobctl.process.keepers import private_files
 from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, Beside, NewRun, NotTogetherError, RunRow, Store, Transaction
+from jobctl.store.store import Batch, Beside, NotTogetherError, Store, Transaction
 
 if TYPE_CHECKING:
     from jobctl.engines.local.child_runs import Begun, Children, Family

@@ -12,11 +12,12 @@ from jobctl.core.model import Job, decode, encode
 from jobctl.core.run import notices
 from jobctl.core.run.decide import Decider
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.rows import NewRun, RunRow
+from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.loop import LiveRun, created, taken
-from jobctl.store.firings import Dropped
-from jobctl.store.store import Batch, NewRun, RunRow, Store
+from jobctl.store.store import Batch, Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.loop import LocalEngine

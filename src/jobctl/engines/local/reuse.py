@@ -16,10 +16,11 @@ from jobctl.core.keys import ITEMS, item_index, step_name
 from jobctl.core.model import Job, Step, StepStatus, decode
 from jobctl.core.run.decide import to_redo
 from jobctl.core.run.history import RunState, StepState
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local.commands import step_texts
 from jobctl.engines.local.control import check_start
 from jobctl.process.attempt import AttemptFiles
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 
 class Like(NamedTuple):

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from jobctl.core.errors import DefinitionError, JobctlError, StoreError
 from jobctl.core.model import Job, decode
 from jobctl.core.run import notices
+from jobctl.core.run.rows import RunRow
 from jobctl.definitions import masking
 from jobctl.definitions.files import check_file, env_file_of
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 
 class Kept(NamedTuple):

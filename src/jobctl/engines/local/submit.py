@@ -9,6 +9,7 @@ from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, KeyConflictError, StoreUnavailableError
 from jobctl.core.model import Job, encode
 from jobctl.core.run.history import Event, RunState
+from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.schedule import overlap
 from jobctl.core.schedule.overlap import Fire
 from jobctl.definitions.masking import redact
@@ -18,7 +19,7 @@ from jobctl.engines.local.daemons import poke_daemons
 from jobctl.engines.local.loop import created
 from jobctl.host import clock
 from jobctl.store import firings
-from jobctl.store.store import Batch, NewRun, RunRow, Store
+from jobctl.store.store import Batch, Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.reuse import Like

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.host import clock
-from jobctl.store.store import Batch, RunRow, Store
+from jobctl.store.store import Batch, Store
 
 
 def end(store: Store, row: RunRow, status: str, reason: str) -> bool:

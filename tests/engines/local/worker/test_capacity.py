@@ -7,8 +7,9 @@ from histories import CREATED, DEFINITION, ENDED, TAKEN
 
 from jobctl.core.model import Queue
 from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.worker.capacity import Capacity
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Store
 
 PAUSED = Event(EventType.RUN_PAUSED, 1_005)
 

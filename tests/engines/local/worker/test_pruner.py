@@ -9,8 +9,9 @@ from histories import CREATED, TAKEN
 
 from jobctl.core.model import Job, Keep, Step, encode
 from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.worker import pruner
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.store.store import Batch, Store
 from jobctl.views.views import run_folder
 
 DAY = 86_400_000

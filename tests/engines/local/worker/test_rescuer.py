@@ -11,11 +11,11 @@ from places import HELD, NOW, SECOND, Place, job
 
 import kept
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import executor
 from jobctl.engines.local.worker import rescuer
 from jobctl.host import clock
-from jobctl.store.store import RunRow
 
 TEXT = job('{ at = "2036-01-01T00:00:00Z" }', HELD, name="x")
 

@@ -3,7 +3,7 @@ not known here, nor who tries."""
 
 from __future__ import annotations
 
-from jobctl.store.store import RunRow
+from jobctl.core.run.rows import RunRow
 
 FIRST_MS = 5_000
 LONGEST_MS = 3_600_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.core.run.history import EventType
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import executor
 from jobctl.engines.local.commands import token
 from jobctl.engines.local.holders import is_fresh
@@ -13,7 +14,7 @@ from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.take import OnFailed, fail, ignore, take
 from jobctl.host import clock
 from jobctl.process import descent, journal, keepers
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 from jobctl.views.views import attempt_files
 
 # So often may a run be taken over without anything happening in it in between, and within this time: an executor that

@@ -14,6 +14,7 @@ from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_sc
 from jobctl.core.run.history import TOO_LATE
 from jobctl.core.schedule import overlap, zones
 from jobctl.core.schedule.overlap import Fire
+from jobctl.core.schedule.rows import Dropped
 from jobctl.core.schedule.schedule import (
     AHEAD_MS,
     fires,
@@ -29,7 +30,6 @@ from jobctl.engines.local.submit import run_of
 from jobctl.engines.local.worker.starter import Starter
 from jobctl.host import machine
 from jobctl.store import firings
-from jobctl.store.firings import Dropped
 from jobctl.store.store import Batch, Store
 
 # Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.

@@ -10,6 +10,8 @@ from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, RunStatus, encode
 from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.rows import NewRun
+from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
@@ -18,8 +20,7 @@ from jobctl.engines.local.submit import batches_of, start_by
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import Failed, OnFailed, end, ignore
 from jobctl.store import firings
-from jobctl.store.firings import Dropped
-from jobctl.store.store import Batch, Beside, NewRun, Store, Transaction
+from jobctl.store.store import Batch, Beside, Store, Transaction
 
 
 class Starter:

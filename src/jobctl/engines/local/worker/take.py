@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from jobctl.core.errors import JobctlError, StoreError
+from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import unbegun
 from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.stored_job import job_of
-from jobctl.store.store import RunRow, Store
+from jobctl.store.store import Store
 
 
 class Failed(NamedTuple):
