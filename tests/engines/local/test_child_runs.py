@@ -16,7 +16,7 @@ from jobctl.core.run.rows import RunRow
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import loop as local
-from jobctl.engines.local.child_runs import close_orphans
+from jobctl.engines.local.child_runs import Family, close_orphans
 from jobctl.engines.local.loop import LiveRun
 from jobctl.engines.local.stored_job import job_of
 from jobctl.views import views
@@ -249,6 +249,24 @@ def test_an_attempt_stands_in_its_family_once(world: World) -> None:
     [(other, key)] = run.family.waiting
     world.engine.children.hold(other, key)
     assert list(run.family.waiting) == [(other, key)]
+    (world.folder / "go").touch()
+    world.finish(run)
+    assert run.state.status == "succeeded"
+
+
+def test_a_child_that_was_a_root_here_joins_its_family_and_nobody_loses_the_place_in_the_line(world: World) -> None:
+    steps = "".join(f'[[jobs.x.steps]]\nname = "k{i}"\nneeds = []\njob = "y"\n' for i in range(3))
+    run = world.start(f"[jobs.x]\nmax_parallel_steps = 1\n{steps}[jobs.y]\ncommand = '{HELD}'\n")
+    world.until(lambda: run.family is not None and len(run.family.waiting) == 2)
+    assert run.family is not None
+    first, second = run.family.waiting
+    del run.family.waiting[second]
+    kid = second[0]
+    kid.family = own = Family(kid)  # as one that is taken with children of its own
+    own.waiting[second] = None
+    world.engine.children.joined(kid)
+    assert kid.family is run.family
+    assert list(run.family.waiting) == [first, second]
     (world.folder / "go").touch()
     world.finish(run)
     assert run.state.status == "succeeded"

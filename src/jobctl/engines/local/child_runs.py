@@ -280,16 +280,16 @@ class Children:
             parent.family = Family(parent)
         child.parent, child.parent_step = parent.id, key
         child.trail = (*parent.trail, key)
-        if child.family is not None and child.family is not parent.family:  # a root here until now, with its own
-            for member in child.family.members.values():
-                member.family = parent.family
-                parent.family.members[id(member)] = member
-            parent.family.waiting.update(child.family.waiting)
-            if child.family.waiting:
-                self._families.add(parent.family)
-            self._families.discard(child.family)
-            child.family.waiting.clear()
-        child.family = parent.family
+        family, own = parent.family, child.family
+        if own is not None and own is not family:  # a root here until now, with its own
+            for member in own.members.values():  # the child itself is one of them
+                member.family = family
+                family.members[id(member)] = member
+            if own.waiting:
+                family.waiting.update(own.waiting)
+                self._families.add(family)
+            self._families.discard(own)
+        child.family = family
 
     def began(self, parent: LiveRun, begun: Begun) -> Work | None:
         """The parent's commit has brought the child into being: what there is to be done for it."""
