@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jobctl.core.model import Job
-from jobctl.core.run.decide import restore
 from jobctl.core.run.history import Event
+from jobctl.core.run.resume import restore
 from jobctl.engines.local.commands import RunContext
 from jobctl.engines.local.loop import LiveRun
 

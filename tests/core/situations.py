@@ -12,21 +12,9 @@ from typing import Any
 
 from jobctl.core.keys import step_name
 from jobctl.core.model import Compensation, ForEach, Job, OnTimeout, Step, StepKind, When
-from jobctl.core.run.decide import (
-    Action,
-    Compensate,
-    Decider,
-    EndStep,
-    EndWait,
-    FinishRun,
-    Mode,
-    StartStep,
-    StopStep,
-    kept,
-    restore,
-    to_redo,
-)
+from jobctl.core.run.decide import Action, Compensate, Decider, EndStep, EndWait, FinishRun, Mode, StartStep, StopStep
 from jobctl.core.run.history import Event, EventType, RunState, StepState
+from jobctl.core.run.resume import kept, restore, to_redo
 
 _TRAITS: dict[str, dict[str, Any]] = {
     "undo": {"compensate": Compensation("undo")},

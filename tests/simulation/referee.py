@@ -27,9 +27,10 @@ from jobctl.core.model import (
     encode_schedule,
 )
 from jobctl.core.run.attempts import pauses
-from jobctl.core.run.decide import Decider, Mode, reopened
+from jobctl.core.run.decide import Decider, Mode
 from jobctl.core.run.history import TOO_LATE, Event, EventType, HistoryError, RunState, StepState, replay
 from jobctl.core.run.notices import TRIGGER, origin
+from jobctl.core.run.resume import reopened
 from jobctl.core.schedule.schedule import fires
 from jobctl.store.codec import from_row
 

@@ -9,8 +9,8 @@ from situations import World, job
 
 from jobctl.core.model import Job, RetryPolicy, RunStatus, Step, StepStatus, Timeouts, decode, encode, with_children
 from jobctl.core.run import children as rules
-from jobctl.core.run.decide import restore
 from jobctl.core.run.history import Event, EventType, HistoryError, RunState, StepState, replay
+from jobctl.core.run.resume import restore
 
 E = EventType
 WAITS = Event(E.WAIT_STARTED, 100, "kid", data={"kind": "child", "name": "y-1", "job": "y", "until": 900})

@@ -15,20 +15,9 @@ from situations import World, job, story
 
 from jobctl.core.keys import item_index, step_name
 from jobctl.core.model import Job, RunStatus, StepKind, StepStatus, When
-from jobctl.core.run.decide import (
-    Action,
-    Compensate,
-    Decider,
-    EndStep,
-    FinishRun,
-    Mode,
-    StartStep,
-    StopStep,
-    kept,
-    restore,
-    to_redo,
-)
+from jobctl.core.run.decide import Action, Compensate, Decider, EndStep, FinishRun, Mode, StartStep, StopStep
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.resume import kept, restore, to_redo
 
 CHAIN = job("a", "b < a", "c < b")
 SAGA = job("a [undo]", "b < a [undo]", "c < b [undo]")

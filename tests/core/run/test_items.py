@@ -10,9 +10,10 @@ import pytest
 from situations import World, job, picture, statuses
 
 from jobctl.core.model import ForEach, Job, RunStatus, StepStatus
-from jobctl.core.run.decide import Action, Decider, EndStep, FinishRun, StartStep, kept, restore, to_redo
+from jobctl.core.run.decide import Action, Decider, EndStep, FinishRun, StartStep
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.items import FanOut
+from jobctl.core.run.resume import kept, restore, to_redo
 
 Situations = dict[str, tuple[Job, str]]
 

@@ -16,6 +16,7 @@ from jobctl.core.keys import UNDO
 from jobctl.core.model import Step, StepStatus, encode
 from jobctl.core.run.attempts import SUSPENDED
 from jobctl.core.run.why import rolled_back
+from jobctl.core.status import DONE_WELL, GONE_WRONG
 from jobctl.core.text import duration, times
 from jobctl.definitions.changes import changed
 from jobctl.definitions.masking import redact
@@ -39,8 +40,6 @@ _STYLES = {
     "terminated": "red",
     "compensated": "yellow",
 }
-_BAD = frozenset({"failed", "timed_out"})
-_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 
 
 class Line(NamedTuple):
@@ -90,10 +89,10 @@ def _steps(run: LiveRun) -> Iterator[Line]:
         if found is None or found.status is StepStatus.PENDING:
             never.append(step.name)
             continue
-        if found.attempts_in_try <= 1 and not (found.items is not None and found.status not in _DONE_WELL):
+        if found.attempts_in_try <= 1 and not (found.items is not None and found.status not in DONE_WELL):
             if single(run):
                 continue  # the headline says it
-            if found.status in _DONE_WELL and len(steps) > MANY:
+            if found.status in DONE_WELL and len(steps) > MANY:
                 uneventful[_words(found.status)] += 1
                 continue
         yield Line(f"  {step.name:<{width}}  {_step(run, step, found)}", _STYLES.get(found.status, ""))
@@ -116,7 +115,7 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
     parts = ["stopped" if ended == SUSPENDED else _words(ended)]
     if found.reused is not None:
         parts.append(f"reused from {found.reused}")
-    if ended in _BAD and step.allow_failure:
+    if ended in GONE_WRONG and step.allow_failure:
         parts[0] += " (allowed)"
     finished = attempts[-1].finished_at if attempts else None
     if finished is not None and found.started_at is not None:
@@ -146,7 +145,7 @@ def _items(run: LiveRun, step: Step, found: StepState) -> str:
     parts = [_words(found.status), f"{count:,} item{'' if count == 1 else 's'}"]
     if found.reused is not None:
         parts.append(f"reused from {found.reused}")
-    if found.status in _BAD and step.allow_failure:
+    if found.status in GONE_WRONG and step.allow_failure:
         parts[0] += " (allowed)"
     ends = [item.attempts[-1].finished_at for item in run.state.items_of(found) if item is not None and item.attempts]
     last = max((end for end in ends if end is not None), default=None)
@@ -156,7 +155,7 @@ def _items(run: LiveRun, step: Step, found: StepState) -> str:
 
 
 def _how_they_failed(attempts: list[AttemptState]) -> str:
-    counts = Counter(_words(attempt.status) for attempt in attempts if attempt.status in _BAD)
+    counts = Counter(_words(attempt.status) for attempt in attempts if attempt.status in GONE_WRONG)
     return f" ({', '.join(f'{count} {word}' for word, count in counts.items())})" if counts else ""
 
 
@@ -183,9 +182,9 @@ def _failed(run: LiveRun) -> list[str]:
         (state.ended or 0, state.name)
         for state in (*steps, *items)
         if (
-            state.status in _BAD
+            state.status in GONE_WRONG
             if state.child is not None
-            else state.attempts_in_try and state.attempts[-1].status in _BAD
+            else state.attempts_in_try and state.attempts[-1].status in GONE_WRONG
         )
         and state.status is not StepStatus.PENDING
     ]

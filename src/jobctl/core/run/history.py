@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from jobctl.core.keys import ITEMS, is_undo, item_key, step_name, undone_key
-from jobctl.core.status import RunStatus, StepStatus
+from jobctl.core.status import DONE_WELL, RunStatus, StepStatus
 
 
 class EventType(StrEnum):
@@ -127,7 +127,6 @@ _BEGINS = frozenset(
     }
 )
 
-_DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 _UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an attempt may start from
 
 
@@ -558,7 +557,7 @@ class RunState:
             return
         goes_on = name.endswith(ITEMS)
         for item in self.items_of(step):
-            if item is not None and not (goes_on and item.status in _DONE_WELL):
+            if item is not None and not (goes_on and item.status in DONE_WELL):
                 item.reset(anew=not goes_on)
                 if not goes_on:
                     item.cursor = None  # of an item of another list

@@ -14,7 +14,7 @@ from jobctl.core.durations import about, format
 from jobctl.core.keys import UNDO, is_undo, step_name, undone_key
 from jobctl.core.run.attempts import first_deadline
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
-from jobctl.core.status import RunStatus, StepStatus
+from jobctl.core.status import NOT_DONE, OVER, RunStatus, StepStatus
 
 if TYPE_CHECKING:
     from jobctl.core.model import Timeouts
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MAX_PARALLEL_STEPS = 16
 KILL_GRACE = 10_000
 
-_OVER = frozenset(StepStatus) - {StepStatus.PENDING, StepStatus.RUNNING, StepStatus.WAITING}
-_BAD = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED})
 _NAMES_SHOWN = 5
 _ON_TIME_MS = 5_000  # what is due is done within this time, where somebody is there to do it
 
@@ -142,7 +140,7 @@ class _Case:
             ways = f"do it again from a step on: {again[0]}, or start a new run: {again[1]}"
             return Reason("ended", f"{text}; {ways}", commands=again, fields={"status": str(state.status)})
         text = f"it {_ENDS[state.status]} {when}" + self._because()
-        not_undone = [name for name, undo in state.undo.items() if undo.status in _BAD]
+        not_undone = [name for name, undo in state.undo.items() if undo.status in NOT_DONE]
         if not_undone:
             text += f"; NOT COMPENSATED: {_names(not_undone)}"
         commands: tuple[str, ...]
@@ -268,7 +266,7 @@ class _Case:
             step
             for name, step in self.state.steps.items()
             if name in self.steps
-            and step.status in _BAD
+            and step.status in NOT_DONE
             and step.ended is not None
             and not self.steps[name].get("allow_failure")
         ]
@@ -355,13 +353,13 @@ class _Case:
                 yield self._items(name, definition, state)
                 items = [item.name for item in self.state.items_of(state) if item is not None]
                 if definition.get("command") is not None:
-                    slots += [key for key in items if self.state.steps[key].status not in _OVER]
+                    slots += [key for key in items if self.state.steps[key].status not in OVER]
                 continue
             elif state is None or state.status is StepStatus.PENDING:
                 if self._is_ready(definition):
                     ready.append(name)
                 continue
-            elif state.status not in _OVER:
+            elif state.status not in OVER:
                 yield self._step(name, definition, state)
             else:
                 continue
@@ -382,7 +380,7 @@ class _Case:
         if self.state.ending is not None or self._failed() is not None or definition.get("when") == "failure":
             return False
         states = self.state.steps
-        return all(need in states and states[need].status in _OVER for need in definition.get("needs", ()))
+        return all(need in states and states[need].status in OVER for need in definition.get("needs", ()))
 
     def _step(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
         most = definition.get("retry", {}).get("maximum_attempts", 1)
@@ -534,10 +532,10 @@ class _Case:
         items = [item for item in self.state.items_of(own) if item is not None]
         total = len(own.items or ())
         counts = {
-            "done": sum(1 for s in items if s.status in _OVER - _BAD),
+            "done": sum(1 for s in items if s.status in OVER - NOT_DONE),
             "running": sum(1 for s in items if s.status is StepStatus.RUNNING),
             "waiting": sum(1 for s in items if s.status is StepStatus.WAITING),
-            "failed": sum(1 for s in items if s.status in _BAD),
+            "failed": sum(1 for s in items if s.status in NOT_DONE),
         }
         rest = [f"{count} {word}" for word, count in counts.items() if count and word != "done"]
         text = f"{counts['done']} of {_count(total, 'item')} done" + "".join(f", {part}" for part in rest)

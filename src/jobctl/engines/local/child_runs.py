@@ -13,8 +13,9 @@ from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableErro
 from jobctl.core.keys import step_name
 from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, When, encode
 from jobctl.core.run import children as rules
-from jobctl.core.run.decide import Decider, Mode, StopStep, restore, to_redo
+from jobctl.core.run.decide import Decider, Mode, StopStep
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.resume import restore, to_redo
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact

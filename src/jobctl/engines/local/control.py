@@ -14,8 +14,8 @@ from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.keys import UNDO, item_index, step_name, undone_key
 from jobctl.core.model import Job, RunStatus, When
-from jobctl.core.run.decide import to_begin_anew, to_redo
 from jobctl.core.run.history import Event, EventType, RunState, StepState
+from jobctl.core.run.resume import to_begin_anew, to_redo
 from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor

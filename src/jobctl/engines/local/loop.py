@@ -17,19 +17,9 @@ from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus, When
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.children import RUN_STOPPED as _RUN_STOPPED
-from jobctl.core.run.decide import (
-    Compensate,
-    Decider,
-    EndStep,
-    EndWait,
-    FinishRun,
-    Mode,
-    StartStep,
-    StopStep,
-    reopened,
-    restore,
-)
+from jobctl.core.run.decide import Compensate, Decider, EndStep, EndWait, FinishRun, Mode, StartStep, StopStep
 from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState, StepState, replay
+from jobctl.core.run.resume import reopened, restore
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.engines.local.commands import RunContext, UnresolvedError
 from jobctl.engines.local.executor import Executor, alive

@@ -14,8 +14,8 @@ from jobctl.core.definition import references
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.keys import ITEMS, item_index, step_name
 from jobctl.core.model import Job, Step, StepStatus, decode
-from jobctl.core.run.decide import to_redo
 from jobctl.core.run.history import RunState, StepState
+from jobctl.core.run.resume import to_redo
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.local.commands import step_texts
 from jobctl.engines.local.control import check_start
