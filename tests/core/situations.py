@@ -92,8 +92,8 @@ _RUN_WORDS = {
 class World:
     """A run that is told what happens: its events, the state they add up to, and what was decided.
 
-    Each event is also given to a Decider that was just restored from its snapshot, and the whole history is replayed:
-    all three must agree, at every moment of every situation that is told here.
+    Each event is also given to a state and a Decider that were just restored from their snapshots, and the whole
+    history is replayed: all three must agree, at every moment of every situation that is told here.
     """
 
     def __init__(self, what: Job, reused: dict[str, dict[str, Any]] | None = None) -> None:
@@ -148,7 +148,10 @@ class World:
 
     def feed(self, event: Event) -> list[Action]:
         twin = Decider.restore(self.job, json.loads(json.dumps(self.decider.snapshot())))
+        state = RunState.restore(json.loads(json.dumps(self.state.snapshot())))
         self.state.apply(event)
+        state.apply(event)
+        assert _typed(picture(state)) == _typed(picture(self.state))
         self.events.append(event)
         actions = self.decider.feed(event)
         assert twin.feed(event) == actions
@@ -191,7 +194,10 @@ class World:
         redo = to_redo(self.job, self.state, from_step)
         self.finished = None
         event = Event(EventType.RUN_REOPENED, self.now(), data={"redo": redo})
+        state = RunState.restore(json.loads(json.dumps(self.state.snapshot())))
         self.state.apply(event)
+        state.apply(event)
+        assert _typed(picture(state)) == _typed(picture(self.state))
         self.events.append(event)
         self.state, self.decider = restore(self.job, self.events)
         return [f"redo {name}" for name in redo]
@@ -235,6 +241,13 @@ def _step_picture(step: StepState) -> dict[str, Any]:
     plain = {slot: getattr(step, slot) for slot in StepState.__slots__}
     plain["attempts"] = [{slot: getattr(a, slot) for slot in type(a).__slots__} for a in step.attempts]
     return plain
+
+
+def _typed(value: Any) -> Any:
+    """A picture in which a word of an enum is another one than the same word as text."""
+    if isinstance(value, dict):
+        return {key: _typed(one) for key, one in value.items()}
+    return [_typed(one) for one in value] if isinstance(value, list) else (type(value), value)
 
 
 def statuses(state: RunState) -> dict[str, str]:

@@ -340,10 +340,14 @@ class Referee:
         self._run_in_time(case, event)
         self._before(case, event)
         twin = Decider.restore(case.job, json.loads(json.dumps(case.decider.snapshot())))
+        state = RunState.restore(json.loads(json.dumps(case.state.snapshot())))
         try:
             case.state.apply(event)
         except HistoryError as error:
             raise Violation("histories can be replayed", f"{case.name}: {error}") from error
+        state.apply(event)
+        if state.snapshot() != case.state.snapshot():
+            raise Violation("a saved state goes on as it was", f"{case.name}: {event}")
         case.events.append(event)
         if event.type is _E.RUN_REOPENED:
             case.job = self._job(row[5])

@@ -596,3 +596,19 @@ def test_a_run_ended_between_two_attempts_of_an_undo_leaves_none_waiting() -> No
 def test_an_empty_history_is_a_run_not_yet_created() -> None:
     assert picture(replay([])) == picture(RunState())
     assert RunState().status is None
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="version 0"):
+        RunState.restore(RunState().snapshot() | {"version": 0})
+
+
+def test_a_snapshot_is_not_changed_by_what_comes_later() -> None:
+    state = RunState()
+    for event in (*TAKEN, A1):
+        state.apply(event)
+    before = state.snapshot()
+    state.apply(LISTENS)
+    state.apply(SENT)
+    assert before["untaken"] == {}
+    assert before["steps"][0]["attempts"][0]["status"] == "running"

@@ -131,6 +131,7 @@ _UNFINISHED = frozenset({StepStatus.PENDING, StepStatus.WAITING})  # what an att
 
 
 _READINGS_MS = 1_000  # two clocks are not read at one instant
+_VERSION = 1  # of what a RunState is saved as
 
 
 class HistoryError(Exception):
@@ -150,6 +151,16 @@ class AttemptState:
         self.finished_at: int | None = None
         self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended | stopped
         self.data: Mapping[str, Any] = {}
+
+    def snapshot(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def restore(cls, saved: Mapping[str, Any]) -> AttemptState:
+        self = cls(saved["number"], saved["started_at"], saved["boot"], saved["keeper"])
+        for name in cls.__slots__:
+            setattr(self, name, saved[name])
+        return self
 
 
 class Due(NamedTuple):
@@ -371,6 +382,26 @@ class StepState:
         self.items = items
         self.status = StepStatus.RUNNING
         self.started_at = event.at
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that is known of the step, as JSON values."""
+        return {
+            **{name: getattr(self, name) for name in self.__slots__},
+            "attempts": [attempt.snapshot() for attempt in self.attempts],
+            "due": list(self.due) if self.due is not None else None,
+            "delivered": list(self.delivered),
+        }
+
+    @classmethod
+    def restore(cls, saved: Mapping[str, Any]) -> StepState:
+        self = cls(saved["name"])
+        for name in cls.__slots__:
+            setattr(self, name, saved[name])
+        self.status = StepStatus(saved["status"])
+        self.attempts = [AttemptState.restore(attempt) for attempt in saved["attempts"]]
+        self.due = Due(*saved["due"]) if saved["due"] is not None else None
+        self.delivered = list(saved["delivered"])
+        return self
 
 
 class RunState:
@@ -632,6 +663,35 @@ class RunState:
             if step.status is not StepStatus.WAITING and step.status is not StepStatus.PENDING:
                 step.ended = self.events
 
+    # -- saved and restored ----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that is known of the run, as JSON values: for an engine that does not replay all of a history."""
+        return {
+            "version": _VERSION,
+            **vars(self),
+            "pause": _saved(self.pause),
+            "ending": _saved(self.ending),
+            "steps": [step.snapshot() for step in self.steps.values()],
+            "undo": [step.snapshot() for step in self.undo.values()],
+            "untaken": {signal: list(payloads) for signal, payloads in self.untaken.items()},
+        }
+
+    @classmethod
+    def restore(cls, saved: Mapping[str, Any]) -> RunState:
+        """The state that `snapshot` was taken of. ValueError for a snapshot of another version."""
+        if saved["version"] != _VERSION:
+            raise ValueError(f"a snapshot of version {saved['version']}, this is {_VERSION}")
+        self = cls()
+        for name in vars(self):
+            setattr(self, name, saved[name])
+        self.status = RunStatus(saved["status"]) if saved["status"] is not None else None
+        self.pause, self.ending = _restored(saved["pause"]), _restored(saved["ending"])
+        for name in ("steps", "undo"):
+            setattr(self, name, {step["name"]: StepState.restore(step) for step in saved[name]})
+        self.untaken = {signal: list(payloads) for signal, payloads in saved["untaken"].items()}
+        return self
+
     def _take_signal(self, name: str) -> None:
         payloads = self.untaken.get(name)
         if not payloads:
@@ -639,6 +699,14 @@ class RunState:
         del payloads[0]
         if not payloads:
             del self.untaken[name]
+
+
+def _saved(event: Event | None) -> list[Any] | None:
+    return list(event) if event is not None else None
+
+
+def _restored(saved: list[Any] | None) -> Event | None:
+    return Event(EventType(saved[0]), *saved[1:]) if saved is not None else None
 
 
 def replay(events: Iterable[Event]) -> RunState:
