@@ -201,8 +201,11 @@ class DaemonProcess(Body):
             wait = min(wait, engine_wait)
         if self._quiet >= _QUIET_LOOKS and wait:
             waits = _timers(daemon._engine, world.mono)
-            due = (daemon._next_due(), daemon._store.next_wake(), daemon._store.next_too_late())
+            due = (daemon._next_due(), daemon._store.next_wake())
             waits += [instant - world.now() for instant in due if instant is not None]
+            too_late = daemon._store.next_too_late()
+            if too_late is not None:
+                waits.append(max(daemon._late_from - world.mono, too_late - world.now()))
             if daemon._to_prune is not None:
                 waits.append(daemon._prune_at - world.mono)
             self.wake_at = world.mono + max(0, min(waits)) if waits else None

@@ -270,21 +270,24 @@ class Referee:
         return case
 
     def _may_come_again(self, case: Case, fire_time: int) -> int:
-        """How often a fire time may have come once more: what follows real time does so as often as the clock was set
-        back, a fixed time only when it was set back by hours since it came."""
+        """How often a fire time may have come once more, for each schedule that has it: what follows real time does so
+        as often as the clock was set back, a fixed time only when it was set back by hours since it came."""
         fired = [c for c in self.cases.values() if c.job.name == case.job.name and c.trigger == "schedule"]
         earlier = [c for c in fired if c.state.fire_time == fire_time]
         if not earlier:
             return 0
         first = min(c.born for c in earlier)
         steps = [step for mono, step in self._world.steps if mono >= first]
+        zone = case.job.timezone or "UTC"
+        its = [s for s in case.job.schedules if fires(s, fire_time - 1, fire_time, s.timezone or zone, 1)]
+        back = sum(step < 0 for step in steps) * max(1, len(its))
         if any(_real(schedule) for schedule in case.job.schedules):
-            return sum(step < 0 for step in steps)
+            return back
         fell = most = 0
         for step in steps:
             fell = max(0, fell - step)
             most = max(most, fell)
-        return sum(step < 0 for step in steps) if most > 3 * HOUR else 0
+        return back if most > 3 * HOUR else 0
 
     def followed(self, schedules: Collection[int]) -> None:
         """A daemon has had its turn: none of its schedules waits for a time that the clock has shown already."""
@@ -754,7 +757,8 @@ class Referee:
 
     def _share_slots(self) -> None:
         """A family in one process has no more attempts under way than its root may have. In one that was taken over,
-        is in several processes, or has lost a parent, each part counts by itself."""
+        is in several processes, or has lost a parent, each part counts by itself. What has ended has left its place,
+        also where its run's end of it could not be recorded with what begins there."""
         for root in {case.root().id: case.root() for case in self._starting if case.root() is not case}.values():
             members = [c for c in self.cases.values() if c.root() is root and c.state.finished_at is None]
             lone = any(c.parent is not None and c.parent.state.finished_at is not None for c in members)
@@ -765,14 +769,20 @@ class Referee:
                 f"SELECT count(DISTINCT executor) FROM runs WHERE id IN ({marks}) AND executor IS NOT NULL"
             ).fetchone()[0]
             running = [
-                f"{c.name} {name}"
+                f"{c.name} {name}{suffix}"
                 for c in members
-                for steps in (c.state.steps, c.state.undo)
+                for steps, suffix in ((c.state.steps, ""), (c.state.undo, UNDO))
                 for name, step in steps.items()
                 if step.attempts and step.attempts[-1].finished_at is None
+                if not self._has_ended(c.name, name + suffix, step.attempts[-1].number)
             ]
             if holders == 1 and len(running) > root.job.max_parallel_steps:
                 raise Violation("max_parallel_steps holds", f"{running} in the family of {root.name}")
+
+    def _has_ended(self, run: str, key: str, number: int) -> bool:
+        """Whether the command of an attempt is over that is not recorded as such. One of a poll may be asked again."""
+        found = self._latest.get((run, key))
+        return found is not None and found.number == number and not found.alive and key[0] != "p"
 
     # -- notifications ---------------------------------------------------------------------------------------------
 
