@@ -139,8 +139,8 @@ def test_definitions_of_documents_are_valid(name: str, scratch: Path) -> None:
 def test_the_durable_scripts_of_the_concepts_run(scratch: Path) -> None:
     concepts = DOCUMENTS["docs/concepts.md"].split("## Durable scripts")[1]
     [definition], [script] = blocks(concepts, "toml"), blocks(concepts, "python")
-    (scratch / "scripts/functions.py").write_text(script)
-    python = f'[jobs.python]\ncommand = ["{sys.executable}", "scripts/functions.py"]\n'
+    (scratch / "script.py").write_text(script)
+    python = f'[jobs.python]\ncommand = ["{sys.executable}", "script.py"]\n'
     (scratch / "jobs.toml").write_text(definition + python)
     for job, log, suspensions in (
         ("reminder", "opened\nreminded account-7, 1\nreminded account-7, 2\n", 4),
@@ -265,11 +265,12 @@ def test_the_map_is_the_tree() -> None:
     """What it names exists, and every file has its line; cli/, one file per command, has one."""
     drawn = ARCHITECTURE.split("src/jobctl/\n")[1].split("```")[0]
     named = set()
-    folder = ""
-    for indent, name in re.findall(r"^( +)([\w.]+(?:/|\.py|\.sql)) ", drawn, re.MULTILINE):
+    folders: list[str] = []  # those that we are in
+    for indent, name in re.findall(r"^( +)([\w.]+(?:/|\.py|\.sql))(?: |$)", drawn, re.MULTILINE):
+        del folders[len(indent) // 2 - 1 :]
+        named.add("".join(folders) + name)
         if name.endswith("/"):
-            folder = name
-        named.add(name if name.endswith("/") else (folder if len(indent) > 2 else "") + name)
+            folders.append(name)
     files = [*SOURCE.rglob("*.py"), *SOURCE.rglob("*.sql")]
     tree = {str(path.relative_to(SOURCE)) for path in files if not path.name.startswith("__")}
     assert {name for name in named if not (SOURCE / name).exists()} == set()

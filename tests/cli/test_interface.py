@@ -18,7 +18,7 @@ def test_generated_files_are_current(file: Path) -> None:
 
 
 def test_every_command_has_its_file() -> None:
-    folder = Path(interface.__file__).parent
+    folder = Path(interface.__file__).parent / "commands"
     commands = [path for path, command in interface.table().items() if not command["group"]]
     assert "list" in commands
     files = {path: _IN_STEP.get(path, path.translate(_AS_MODULE)) for path in commands}

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 
 
 class Terminal(io.StringIO):
@@ -26,21 +26,21 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def test_control_sequences_do_not_reach_a_terminal(terminal: Terminal) -> None:
-    output.say("a\x1b[2Jb")
-    output.print_json({"a": "\x9b31m"})
-    print(output.table(["NAME"], [["x\x1b]0;title\x07"]]))
+    printing.say("a\x1b[2Jb")
+    printing.print_json({"a": "\x9b31m"})
+    print(printing.table(["NAME"], [["x\x1b]0;title\x07"]]))
     assert "\x1b" not in terminal.getvalue()
     assert "\x9b" not in terminal.getvalue()
 
 
 def test_elsewhere_text_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    output.say("a\x1b[2Jb ü")
-    output.print_json({"a": "ü"})
+    printing.say("a\x1b[2Jb ü")
+    printing.print_json({"a": "ü"})
     assert capsys.readouterr().out == 'a\x1b[2Jb ü\n{\n  "a": "ü"\n}\n'
 
 
 def test_a_json_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_json_line({"a": "b\nc", "d": [1]})
+    printing.print_json_line({"a": "b\nc", "d": [1]})
     line = capsys.readouterr().out
     assert line.count("\n") == 1
     assert json.loads(line) == {"a": "b\nc", "d": [1]}
@@ -60,13 +60,13 @@ def test_a_json_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_colour(color: str, tty: bool, environ: dict[str, str], expected: bool) -> None:
     stream = Terminal() if tty else io.StringIO()
-    assert output.colored(color, stream=stream, environ=environ) is expected
+    assert printing.colored(color, stream=stream, environ=environ) is expected
 
 
 def test_a_table_is_as_wide_as_its_text_and_a_row_is_a_line() -> None:
-    assert output.table(["A", "BB"], [["1", "2"], ["long", "x\ny"]]) == "A     BB\n1     2\nlong  x y"
-    assert output.table(["A"], []) == ""
-    assert output.table(["A"], [["1"]], color=True) == "\x1b[1mA\x1b[0m\n1"
+    assert printing.table(["A", "BB"], [["1", "2"], ["long", "x\ny"]]) == "A     BB\n1     2\nlong  x y"
+    assert printing.table(["A"], []) == ""
+    assert printing.table(["A"], [["1"]], color=True) == "\x1b[1mA\x1b[0m\n1"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_more_lines_than_the_terminal_shows_go_to_the_pager(lines: int, ask: boo
     body = (
         "import fcntl, struct, termios\n"
         "fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))\n"
-        "from jobctl.cli import output\n"
-        f"output.paged([f'line {{i}}' for i in range({lines})], ask={ask})\n"
+        "from jobctl.cli import printing\n"
+        f"printing.paged([f'line {{i}}' for i in range({lines})], ask={ask})\n"
     )
     shown: list[bytes] = []
     pid, fd = pty.fork()

@@ -110,6 +110,8 @@ def test_what_scripts_use_is_loaded_when_it_is_used_and_light() -> None:
     bare = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {
         "jobctl.core",
+        "jobctl.host",
+        "jobctl.scripts",
         "jobctl.core.errors",
         "jobctl.scripts.record",
         "jobctl.host.files",
