@@ -706,7 +706,7 @@ REQUESTS: Situations = {
         take -> start a
         a starts
         cancel -> cancel a
-        deadline -> timeout a
+        deadline -> cancel a
         a canceled -> finish canceled
         """,
     ),
@@ -716,7 +716,7 @@ REQUESTS: Situations = {
         take -> start a
         a starts
         deadline -> timeout a
-        cancel -> cancel a
+        cancel -> timeout a
         a timed_out -> finish timed_out
         """,
     ),
@@ -2516,3 +2516,25 @@ def test_whatever_happens_the_promises_hold(what: Job, data: st.DataObject) -> N
     world.tell("end")
     assert world.finished is not None
     assert world.state.status == world.finished.status
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("take; a starts; w starts", {"a": None, "w": None}),
+        ("take; a starts; w starts; b fails", {"a": None, "w": None}),  # they may end by themselves
+        ("take; a starts; w starts; b fails; cancel", {"a": "cancel", "w": None}),  # and may not any more
+        ("take; a starts; w starts; b fails; deadline; cancel", {"a": "timeout", "w": None}),  # the first word counts
+        ("take; a starts; w starts; cancel", {"a": "cancel", "w": None}),  # what always runs is not cut short
+        ("take; a starts; w starts; cancel; terminate", {"a": "kill", "w": "kill"}),
+        ("take; a starts; w ok; b fails; a ok", {"a!undo": None}),
+        ("take; a starts; w ok; b fails; a ok; a undoing; cancel", {"a!undo": None}),  # an undo is shielded
+        ("take; a starts; w ok; b fails; a ok; a undoing; terminate", {"a!undo": "kill"}),
+    ],
+)
+def test_how_what_is_under_way_is_asked_to_end(told: str, asked: dict[str, str | None]) -> None:
+    """Whoever takes a run over asks this of each attempt: what StopStep has said, and nobody may have heard."""
+    world = World(job("a [undo]", "b", "w [always]"))
+    for words in told.split("; "):
+        world.tell(words)
+    assert {key: world.decider.asked_to_end(key) for key in asked} == asked

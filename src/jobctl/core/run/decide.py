@@ -27,7 +27,7 @@ from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.items import FanOut
 from jobctl.core.status import DONE_WELL
 
-VERSION = 1
+VERSION = 2
 
 
 class Mode(StrEnum):
@@ -46,15 +46,21 @@ class StartStep(NamedTuple):
     step: str
 
 
-class StopStep(NamedTuple):
-    """End what the step does now: its attempt, its wait, or its compensation when that is under way.
+class Stop(StrEnum):
+    """How something that is under way is ended."""
 
-    `how`: drain (a running attempt, a child run ends by itself and is not retried; waits end) | cancel (ask, grace,
-    kill) | timeout (the same, under another name) | kill | unbegun (only what nothing has happened of yet is ended).
-    """
+    DRAIN = "drain"  # a running attempt or child run ends by itself and is not retried; a wait ends
+    CANCEL = "cancel"  # asked, grace, killed
+    TIMEOUT = "timeout"  # the same, under another name
+    KILL = "kill"
+    UNBEGUN = "unbegun"  # only what nothing has happened of yet is ended
+
+
+class StopStep(NamedTuple):
+    """End what the step does now: its attempt, its wait, or its compensation when that is under way."""
 
     step: str
-    how: str
+    how: Stop
 
 
 class EndStep(NamedTuple):
@@ -110,6 +116,8 @@ class Decider:
         self.paused = False
         self.outcome: RunStatus | None = None  # set when the run has left the way to success
         self.reason: str | None = None
+        self._failed: str | None = None  # the step whose failure has stopped the run
+        self._stop: Stop | None = None  # how what is under way is asked to end, from when the run stops
         self._steps: dict[str, Step] = {step.name: step for step in job.steps}
         self._order = {step.name: i for i, step in enumerate(job.steps)}
         self._names = [step.name for step in job.steps]
@@ -192,9 +200,9 @@ class Decider:
             self.paused = False
             self._go_on(out)
         elif kind is EventType.CANCEL_REQUESTED:
-            self._leave(RunStatus.CANCELED, event.data.get("reason") or "canceled", "cancel", out)
+            self._leave(RunStatus.CANCELED, event.data.get("reason") or "canceled", Stop.CANCEL, out)
         elif kind is EventType.RUN_TIMED_OUT:
-            self._leave(RunStatus.TIMED_OUT, event.data.get("reason") or "the run's timeout passed", "timeout", out)
+            self._leave(RunStatus.TIMED_OUT, event.data.get("reason") or "the run's timeout passed", Stop.TIMEOUT, out)
         elif kind is EventType.TERMINATE_REQUESTED:
             self._terminate(event.data.get("reason") or "terminated", out)
         elif kind is EventType.RUN_ENDED:
@@ -236,6 +244,57 @@ class Decider:
     def may_start(self) -> bool:
         """Whether attempts may start now: also the next attempt of a step that waits for its retry."""
         return not self.paused and self.mode in (Mode.FORWARD, Mode.COMPENSATING, Mode.CLEANUP)
+
+    @property
+    def may_time_out(self) -> bool:
+        """Whether the run's own timeout ends it when it passes now. Once the run stops, it comes too late."""
+        return self.mode is Mode.FORWARD
+
+    @property
+    def failed(self) -> str | None:
+        """The step whose failure the run ends by. None when it ends by something else, or does not end yet."""
+        return self._failed if self.outcome is RunStatus.FAILED else None
+
+    @property
+    def limit(self) -> int:
+        """How many parallel slots there are."""
+        return self._limit
+
+    def at_work(self) -> list[str]:
+        """What holds a parallel slot, oldest first."""
+        return [key for key, slot in self._active.items() if slot]
+
+    def wants_slot(self) -> list[str]:
+        """What would start if a parallel slot were free, in that order: suspended steps and items that would go on
+        come first. A step whose items would start is named itself. While the run is paused, that is so of all that is
+        ready and needs a slot."""
+        return [*self._woken, *(self._names[i] for slot, i in sorted(self._ready) if slot)]
+
+    def to_undo(self) -> list[str]:
+        """What is compensated if the run does not succeed, newest start first: of a run that compensates already, what
+        is left of it, beginning with the one that is under way."""
+        if self.mode is Mode.COMPENSATING:
+            return [*([] if self._undoing is None else [self._undoing]), *reversed(self._undo)]
+        if self.mode in (Mode.CLEANUP, Mode.ENDED) or self.outcome is RunStatus.TERMINATED:
+            return []
+        return self._undoable()[::-1]
+
+    def stop_of(self, key: str) -> Stop | None:
+        """How what is under way of a step, an item or a compensation is asked to end; None while it is not.
+
+        A run that stops does not cut short what always runs, except when it is terminated: that is due in such a run
+        anyway.
+        """
+        if self.mode is not Mode.STOPPING:
+            return None
+        if self._stop is not Stop.KILL and self._step(key).when is When.ALWAYS:
+            return Stop.DRAIN
+        return self._stop
+
+    def asked_to_end(self, key: str) -> Stop | None:
+        """As `stop_of`; None also where it may end by itself."""
+        how = self.stop_of(key)
+        return None if how is Stop.DRAIN else how
 
     # -- forward ---------------------------------------------------------------------------------------------------
 
@@ -292,8 +351,8 @@ class Decider:
             self.mode = Mode.STOPPING
             self.outcome = RunStatus.FAILED
             self.reason = f"step {name}: {error or status.replace('_', ' ')}"
-            out.extend(StopStep(other, "drain") for other in self._active)
-            self._close_fans(out)
+            self._failed = name
+            self._stop_active(Stop.DRAIN, out)
         self._release(name)
         self._go_on(out)
 
@@ -406,7 +465,7 @@ class Decider:
         fan.end(index, status)
         if fan.closed and not was_closed and self.mode is not Mode.STOPPING:
             # They were to start, and may stand in a queue.
-            out.extend(StopStep(key, "unbegun") for key in self._active if step_name(key) == name)
+            out.extend(StopStep(key, Stop.UNBEGUN) for key in self._active if step_name(key) == name)
         if fan.over:
             self._end_fan(name, fan, out)
         elif fan.may_start and not fan.queued and self.mode is not Mode.STOPPING:
@@ -520,17 +579,14 @@ class Decider:
 
     # -- when it does not succeed ----------------------------------------------------------------------------------
 
-    def _leave(self, outcome: RunStatus, reason: str, how: str, out: list[Action]) -> None:
+    def _leave(self, outcome: RunStatus, reason: str, how: Stop, out: list[Action]) -> None:
         self.paused = False
         # Compensation and cleanup are shielded: once they have begun, a cancel or a deadline stops nothing of them.
         if self.mode in (Mode.NEW, Mode.FORWARD, Mode.STOPPING) and self.outcome is not RunStatus.TERMINATED:
             if self.outcome is None:
                 self.outcome, self.reason = outcome, reason
             self.mode = Mode.STOPPING
-            # What always runs is not cut short: it is due in such a run anyway.
-            always = When.ALWAYS
-            out.extend(StopStep(n, "drain" if self._step(n).when is always else how) for n in self._active)
-            self._close_fans(out)
+            self._stop_active(how, out)
         self._go_on(out)
 
     def _terminate(self, reason: str, out: list[Action]) -> None:
@@ -539,17 +595,27 @@ class Decider:
         self.outcome, self.reason = RunStatus.TERMINATED, reason
         self.mode = Mode.STOPPING
         self.paused = False
-        out.extend(StopStep(name, "kill") for name in self._active)
-        if self._undoing is not None:
-            out.append(StopStep(self._undoing, "kill"))
-        self._close_fans(out)
+        self._stop_active(Stop.KILL, out)
         self._go_on(out)
 
+    def _stop_active(self, how: Stop, out: list[Action]) -> None:
+        """What is under way is asked to end. Of several requests the first one's word counts, and a kill comes before
+        all. A drain is no request: after it any other word counts."""
+        if self._stop in (None, Stop.DRAIN) or how is Stop.KILL:
+            self._stop = how
+        under_way = [*self._active, *([] if self._undoing is None else [self._undoing])]
+        out.extend(StopStep(key, self.stop_of(key) or how) for key in under_way)
+        self._close_fans(out)
+
     def _prepare_compensation(self) -> None:
-        """Due is every step and item that was started and has an undo, whatever its end - but for one that its own
-        condition skipped or that an earlier try has undone. `pop` takes the newest start first."""
+        """`pop` takes the newest start first."""
         self.mode = Mode.COMPENSATING
-        self._undo = [
+        self._undo = self._undoable()
+
+    def _undoable(self) -> list[str]:
+        """What has an undo and was started, oldest start first, however it ended: steps, and items of steps. Not what
+        its own condition skipped, nor what an earlier try has undone."""
+        return [
             key
             for key in self._started
             if self._step(key).compensate is not None
@@ -574,6 +640,8 @@ class Decider:
             "paused": self.paused,
             "outcome": self.outcome,
             "reason": self.reason,
+            "failed": self._failed,
+            "stop": self._stop,
             "ended": dict(self._ended),
             "started": list(self._started),
             "active": dict(self._active),
@@ -599,6 +667,8 @@ class Decider:
         self.paused = saved["paused"]
         self.outcome = RunStatus(saved["outcome"]) if saved["outcome"] else None
         self.reason = saved["reason"]
+        self._failed = saved["failed"]
+        self._stop = Stop(saved["stop"]) if saved["stop"] else None
         self._ended = {name: StepStatus(status) for name, status in saved["ended"].items()}
         self._started = dict.fromkeys(saved["started"])
         self._active = dict(saved["active"])

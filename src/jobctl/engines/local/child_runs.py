@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.keys import step_name
-from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, When, encode
+from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, encode
 from jobctl.core.run import children as rules
 from jobctl.core.run.decide import Decider, Mode, StopStep
 from jobctl.core.run.history import Event, EventType, RunState, replay
@@ -369,7 +369,7 @@ class Children:
             effects.asks.append((key, EventType.CANCEL_REQUESTED))
 
     def _step_end(self, run: LiveRun, key: str) -> Event:
-        data = rules.step_end(run.step(key), run.state.step(key), _asked_to_stop(run, key))
+        data = rules.step_end(run.step(key), run.state.step(key), run.decider.asked_to_end(key))
         if "retry_at" in data:
             data["clock"] = clock.boottime()
         return Event(EventType.STEP_ENDED, clock.now(), key, data=data)
@@ -463,7 +463,7 @@ class Children:
             return
         if row.finished_at is None and key not in run.children:
             self._watch(row.id, run, key)
-        stopped = _asked_to_stop(run, key)
+        stopped = run.decider.asked_to_end(key)
         if stopped is not None:
             engine.add_fact(run, StopStep(key, stopped))
         elif state.waiting.get("stopping"):
@@ -525,18 +525,6 @@ class Children:
         if row.executor is not None:
             return executor.alive(self._store.state_dir, row.executor)
         return bool(daemons(self._store))  # it is asleep, or the next look of a daemon takes it
-
-
-def _asked_to_stop(run: LiveRun, key: str) -> str | None:
-    """How the run has asked a step to end: what StopStep said of it. None when it may end by itself."""
-    decider, step = run.decider, run.step(key)
-    if decider.mode is not Mode.STOPPING or decider.outcome is RunStatus.FAILED:
-        return None
-    if decider.outcome is RunStatus.TERMINATED:
-        return "kill"
-    if step.when is When.ALWAYS:
-        return None
-    return "timeout" if decider.outcome is RunStatus.TIMED_OUT else "cancel"
 
 
 def close(store: Store, row: RunRow, kind: EventType, why: str) -> bool:

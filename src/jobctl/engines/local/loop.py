@@ -17,7 +17,7 @@ from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus, When
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.children import RUN_STOPPED as _RUN_STOPPED
-from jobctl.core.run.decide import Compensate, Decider, EndStep, EndWait, FinishRun, Mode, StartStep, StopStep
+from jobctl.core.run.decide import Compensate, Decider, EndStep, EndWait, FinishRun, Mode, StartStep, Stop, StopStep
 from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState, StepState, replay
 from jobctl.core.run.resume import reopened, restore
 from jobctl.core.run.rows import NewRun, RunRow
@@ -939,7 +939,7 @@ class LocalEngine:
             if stop.how == "unbegun":
                 return None
             if stop.how != "drain" or (attempt is not None and attempt.between_probes):
-                effects.stops.append((key, "run" if stop.how == "timeout" else stop.how))
+                effects.stops.append((key, _word_for(stop.how) or stop.how))
             return None
         if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
             return None
@@ -1224,7 +1224,8 @@ class LocalEngine:
         boot = last.boot
         same = not boot or not self.executor.boot or boot == self.executor.boot or attempt.poll is not None
         old = last.keeper is None
-        self.supervisor.attach(attempt, run.takers, stop=_stop_of(run.decider), may_start=same, by_shell=old)
+        stop = _word_for(run.decider.asked_to_end(key))
+        self.supervisor.attach(attempt, run.takers, stop=stop, may_start=same, by_shell=old)
 
 
 _OVER_AT_MOST = 100
@@ -1285,12 +1286,9 @@ def _under_way(decider: Decider) -> list[str]:
     return [*decider.active(), *([decider.undoing + UNDO] if decider.undoing is not None else [])]
 
 
-def _stop_of(decider: Decider) -> str | None:
-    """How attempts that run are to be stopped, None when they may end by themselves."""
-    if decider.mode is not Mode.STOPPING or decider.outcome is RunStatus.FAILED:
-        return None
-    how = {RunStatus.TERMINATED: "kill", RunStatus.TIMED_OUT: "run"}
-    return how.get(decider.outcome or RunStatus.CANCELED, "cancel")
+def _word_for(how: Stop | None) -> str | None:
+    """The supervisor's word for how an attempt is to be stopped."""
+    return "run" if how is Stop.TIMEOUT else how
 
 
 def _end_event(action: FinishRun) -> Event:
