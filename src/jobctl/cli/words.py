@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-
+from jobctl.core import kinds
 from jobctl.core.durations import format as duration
 
 TYPE_CHECKING = False
@@ -40,22 +39,9 @@ def instant(ms: Millis) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
-def command(command: str | tuple[str, ...]) -> str:
-    """A command as it would be typed."""
-    return command.strip() if isinstance(command, str) else shlex.join(command)
-
-
 def action(step: Step) -> str:
     """What the step does: `run ./pay`, `sleep 2h`, `wait for the signal paid` …"""
-    if step.command is not None:
-        return f"run {command(step.command)}"
-    if step.signal is not None:
-        return f"wait for the signal {step.signal}"
-    if step.approval is not None:
-        return f"ask for approval: {step.approval}"
-    if step.job is not None:
-        return f"run the job {step.job}"
-    return f"sleep {duration(step.sleep)}" if step.sleep is not None else f"sleep until {step.sleep_until}"
+    return kinds.of(step).does(step)
 
 
 def retry(policy: RetryPolicy) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from jobctl.cli import printing as output
 from jobctl.cli import words
 from jobctl.cli.load import find_job, load
+from jobctl.core import kinds
 from jobctl.core.durations import format as duration
+from jobctl.core.kinds.command import in_words
 from jobctl.core.text import size
 
 TYPE_CHECKING = False
@@ -98,7 +100,7 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
     if kept:
         yield "keep", ", ".join(kept)
     for notify in job.notify:
-        yield "notify", f"{', '.join(notify.on)}: {words.command(notify.command)}"
+        yield "notify", f"{', '.join(notify.on)}: {in_words(notify.command)}"
     if job.tags:
         yield "tags", ", ".join(job.tags)
 
@@ -110,11 +112,12 @@ def _step(step: Step) -> Iterator[tuple[str, str]]:
         yield "when", step.when.value
     if step.only_if is not None:
         yield "only if", step.only_if
-    if step.kind.value in ("command", "job"):
+    kind = kinds.of(step)
+    if kind.may_retry:
         yield "retry", words.retry(step.retry)
     if limits := words.timeouts(step.timeouts):
         yield "timeouts", limits
-    if step.kind.value in ("signal", "approval") and step.timeouts.schedule_to_close is not None:
+    if "on_timeout" in kind.beside and step.timeouts.schedule_to_close is not None:
         yield "on timeout", step.on_timeout.value
     if step.poll is not None:
         yield "poll", words.poll(step.poll)
@@ -124,10 +127,10 @@ def _step(step: Step) -> Iterator[tuple[str, str]]:
         yield "for each", (items if isinstance(items, str) else ", ".join(map(str, items))) + at_once
     for name, value in step.params.items():
         yield "param", f"{name} = {value}"
-    if step.job is not None:
+    if "on_parent_close" in kind.beside:
         yield "on parent close", step.on_parent_close.value
     if step.compensate is not None:
-        yield "compensate", words.command(step.compensate.command)
+        yield "compensate", in_words(step.compensate.command)
         yield "its retry", words.retry(step.compensate.retry)
     if step.allow_failure:
         yield "on failure", "the run goes on"

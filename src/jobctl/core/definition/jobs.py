@@ -9,15 +9,17 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from jobctl.core import kinds
 from jobctl.core.definition import document, graph, references, traps
 from jobctl.core.definition.excerpt import excerpt, hides
 from jobctl.core.definition.parameters import as_text
 from jobctl.core.definition.positions import Path, Places
 from jobctl.core.definition.references import Scope
-from jobctl.core.definition.schema import FILE, JOB, KINDS, MAX_JOB_DEPTH, STEP
+from jobctl.core.definition.schema import FILE, JOB, MAX_JOB_DEPTH, STEP
 from jobctl.core.definition.shapes import NAME_RULE, Named, is_date, kind
 from jobctl.core.definition.suggest import did_you_mean, quoted
 from jobctl.core.errors import Problem
+from jobctl.core.kinds import Kind
 from jobctl.core.model import (
     Compensation,
     ForEach,
@@ -506,15 +508,16 @@ class _Reader:
     def _step(self, job: str, table: Clean, step: Clean, path: Path, needs: tuple[str, ...], scope: Scope) -> Step:
         """The Step, its references checked. `table` is its job, with the defaults for steps."""
         raw = _look_up(self._raw, path)
-        of = next((key for key in KINDS if key in raw), "command") if isinstance(raw, dict) else "command"
+        of = kinds.of_table(raw if isinstance(raw, dict) else step)
         foreach = self._foreach(job, step, path, scope)
         if foreach is not None:
             scope = _with_items(scope, foreach)
         self._check_step_texts(job, step, path, scope)
+        if of.check is not None:
+            of.check(step, _Checks(self, job, path, scope))
         return Step(
             name=step["name"],
             needs=needs,
-            sleep_until=step.get("sleep_until"),
             params=self._child_params(job, step, path, scope),
             retry=self._step_retry(job, table, step, path, of),
             timeouts=self._timeouts(table, step, path, of),
@@ -525,22 +528,19 @@ class _Reader:
         )
 
     def _check_step_texts(self, job: str, step: Clean, path: Path, scope: Scope) -> None:
-        if "command" in step:
-            self._check_command(job, step["command"], (*path, "command"), scope)
         if "only_if" in step:
             self._warn_of_references(step["only_if"], (*path, "only_if"))
-        for key in ("cwd", "sleep_until"):
-            if key in step:
-                self._check_text(job, step[key], (*path, key), scope)
+        if "cwd" in step:
+            self._check_text(job, step["cwd"], (*path, "cwd"), scope)
         self._check_shell(step, (*path, "shell"))
         self._check_env(job, step.get("env", {}), (*path, "env"), scope)
-        if "on_timeout" in step and step.keys() & {"signal", "approval"} and "timeout" not in step:
+        if "on_timeout" in step and step.keys() & {*kinds.beside("on_timeout")} and "timeout" not in step:
             self._error((*path, "on_timeout"), "means nothing without `timeout`", 'add timeout = "3d", or remove it')
         poll = step.get("poll", {})
         self._check_maximum(poll.get("interval"), poll.get("maximum_interval"), "interval", (*path, "poll"))
 
-    def _step_retry(self, job: str, table: Clean, step: Clean, path: Path, of: str) -> RetryPolicy:
-        if of not in ("command", "job"):
+    def _step_retry(self, job: str, table: Clean, step: Clean, path: Path, of: Kind) -> RetryPolicy:
+        if not of.may_retry:
             return RetryPolicy()
         place = (*path, "retry") if "retry" in step else self._place(job, "retry")
         return self._retry(_merge(table.get("retry", {}), step.get("retry", {})), place)
@@ -561,18 +561,15 @@ class _Reader:
         if first is not None and maximum is not None and maximum < first:
             self._error((*place, "maximum_interval"), f"is shorter than `{key}`", "the first wait is the shortest")
 
-    def _timeouts(self, table: Clean, step: Clean, path: Path, of: str) -> Timeouts:
-        own = step.get("timeout", {})
-        if of == "command":
-            return Timeouts(**_merge(table.get("step_timeout", {}), own))
+    def _timeouts(self, table: Clean, step: Clean, path: Path, of: Kind) -> Timeouts:
+        own, inherited = step.get("timeout", {}), _only(table.get("step_timeout", {}), *of.limits)
+        if not of.has_one_duration:
+            return Timeouts(**_merge(inherited, own))
         if own:
             if isinstance(_look_up(self._raw, (*path, "timeout")), str):
                 return Timeouts(schedule_to_close=own["start_to_close"])
-            self._error((*path, "timeout"), f"a `{of}` step has one duration", 'write timeout = "3d"')
-        if of == "job" and "timeout" not in step:
-            # A child run sends no heartbeats.
-            return Timeouts(**_only(table.get("step_timeout", {}), "start_to_close", "schedule_to_close"))
-        return Timeouts()
+            self._error((*path, "timeout"), f"a `{of.names[0]}` step has one duration", 'write timeout = "3d"')
+        return Timeouts(**inherited) if "timeout" not in step else Timeouts()
 
     def _compensation(self, job: str, step: Clean, path: Path, scope: Scope) -> Compensation | None:
         table = step.get("compensate", {})
@@ -720,6 +717,19 @@ class _Reader:
             self._error(path, "is a program without arguments", hint)
 
 
+class _Checks:
+    """What the reader lends to the row of a step's kind: a place, and what may be named there."""
+
+    def __init__(self, reader: _Reader, job: str, path: Path, scope: Scope) -> None:
+        self._reader, self._job, self._path, self._scope = reader, job, path, scope
+
+    def text(self, text: str, *keys: str | int) -> None:
+        self._reader._check_text(self._job, text, (*self._path, *keys), self._scope)
+
+    def command(self, command: str | tuple[str, ...], *keys: str | int) -> None:
+        self._reader._check_command(self._job, command, (*self._path, *keys), self._scope)
+
+
 _RUN_ONLY = Scope()
 
 _PLAIN_JOB_KEYS = (
@@ -746,11 +756,7 @@ _PLAIN_JOB_KEYS = (
 )
 _PLAIN_STEP_KEYS = (
     "when",
-    "command",
-    "sleep",
-    "signal",
-    "approval",
-    "job",
+    *kinds.NAMES,
     "on_parent_close",
     "on_timeout",
     "only_if",

@@ -6,8 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from jobctl.core import kinds
 from jobctl.core.definition.shapes import (
-    Arguments,
     Boolean,
     Choice,
     CronText,
@@ -35,6 +35,7 @@ from jobctl.core.definition.shapes import (
     Zone,
     all_keys,
 )
+from jobctl.core.kinds import command
 from jobctl.core.model import MAX_ITEMS, OnTimeout, OverlapPolicy, ParamType, ParentClosePolicy, RunStatus, When
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -122,7 +123,7 @@ _FOREIGN = {
     "with": 'here they are `params`: params = { name = "value" }',
 }
 
-COMMAND = Either(Text(), Arguments())
+COMMAND = command.shape()
 
 RETRY = Either(
     Short(Integer(least=0), "maximum_attempts"),
@@ -273,9 +274,6 @@ _EXAMPLES = {  # of keys whose kind does not say what is written there
     "tags": '["nightly"]',
     "params": '{ day = "monday" }',
     "needs": '["load"]',
-    "job": '"other"',
-    "approval": '"Ship it?"',
-    "signal": '"paid"',
     "only_if": '"test -e ready"',
     "command": '"./backup.sh"',
     "foreach": '["a", "b"]',
@@ -322,27 +320,21 @@ _OWN_OF_JOB = {
     "tags": Key(ListOf(Text()), "Words to find its runs by."),
 }
 
-_ONLY_COMMAND = ("command",)
-_WAITS = ("signal", "approval")
-_RUNS_SHELL = ("command", "only_if", "compensate")
-_MANY = ("command", "job", "approval")
+_RUNS_SHELL = ("only_if", "compensate")  # they are commands, too
 
 _OWN_OF_STEP = {
     "name": Key(Name(), "Its name, unique in the job.", required=True),
-    "command": Key(COMMAND, "A text for the shell, or a list that is run as it is, references replaced."),
-    "sleep": Key(Duration(), "Waits so long; costs nothing meanwhile."),
-    "sleep_until": Key(Instant(text=True), "Waits until this time, or a reference to one."),
-    "signal": Key(Name(), "Waits for the signal of this name."),
-    "approval": Key(Text(literal=True), "Asks a person this question and waits for the answer."),
-    "job": Key(Name(), "Runs this job of the same file and waits for it."),
-    "params": Key(MapOf(Json()), "Parameters of the child run.", ("job",)),
-    "on_parent_close": Key(Choice(tuple(ParentClosePolicy)), "What becomes of a child when this run ends.", ("job",)),
-    "on_timeout": Key(Choice(tuple(OnTimeout)), "What a wait that took too long does; fail if not said.", _WAITS),
+    **{name: key for row in kinds.KINDS.values() for name, key in row.keys().items()},
+    "params": Key(MapOf(Json()), "Parameters of the child run.", kinds.beside("params")),
+    "on_parent_close": Key(Choice(tuple(ParentClosePolicy)), "What becomes of a child when this run ends.",
+                           kinds.beside("on_parent_close")),
+    "on_timeout": Key(Choice(tuple(OnTimeout)), "What a wait that took too long does; fail if not said.",
+                      kinds.beside("on_timeout")),
     "needs": Key(ListOf(Name()), "The steps that it waits for; the one above it if not said."),
     "when": Key(Choice(tuple(When)), "success: part of the work; failure: after the run failed; always: in any case."),
     "only_if": Key(Text(), "A shell command: exit 0 runs the step, 1 skips it."),
     "timeout": Key(TIMEOUT, "start_to_close of a command, or a table; of a wait or a child, how long it may take.",
-                   ("command", "signal", "approval", "job")),
+                   kinds.beside("timeout")),
     "compensate": Key(
         Either(
             Short(COMMAND, "command"),
@@ -356,7 +348,7 @@ _OWN_OF_STEP = {
             ),
         ),
         "The undo, run when a later step fails for good.",
-        ("command", "job", "signal", "approval"),
+        kinds.beside("compensate"),
     ),
     "poll": Key(
         Table(
@@ -369,7 +361,7 @@ _OWN_OF_STEP = {
             },
         ),
         "Repeats the command until it exits with 0; 1 is not yet, anything else a failed attempt.",
-        _ONLY_COMMAND,
+        kinds.beside("poll"),
     ),
     "foreach": Key(
         Either(
@@ -387,28 +379,20 @@ _OWN_OF_STEP = {
             ),
         ),
         "Once for each item of a list, or of a reference to a JSON list.",
-        _MANY,
+        kinds.beside("foreach"),
     ),
     "max_parallel": Key(Integer(least=1), "So many items at a time.", ("foreach",)),
     "fail_fast": Key(Boolean(), "Whether the first failed item stops the others.", ("foreach",)),
     "allow_failure": Key(Boolean(), "Whether the run goes on when it fails for good."),
 }  # fmt: skip
 
-_BESIDE = {
-    "env": _RUNS_SHELL,
-    "cwd": _RUNS_SHELL,
-    "shell": _RUNS_SHELL,
-    "retry": ("command", "job"),
-    "queue": _ONLY_COMMAND,
-}
-
-KINDS = ("command", "sleep", "sleep_until", "signal", "approval", "job")
+_BESIDE = {key: kinds.beside(key) + (_RUNS_SHELL if key in ("env", "cwd", "shell") else ()) for key in _SHARED}
 
 STEP = Table(
     "step",
     _with_examples(_OWN_OF_STEP | {key: spec._replace(beside=_BESIDE[key]) for key, spec in _SHARED.items()}),
     written='a step is a table: [[jobs.NAME.steps]], and below it name = "…" and command = "…"',
-    one_of=KINDS,
+    one_of=kinds.NAMES,
     foreign={
         **_FOREIGN,
         **{key: f"`{key}` belongs to the job: write it in [jobs.NAME]" for key in _OWN_OF_JOB},

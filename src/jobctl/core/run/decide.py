@@ -21,8 +21,9 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from jobctl.core import kinds
 from jobctl.core.keys import item_index, item_key, step_name
-from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepKind, StepStatus, When
+from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepStatus, When
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.items import FanOut
 from jobctl.core.status import DONE_WELL
@@ -321,7 +322,7 @@ class Decider:
         if self.mode is Mode.FORWARD and step.when is When.FAILURE:
             return
         # A sleep or a wait occupies nothing, nor does what is only passed over, nor a list that is made.
-        slot = step.kind is StepKind.COMMAND and self._due(step)
+        slot = kinds.of(step).has_attempts and self._due(step)
         if step.foreach is not None:
             fan = self._fans.get(name)
             slot = slot and fan is not None
@@ -552,7 +553,8 @@ class Decider:
 
     def _timer(self, name: str, out: list[Action]) -> None:
         step = self._step(name)
-        if step.kind is StepKind.JOB:
+        way = kinds.of(step).way
+        if way is kinds.Way.CHILD:
             return  # its child run is asked to end, and that end is the step's
         if name in self._suspended:
             limit = self._suspended[name][1]
@@ -560,10 +562,11 @@ class Decider:
                 self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{limit} has passed", out)
             else:
                 self._wake(name, out)
-        elif step.kind is StepKind.SLEEP or step.on_timeout is OnTimeout.CONTINUE:
+        elif way is kinds.Way.TIMER or step.on_timeout is OnTimeout.CONTINUE:
             self._end_wait(name, StepStatus.SUCCEEDED, {}, None, out)
         else:
-            what = "the answer" if step.approval is not None else f"the signal {step.signal}"
+            message = kinds.of(step).message
+            what = message(step) if message is not None else "what it waits for"
             self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{what} did not come in time", out)
 
     def _end_wait(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jobctl.core import kinds
 from jobctl.core.definition import references
 from jobctl.core.definition.parameters import as_text
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
@@ -314,10 +315,9 @@ def _values_of(job: Job, name: str, state: RunState) -> dict[str, str]:
 
 def step_texts(step: Step) -> list[str]:
     """Every text of a step that may hold references."""
-    texts = [*step.env.values(), step.cwd or "", step.sleep_until or "", *_texts(step.params)]
+    texts = [*step.env.values(), step.cwd or "", *kinds.of(step).texts(step)]
     if step.foreach is not None and isinstance(step.foreach.items, str):
         texts.append(step.foreach.items)
-    texts.extend(step.command if isinstance(step.command, tuple) else ())
     if step.compensate is not None and isinstance(step.compensate.command, tuple):
         texts.extend(step.compensate.command)
     return texts
@@ -331,15 +331,3 @@ def _stdout_of(job: Job) -> frozenset[str]:
             if "steps." in text and "{{" in text:
                 found.update(r.path[1] for r in references.find(text) if r.root == "steps" and r.path[-1] == "stdout")
     return frozenset(found)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Collection
 from typing import Any
 
+from jobctl.core import kinds
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.keys import UNDO, item_index, step_name, undone_key
@@ -57,7 +58,7 @@ def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) 
     steps = _steps(store, row)
     names = [step["signal"] for step in steps if "signal" in step]
     # Which signals a script waits for is known when it does.
-    if name not in names and not any("command" in step and "poll" not in step for step in steps):
+    if name not in names and not any(kinds.of_table(step).may_suspend and "poll" not in step for step in steps):
         raise NotFoundError(
             f"run {row.name} has no step that waits for a signal {name!r}", hint=did_you_mean(name, names)
         )

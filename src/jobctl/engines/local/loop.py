@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from jobctl.core import kinds
 from jobctl.core.errors import JobctlError, StoreError, StoreUnavailableError, UnwritableError
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
-from jobctl.core.model import Job, Queue, RunStatus, Step, StepKind, StepStatus, When
+from jobctl.core.model import Job, Queue, RunStatus, Step, StepStatus, When
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.children import RUN_STOPPED as _RUN_STOPPED
 from jobctl.core.run.decide import Compensate, Decider, EndStep, EndWait, FinishRun, Mode, StartStep, Stop, StopStep
@@ -796,11 +797,11 @@ class LocalEngine:
                 return ended_outside(fact.key, "canceled", _OTHER_FAILED)
             if step.foreach is not None and item_index(fact.key) is None and not undo:
                 return _list_items(run, step)
-            runs = step.kind is StepKind.COMMAND or undo or (step.only_if and not run.state.step(fact.key).checked)
+            runs = kinds.of(step).has_attempts or undo or (step.only_if and not run.state.step(fact.key).checked)
             if run.family is not None and runs and not self.children.admits(run, fact.key):
                 effects.held.append(fact.key)
                 return None
-            if step.kind is not StepKind.COMMAND and not undo:
+            if not kinds.of(step).has_attempts and not undo:
                 if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
                     return None  # it waits already
                 return self._begin_wait(run, fact.key, effects)
@@ -899,11 +900,12 @@ class LocalEngine:
         step = run.step(key)
         if step.only_if and not run.state.step(key).checked:
             return self._start(run, key, effects)
-        if step.kind is StepKind.JOB:
+        way = kinds.of(step).way
+        if way is kinds.Way.CHILD:
             return self.children.begin(run, key, effects)
         now = clock.now()
         data: dict[str, Any] = {"kind": str(step.kind)}
-        if step.kind is StepKind.SLEEP:
+        if way is kinds.Way.TIMER:
             try:
                 data["until"] = run.context.sleep_until(step, now)
                 if step.sleep is not None:
@@ -1114,7 +1116,7 @@ class LocalEngine:
             command=lambda checked: self._prepared(run, key, number, checked, None if checked else command),
             poll=poll,
             goes_on=lambda: run.decider.mode is not Mode.STOPPING,
-            may_suspend=not undo and step.kind is StepKind.COMMAND and poll is None,
+            may_suspend=not undo and kinds.of(step).may_suspend and poll is None,
             has_condition=bool(step.only_if) and not undo and not run.state.step(key).checked,
             wants_stdout=not undo and step.name in run.context.stdout_of,
             grace=run.job.kill_grace,
@@ -1172,7 +1174,7 @@ class LocalEngine:
         )
         if outcome.error_type is not None:  # not before the verdict, which knows it by its real name
             outcome = outcome._replace(error_type=run.context.mask(outcome.error_type))
-        if outcome.status == rules.SUCCEEDED and step.kind is not StepKind.COMMAND and not undo:
+        if outcome.status == rules.SUCCEEDED and not kinds.of(step).has_attempts and not undo:
             extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
         kind = EventType.UNDO_ENDED if undo else EventType.ATTEMPT_ENDED
         if verdict.retry_at is not None:

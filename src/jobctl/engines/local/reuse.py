@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jobctl.core import kinds
 from jobctl.core.definition import references
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.keys import ITEMS, item_index, step_name
@@ -124,7 +125,7 @@ def _result(
         return result
     is_item = item_index(done.name) is not None  # what one of them did not write is null
     for reference in asked:
-        if reference.path[-1] == "stdout" and done.stdout is None and step.command is not None:
+        if reference.path[-1] == "stdout" and done.stdout is None and kinds.of(step).has_attempts:
             result["stdout"] = _stdout(row, done.name, done, folder)
         elif not is_item and reference.path[-1] != "stdout" and reference.path[-1] not in done.outputs:
             raise JobctlError(

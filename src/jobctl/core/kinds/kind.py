@@ -1,0 +1,78 @@
+"""What a row of the table of step kinds says. The rows are the other files of this folder; the table is __init__.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.core.definition.shapes import Key
+    from jobctl.core.model import Step, StepKind
+
+
+class Way(Enum):
+    """How a step of a kind is carried out. A new kind takes one of these; a new way is work in every engine."""
+
+    ATTEMPTS = "attempts"  # processes, one after the other, until one succeeds. It takes a place while it runs
+    TIMER = "timer"  # waits until a time. It takes no place
+    MESSAGE = "message"  # waits for what somebody says. It takes no place
+    CHILD = "child"  # waits for another run, and may begin another one. It takes no place
+
+
+class Checks(Protocol):
+    """What a definition's reader lends a row that looks at the keys of its own."""
+
+    def text(self, text: str, *keys: str | int) -> None:
+        """Report what is wrong with the references of a text."""
+
+    def command(self, command: str | tuple[str, ...], *keys: str | int) -> None:
+        """Report what is wrong with the references of a command."""
+
+
+def _no_texts(step: Step) -> Iterable[str]:  # noqa: ARG001 - as the others
+    return ()
+
+
+class Kind(NamedTuple):
+    kind: StepKind
+    way: Way
+    # The keys that make a step one of this kind. `keys` are their shapes and texts: loaded when a file is read, and not
+    # when a run goes on.
+    names: tuple[str, ...]
+    keys: Callable[[], dict[str, Key]]
+    # Keys of other places that mean something next to these: `retry`, `timeout`, `foreach` …
+    beside: frozenset[str]
+    does: Callable[[Step], str]  # in words: "run ./pay"
+    limits: tuple[str, ...] = ()  # which of a job's `step_timeout` hold for it
+    may_suspend: bool = False  # a durable script may be in it, which ends and is started again
+    texts: Callable[[Step], Iterable[str]] = _no_texts  # those in which references may stand
+    check: Callable[[dict[str, Any], Checks], None] | None = None  # what is wrong with valid keys
+    message: Callable[[Step], str] | None = None  # what a wait for a message is for: "the signal paid"
+
+    @property
+    def has_attempts(self) -> bool:
+        return self.way is Way.ATTEMPTS
+
+    @property
+    def has_one_duration(self) -> bool:
+        """Whether its `timeout` is one duration, how long the whole step may take, and no table."""
+        return self.way is not Way.ATTEMPTS
+
+    @property
+    def may_retry(self) -> bool:
+        return "retry" in self.beside
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from texts_in(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts_in(item)
