@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli._interface import COMMANDS
 from jobctl.cli.exit import EXIT_CODES
+from jobctl.cli.table import TABLE
 from jobctl.core.definition.schema import FILE, JOB, STEP
 from jobctl.core.run.history import TRANSITIONS, EventType
 
@@ -170,10 +170,10 @@ def test_commands_in_running_text_exist(line: str) -> None:
     # What stands behind `--` is another command's.
     words = [word for word in shlex.split(line.partition(" -- ")[0]) if word != "|"][1:]
     said = f" {' '.join(words)} "
-    name = max((name for name in COMMANDS if f" {name} " in said), key=len, default="")
+    name = max((name for name in TABLE if f" {name} " in said), key=len, default="")
     rest = said.partition(f" {name} ")[2].split() if name else words
-    assert not COMMANDS[name]["group"] or all(word.startswith("-") for word in rest)
-    options = {*COMMANDS[""]["options"], *COMMANDS[name]["options"]}
+    assert not TABLE[name].group or all(word.startswith("-") for word in rest)
+    options = {*TABLE[""].by_name, *TABLE[name].by_name}
     assert {word.split("=")[0] for word in words if word.startswith("-")} <= options
 
 

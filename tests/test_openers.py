@@ -48,7 +48,6 @@ OPENED: dict[tuple[str, str], str] = {
     ("engines/local/executor.py", "poke"): "a pipe, as which it is looked at when it is open; opened without waiting",
     ("scripts/record.py", "write"): FOLDER,
     ("scripts/suspend.py", "_leave_word"): FOLDER,
-    ("cli/interface.py", ""): "a file of ours, beside the program: it makes _interface.py",
     ("store/migrations.py", "_keep"): FOLDER,
     ("store/migrations.py", "create"): NEW,
     ("store/migrations.py", "_schema"): "a file of ours, beside the program",

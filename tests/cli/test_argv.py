@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any
 
 import pytest
-import typer
 
-from jobctl.cli import _interface, app, argv, interface
+from jobctl.cli import argv, refusal
+from jobctl.cli.row import Argument, Option, Row
+from jobctl.cli.table import HELP, TABLE
 from jobctl.core.errors import UsageError
 
 UNDERSTOOD = [
@@ -63,6 +63,8 @@ UNDERSTOOD = [
     "doctor --json",
     "completion zsh",
     "schema",
+    "help",
+    "help schedule next",
 ]
 LEFT_TO_TYPER = [
     "run backup -qv",
@@ -92,22 +94,22 @@ REFUSED = {
 
 @pytest.mark.parametrize("line", UNDERSTOOD)
 def test_both_parsers_give_the_same_values(line: str) -> None:
-    quick = argv.parse(shlex.split(line), _interface.COMMANDS)
+    quick = argv.parse(shlex.split(line), TABLE)
     assert quick is not None
-    assert quick == app.parse(shlex.split(line))
+    assert quick == refusal.parse(shlex.split(line))
 
 
 @pytest.mark.parametrize("line", LEFT_TO_TYPER)
 def test_what_is_unusual_is_left_to_typer(line: str) -> None:
-    assert argv.parse(shlex.split(line), _interface.COMMANDS) is None
-    assert isinstance(app.parse(shlex.split(line)), tuple)
+    assert argv.parse(shlex.split(line), TABLE) is None
+    assert isinstance(refusal.parse(shlex.split(line)), tuple)
 
 
 @pytest.mark.parametrize(("line", "message"), REFUSED.items())
 def test_wrong_usage_is_refused_in_a_sentence_with_a_way_out(line: str, message: str) -> None:
-    assert argv.parse(shlex.split(line), _interface.COMMANDS) is None
+    assert argv.parse(shlex.split(line), TABLE) is None
     with pytest.raises(UsageError) as caught:
-        app.parse(shlex.split(line))
+        refusal.parse(shlex.split(line))
     assert caught.value.message.startswith(message)
     assert "--help" in caught.value.hint
 
@@ -117,52 +119,46 @@ def test_wrong_usage_is_refused_in_a_sentence_with_a_way_out(line: str, message:
 )
 def test_a_slip_of_the_finger_gets_a_suggestion(line: str, guess: str) -> None:
     with pytest.raises(UsageError) as caught:
-        app.parse(shlex.split(line))
+        refusal.parse(shlex.split(line))
     assert f"did you mean {guess}?" in caught.value.hint
 
 
+@pytest.mark.parametrize("line", ["--version", "--json --version", "run --version", "--version -h"])
+def test_the_version_is_the_same_from_both(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    version = argv.parse(shlex.split(line), TABLE)
+    assert refusal.parse(shlex.split(line)) == 0
+    assert capsys.readouterr().out == f"{version}\n"
+
+
 @pytest.mark.parametrize(
-    "line", ["--help", "-h", "--version", "--json --version", "run --version", "-h --version", *(
-        f"{command} {option}" for command in _interface.COMMANDS if command for option in ("--help", "--json -h")
-    )]
-)  # fmt: skip
-def test_pages_are_the_same_from_the_table_and_from_typer(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    page = argv.parse(shlex.split(line), _interface.COMMANDS)
-    assert app.parse(shlex.split(line)) == 0
-    assert isinstance(page, str)
-    assert page + "\n" == capsys.readouterr().out
+    ("line", "command"), [("-h", []), ("run --help", ["run"]), ("schedule next -h --json", ["schedule", "next"])]
+)
+def test_help_of_a_command_is_the_command_help(line: str, command: list[str]) -> None:
+    call = argv.parse(shlex.split(line), TABLE)
+    assert isinstance(call, tuple)
+    assert (call[0], call[2]) == ("help", {"command": command})
 
 
 def test_values_of_one_call_do_not_leak_into_the_next() -> None:
-    argv.parse(["-f", "a.toml", "run", "backup", "-p", "a=b"], _interface.COMMANDS)
-    call = argv.parse(["run", "backup"], _interface.COMMANDS)
+    argv.parse(["-f", "a.toml", "run", "backup", "-p", "a=b"], TABLE)
+    call = argv.parse(["run", "backup"], TABLE)
     assert isinstance(call, tuple)
     assert call[1]["file"] == []
     assert call[2]["params"] == []
 
 
-def test_a_command_in_a_group_needs_one_declaration() -> None:
-    plan = typer.Typer(name="plan", help="Plans.")
+def test_a_command_in_a_group_needs_one_row() -> None:
+    plan = Row("plan", "", "Plans.", HELP, group=True)
+    count = Option("-n", "--count", kind="integer", metavar="N", default=10, help="So many.")
+    next_ = Row("plan next", "", "The next ones.", Argument("what", "WHAT", "Of what.", arity="any"), count, HELP)
+    table = {"": TABLE[""], "plan": plan, "plan next": next_}
 
-    def next_(count: Annotated[int, typer.Option("-n", metavar="N")] = 10) -> None:
-        """The next ones."""
-
-    toy = typer.Typer(add_completion=False, rich_markup_mode=None, **_like(app.app))
-    toy.callback()(app._global_options)
-    toy.add_typer(plan)
-    app.command(next_, to=plan, group="plan")
-    table = interface.table(toy)
-
-    for line in ("plan next", "--json plan next -n 3", "plan -q next --json"):
+    for line in ("plan next", "--json plan next -n 3", "plan -q next --json a b"):
         call = argv.parse(line.split(), table)
         assert isinstance(call, tuple)
         assert call[0] == "plan next"
-        assert call == app.parse(line.split(), toy)
+        assert call == refusal.parse(line.split(), table)
     assert argv.parse(["plan"], table) is None
-
-
-def _like(other: typer.Typer) -> dict[str, Any]:
-    return {"result_callback": other.info.result_callback, "context_settings": other.info.context_settings}
 
 
 @pytest.mark.parametrize(
@@ -180,5 +176,5 @@ def _like(other: typer.Typer) -> dict[str, Any]:
 )
 def test_the_way_out_names_what_was_likely_meant(line: str, way: str) -> None:
     with pytest.raises(UsageError) as caught:
-        app.parse(shlex.split(line))
+        refusal.parse(shlex.split(line))
     assert way in caught.value.hint

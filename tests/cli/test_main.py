@@ -18,6 +18,7 @@ from jobctl.cli import main
         (["--version"], set()),
         (["--help"], set()),
         (["run", "--help"], set()),
+        (["help", "schedule", "next"], set()),
         (["completion", "bash"], set()),
         (["__complete", "run", "--"], set()),
         (["list"], {"re", "enum", "dataclasses", "inspect", "json", "typing"}),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobctl.cli import _interface
 from jobctl.cli.main import main
+from jobctl.cli.table import TABLE
 
 HUGE = ("1000000001", "999999999999999999", "9223372036854775808", "99999999999999999999", "9" * 5000)
 
@@ -23,12 +23,12 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 def _options() -> list[tuple[str, str]]:
     """(command, option) of every option that is a whole number."""
-    found: list[tuple[str, str]] = []
-    commands: dict[str, Any] = _interface.COMMANDS
-    for path, command in commands.items():
-        options = command.get("options", {})
-        found += [(path, name) for name, (_, kind, *_) in options.items() if kind == "integer" and name[:2] == "--"]
-    return found
+    return [
+        (row.path, name)
+        for row in TABLE.values()
+        for name, option in row.by_name.items()
+        if option.kind == "integer" and name[:2] == "--"
+    ]
 
 
 def test_there_are_some() -> None:

@@ -1,4 +1,4 @@
-"""argv read by the table in cli/_interface.py. Strict on purpose: what is not perfectly clear is left to cli/app.py.
+"""argv read by the table of cli/table.py. Strict on purpose: what is not perfectly clear is left to cli/refusal.py.
 
 Loaded by every call: imports nothing.
 """
@@ -7,46 +7,35 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from typing import Any
 
-    Kind = str  # "flag", "text", "integer", "list", "help", "version"
-    Option = tuple[str, Kind, tuple[str, ...], str, str]  # name of its value, kind, choices, metavar, help
-    Arity = str  # "one", "optional", "many" (at least one), "any"
-    Argument = tuple[str, Arity, tuple[str, ...], str]  # name of its value, arity, choices, metavar
+    from jobctl.cli.row import Option, Row
 
-    class Command(TypedDict):
-        """One command, or one group of commands: the whole of jobctl is the group named ""."""
-
-        summary: str
-        group: bool
-        options: dict[str, Option]  # by "--wait", "-p"
-        arguments: tuple[Argument, ...]
-        defaults: dict[str, Any]
-        page: str  # what --help prints
-
-    Table = dict[str, Command]  # by "run", "schedule next"; "" holds the global options
+    Table = dict[str, Row]
     Call = tuple[str, dict[str, Any], dict[str, Any]]  # command, values of the global options, the command's own values
 
 
 def parse(args: list[str], table: Table) -> Call | str | None:
-    """What argv asks for: a call; a page to print; None when only typer can tell (or refuse) what is meant."""
-    everywhere = table[""]["options"]
-    flags = _copy(table[""]["defaults"])
-    path, command, values = "", table[""], flags
+    """What argv asks for: a call; the version, to print; None when only typer can tell (or refuse) what is meant.
+
+    `--help` of a command is the call of `help` for it.
+    """
+    flags = table[""].start()
+    row, values = table[""], flags
+    everywhere = options = row.by_name
     words: list[str] = []
-    ending = ""
+    ending: Option | None = None
     rest = iter(args)
     for arg in rest:
-        if arg == "--" and not command["group"]:
+        if arg == "--" and not row.group:
             words += rest
             continue
         if arg[:1] != "-" or arg == "-":
-            if command["group"]:
-                path = f"{path} {arg}".lstrip()
-                if path not in table:
+            if row.group:
+                found = table.get(f"{row.path} {arg}".lstrip())
+                if found is None:
                     return None
-                command = table[path]
-                values = _copy(command["defaults"])
+                row, values, options = found, found.start(), found.by_name
             else:
                 words.append(arg)
             continue
@@ -55,58 +44,62 @@ def parse(args: list[str], table: Table) -> Call | str | None:
             name, equals, value = arg.partition("=")
         elif len(arg) > 2:
             name, equals, value = arg[:2], "=", arg[2:]
-        option = command["options"].get(name)
-        into = values
+        option, into = options.get(name), values
         if option is None:
             option, into = everywhere.get(name), flags
         if option is None:
             return None
-        key, kind, choices = option[:3]
-        if kind in ("flag", "help", "version"):
+        if option.kind in ("flag", "help", "version"):
             if equals:
                 return None
-            if kind == "flag":
-                into[key] = True
-            elif not ending:
-                from jobctl import __version__
-
-                ending = command["page"] if kind == "help" else f"jobctl {__version__}"
+            if option.kind == "flag":
+                into[option.into] = True
+            else:
+                ending = ending or option
             continue
         if not equals:
             value = next(rest, "-")
             if value[:1] == "-":
                 return None
-        if choices and value not in choices:
+        if not _take(option, value, into):
             return None
-        if kind == "list":
-            into[key].append(value)
-        elif kind == "integer":
-            if not (value.isascii() and value.isdigit()) or len(value) > 18:
-                return None
-            into[key] = int(value)
-        else:
-            into[key] = value
-    if ending:
-        return ending
-    if command["group"] or not _assign(words, command["arguments"], values):
+    if ending is not None:
+        return _version() if ending.kind == "version" else ("help", flags, {"command": row.path.split()})
+    if row.group or not _assign(words, row, values):
         return None
-    return path, flags, values
+    return row.path, flags, values
 
 
-def _assign(words: list[str], arguments: tuple[Argument, ...], values: dict[str, Any]) -> bool:
-    """Words to arguments, from the left. False where they do not fit."""
-    for key, arity, choices, _ in arguments:
-        several = arity in ("many", "any")
-        taken = words if several else words[:1]
-        words = words[len(taken) :]
-        if not taken and arity in ("one", "many"):
+def _take(option: Option, value: str, into: dict[str, Any]) -> bool:
+    """Whether the option takes that value: then it has it."""
+    if option.choices and value not in option.choices:
+        return False
+    if option.kind == "list":
+        into[option.into].append(value)
+    elif option.kind == "integer":
+        if not (value.isascii() and value.isdigit()) or len(value) > 18:
             return False
-        if choices and not all(word in choices for word in taken):
+        into[option.into] = int(value)
+    else:
+        into[option.into] = value
+    return True
+
+
+def _assign(words: list[str], row: Row, values: dict[str, Any]) -> bool:
+    """Words to arguments, from the left. False where they do not fit."""
+    for argument in row.arguments:
+        taken = words if argument.several else words[:1]
+        words = words[len(taken) :]
+        if not taken and argument.required:
+            return False
+        if argument.choices and not all(word in argument.choices for word in taken):
             return False
         if taken:
-            values[key] = taken if several else taken[0]
+            values[argument.into] = taken if argument.several else taken[0]
     return not words
 
 
-def _copy(defaults: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, list) else value for key, value in defaults.items()}
+def _version() -> str:
+    from jobctl import __version__
+
+    return f"jobctl {__version__}"

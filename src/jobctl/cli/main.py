@@ -9,19 +9,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# Commands for inside of a step's command, and the files that do them: they need no settings, and run in loops.
-_AS_MODULE = {ord(" "): "_", ord("-"): "_"}
-_IN_STEP = {
-    "step": "step",
-    "sleep": "sleep",
-    "sleep-until": "sleep_until",
-    "wait-signal": "wait_signal",
-    "heartbeat": "heartbeat",
-    "output": "output",
-    "fail": "fail",
-}
-
-
 _MOST = 1_000_000_000  # of anything that an option counts
 
 
@@ -44,13 +31,14 @@ def _run(args: list[str]) -> int:
         from jobctl.cli.commands import step
 
         return step.main(name=args[1], command=args[3:])
-    from jobctl.cli import _interface, argv
+    from jobctl.cli import argv
+    from jobctl.cli.table import TABLE
 
-    meant: Any = argv.parse(args, _interface.COMMANDS)
+    meant: Any = argv.parse(args, TABLE)
     if meant is None:
-        from jobctl.cli import app
+        from jobctl.cli import refusal
 
-        meant = app.parse(args)
+        meant = refusal.parse(args)
     if isinstance(meant, str):
         print(meant)
         return 0
@@ -65,9 +53,12 @@ def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
     import os
     from importlib import import_module
 
-    if command in _IN_STEP:
-        in_step: int = import_module("jobctl.cli.commands." + _IN_STEP[command]).main(**values)
-        return in_step
+    from jobctl.cli.table import TABLE
+
+    row = TABLE[command]
+    module = "jobctl.cli.commands." + row.file
+    if not row.settings:
+        return int(import_module(module).main(**values))
     from jobctl.core.errors import UsageError
     from jobctl.host import settings
 
@@ -79,6 +70,4 @@ def call(command: str, flags: dict[str, Any], values: dict[str, Any]) -> int:
         cwd = os.getcwd()
     except FileNotFoundError:
         raise UsageError("the current folder does not exist any more", hint="go to another one: cd") from None
-    module = import_module("jobctl.cli.commands." + command.translate(_AS_MODULE))
-    code: int = module.main(settings.resolve(flags, os.environ, cwd), **values)
-    return code
+    return int(import_module(module).main(settings.resolve(flags, os.environ, cwd), **values))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobctl.cli import _interface
 from jobctl.cli.commands import complete
+from jobctl.cli.table import TABLE
 from jobctl.core.definition import shapes
 from jobctl.store.store import new_name
 
@@ -18,7 +18,7 @@ def offered(*words: str) -> list[str]:
     def names(kind: str, flags: dict[str, Any]) -> list[str]:
         return [*NAMES[kind], *(file.removesuffix(".toml") for file in flags["file"])]
 
-    return [word for word, _ in complete.candidates(list(words), _interface.COMMANDS, names)]
+    return [word for word, _ in complete.candidates(list(words), TABLE, names)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,10 @@ def offered(*words: str) -> list[str]:
         (["cancel", "x", "y", "backup-"], ["backup-a1b2c3"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["list", ""], []),
-        ([], [path for path in _interface.COMMANDS if path and " " not in path]),
+        (["help", "sch"], ["schedule", "schema"]),
+        (["help", "schedule", "n"], ["next"]),
+        (["help", "run", ""], []),
+        ([], [path for path in TABLE if path and " " not in path]),
     ],
 )
 def test_candidates(words: list[str], expected: list[str]) -> None:
@@ -71,7 +74,7 @@ def test_only_what_is_a_name_is_offered() -> None:
         return [*foreign, *(name + "-a1b2c3" for name in foreign), "-x", "x/y", "x" * 64, *NAMES[kind]]
 
     for words in (["run", ""], ["run", "x"], ["status", ""], ["logs", ""], ["cancel", ":"]):
-        found = [word for word, _ in complete.candidates(words, _interface.COMMANDS, names)]
+        found = [word for word, _ in complete.candidates(words, TABLE, names)]
         assert set(found) <= {*NAMES["JOB"], *NAMES["RUN"]}
         assert "".join(words[1:]) or found
 

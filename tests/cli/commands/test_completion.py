@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.cli.commands import completion
 from jobctl.cli.main import main
 
 
 def _script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["completion", shell]) == 0
     return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("shell", "file"), completion.FILES.items())
+def test_the_files_for_packages_are_what_is_printed(shell: str, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    committed = Path(__file__).parents[3] / "completions" / file
+    assert committed.read_text() == _script(shell, capsys), f"jobctl completion {shell} > completions/{file}"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

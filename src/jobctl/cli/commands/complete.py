@@ -6,12 +6,15 @@ nothing, and offers nothing but what is a name. What a shell makes of other text
 
 from __future__ import annotations
 
+from jobctl.cli.row import children
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from jobctl.cli.argv import Table
+    from jobctl.cli.row import Option, Row
 
 FILES, FOLDERS = ":files", ":folders"  # the shell completes paths better than we can; no name begins with a colon
 MANY = 50  # runs: more than that nobody reads
@@ -21,42 +24,56 @@ Candidate = tuple[str, str]  # the word, and what it means
 
 def main(words: list[str]) -> int:
     """Print a candidate a line, its meaning after a tab; or `:files` or `:folders` for the shell to go on itself."""
-    from jobctl.cli._interface import COMMANDS
+    from jobctl.cli.table import TABLE
 
-    for word, meaning in candidates(words, COMMANDS, _names_if_any):
+    for word, meaning in candidates(words, TABLE, _names_if_any):
         print(f"{word}\t{meaning}" if meaning else word)
     return 0
 
 
 def candidates(words: list[str], table: Table, names: Callable[[str, dict[str, Any]], list[str]]) -> list[Candidate]:
     """What the last of `words` can become. `names(kind, flags)` gives the names of a kind: "JOB" or "RUN"."""
-    path, position = "", 0
+    row = table[""]
+    everywhere = row.by_name
     flags: dict[str, Any] = {"file": [], "state_dir": None}
-    pending = None  # the option whose value comes next
+    pending: Option | None = None  # whose value comes next
     *before, current = words or [""]
+    said: list[str] = []  # the arguments so far
     for word in before:
-        command = table[path]
         if word == "=":  # bash hands over --color=al as three words
             continue
         if pending is not None:
-            _note(flags, pending[0], word)
+            _note(flags, pending.into, word)
             pending = None
         elif word[:1] == "-" and word != "-":
             name, equals, value = word.partition("=")
-            option = command["options"].get(name) or table[""]["options"].get(name)
-            if option is not None and option[1] in ("text", "integer", "list"):
+            option = row.by_name.get(name) or everywhere.get(name)
+            if option is not None and option.kind in ("text", "integer", "list"):
                 if equals:
-                    _note(flags, option[0], value)
+                    _note(flags, option.into, value)
                 else:
                     pending = option
-        elif command["group"]:
-            path = f"{path} {word}".lstrip()
-            if path not in table:
+        elif row.group:
+            found = table.get(f"{row.path} {word}".lstrip())
+            if found is None:
                 return []
+            row = found
         else:
-            position += 1
-    command = table[path]
-    options = {**table[""]["options"], **command["options"]}
+            said.append(word)
+    return _candidates(row, said, pending, current, table, flags, names)
+
+
+def _candidates(
+    row: Row,
+    said: list[str],
+    pending: Option | None,
+    current: str,
+    table: Table,
+    flags: dict[str, Any],
+    names: Callable[[str, dict[str, Any]], list[str]],
+) -> list[Candidate]:
+    """What `current` can become after the command of that row, its arguments, an option that wants a value."""
+    options = {**table[""].by_name, **row.by_name}
     start = ""
     if current == "=":
         current = ""
@@ -66,21 +83,17 @@ def candidates(words: list[str], table: Table, names: Callable[[str, dict[str, A
         if pending is None:
             return []
     if pending is not None:
-        found = _values(pending[2], pending[3], flags, names)
+        found = _values(pending.choices, pending.metavar, flags, names)
     elif current[:1] == "-":
-        found = [(name, option[4]) for name, option in options.items()]
-    elif command["group"]:
-        deeper = len(path.split()) + 1
-        found = [
-            (child.split()[-1], table[child]["summary"])
-            for child in table
-            if child.startswith(path) and len(child.split()) == deeper
-        ]
-    elif command["arguments"]:
-        _, arity, choices, metavar = command["arguments"][min(position, len(command["arguments"]) - 1)]
-        if position >= len(command["arguments"]) and arity not in ("many", "any"):
+        found = [(name, option.help) for name, option in options.items()]
+    elif row.group or row.path == "help":
+        group = row.path if row.group else " ".join(said)
+        found = [(child.word, child.summary) for child in children(group, table)]
+    elif row.arguments:
+        argument = row.arguments[min(len(said), len(row.arguments) - 1)]
+        if len(said) >= len(row.arguments) and not argument.several:
             return []
-        found = _values(choices, metavar, flags, names)
+        found = _values(argument.choices, argument.metavar, flags, names)
     else:
         found = []
     if found in ([(FILES, "")], [(FOLDERS, "")]):
