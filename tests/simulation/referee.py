@@ -760,7 +760,7 @@ class Referee:
         is in several processes, or has lost a parent, each part counts by itself. What has ended has left its place,
         also where its run's end of it could not be recorded with what begins there."""
         for root in {case.root().id: case.root() for case in self._starting if case.root() is not case}.values():
-            members = [c for c in self.cases.values() if c.root() is root and c.state.finished_at is None]
+            members = [c for c in self.cases.values() if c.state.finished_at is None and c.root() is root]
             lone = any(c.parent is not None and c.parent.state.finished_at is not None for c in members)
             if lone or any(c.taken > 1 or c.slept or c.reopenings for c in members):
                 continue
