@@ -32,8 +32,9 @@ class Crash(BaseException):
     """The process dies here. No handler of the product's sees it through."""
 
 
-class Violation(AssertionError):
-    """Something that must hold does not. `rule` names it, for telling one failure from another."""
+class Violation(BaseException):
+    """Something that must hold does not. `rule` names it, for telling one failure from another. No handler of the
+    product's sees it either: what goes on after an error would hide it."""
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(f"{rule}: {message}")
