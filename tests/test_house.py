@@ -27,7 +27,6 @@ LONG: set[tuple[str, str]] = {
     ("core/run/history.py", "_apply"),
     ("engines/local/loop.py", "_advance"),
     ("process/supervisor.py", "__init__"),
-    ("store/store.py", "append"),
 }
 
 CIRCLES: list[set[str]] = [
@@ -40,18 +39,9 @@ CIRCLES: list[set[str]] = [
         "engines/local/notifications.py",
         "engines/local/unbegun.py",
     },
-    {"store/migrations.py", "store/store.py"},
 ]
 
-SQL_OUTSIDE: set[str] = {
-    "cli/used.py",
-    "engines/local/child_runs.py",
-    "engines/local/holders.py",
-    "engines/local/worker/capacity.py",
-    "engines/local/worker/dispatcher.py",
-    "engines/local/worker/pruner.py",
-    "views/views.py",
-}
+SQL_OUTSIDE: set[str] = set()
 
 # Who may name the store is said by the map. The rest holds a client.
 STORE = ("store/", "engines/local/", "cli/commands/doctor.py", "cli/commands/backup.py")

@@ -13,7 +13,8 @@ from jobctl.core.run.rows import NewRun
 from jobctl.definitions import masking
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LiveRun, LocalEngine
-from jobctl.store.store import Store, new_name
+from jobctl.store.queries import new_name
+from jobctl.store.store import Store
 
 PATIENCE = 20.0  # seconds until a test that waits for something gives up
 

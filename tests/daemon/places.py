@@ -94,7 +94,7 @@ class Place:
         """(outcome, first, last, how many) of fire times without a run, in milliseconds after NOW."""
         return [
             (outcome, first - NOW, last - NOW, count)
-            for outcome, first, last, count in self.store.rows(
+            for outcome, first, last, count in self.store._rows(
                 "SELECT outcome, fire_time, last, count FROM firings f JOIN schedules s ON s.id = f.schedule"
                 " WHERE run IS NULL AND job = ? ORDER BY fire_time",
                 job,

@@ -219,8 +219,8 @@ def test_children_are_kept_as_long_as_their_parent_and_go_with_it(place: Place) 
     gone = pruner.remove(place.store, {**keeps, "x": Keep(runs=0)}, later)
     assert [one.job for one in gone] == ["z", "y", "x"]
     assert not any(Path(run_folder(place.store, one.run)).exists() for one in gone)
-    assert place.store.rows("SELECT count(*) FROM definitions") == [(0,)]
-    assert place.store.rows("SELECT count(*) FROM events") == [(0,)]
+    assert place.store._rows("SELECT count(*) FROM definitions") == [(0,)]
+    assert place.store._rows("SELECT count(*) FROM events") == [(0,)]
 
 
 def test_a_run_is_kept_while_a_run_that_it_started_goes_on(place: Place) -> None:

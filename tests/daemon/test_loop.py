@@ -183,6 +183,6 @@ def test_what_retention_frees_goes_back_to_the_disk(start: Callable[..., Loop]) 
     with loop.store.transaction() as db:
         db.execute("DROP TABLE freed")
     unused = "PRAGMA freelist_count"
-    assert loop.store.row(unused)[0] > 100
+    assert loop.store._row(unused)[0] > 100
     loop.daemon._prune(clock.now(), clock.monotonic() + 86_400_000)
-    assert loop.store.row(unused)[0] == 0
+    assert loop.store._row(unused)[0] == 0

@@ -57,7 +57,7 @@ def test_of_two_daemons_one_tells(new_place: Callable[..., Place]) -> None:
 
 def test_a_record_that_somebody_else_has_made_brings_nothing(place: Place) -> None:
     place.arm(job(HOURLY, **MISSED))
-    [(number,)] = place.store.rows("SELECT id FROM schedules")
+    [(number,)] = place.store._rows("SELECT id FROM schedules")
     with place.store.transaction() as db:
         firings.drop(place.store, db, [Dropped(number, "missed", NOW + HOUR, NOW + HOUR, 1, "x")], NOW)
     gone = Dropped(number, "missed", NOW + HOUR, NOW + 2 * HOUR, 2, "y")

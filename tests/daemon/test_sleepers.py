@@ -529,7 +529,7 @@ def test_very_many_that_sleep_cost_a_daemon_no_work(crowd: Place) -> None:
     assert crowd.store.count_asleep() == MANY + 1
     asked = statements(crowd.store, lambda: idle(crowd))
     assert len(asked) >= 6
-    plans = {sql: [row[3] for row in crowd.store.rows("EXPLAIN QUERY PLAN " + sql)] for sql in asked}
+    plans = {sql: [row[3] for row in crowd.store._rows("EXPLAIN QUERY PLAN " + sql)] for sql in asked}
     assert {
         sql: plan
         for sql, plan in plans.items()

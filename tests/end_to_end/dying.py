@@ -17,7 +17,8 @@ from contextlib import suppress
 from jobctl.cli.main import main
 from jobctl.process import descent
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, Beside, Store
+from jobctl.store.append import Batch, Beside
+from jobctl.store.store import Store
 
 MOMENT, NUMBER, *ARGUMENTS = sys.argv[1:]
 left = int(NUMBER)

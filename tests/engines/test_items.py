@@ -14,7 +14,7 @@ from jobctl.core.run.history import EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.loop import LiveRun
-from jobctl.store.store import Batch
+from jobctl.store.append import Batch
 
 EACH = """
 [[jobs.x.steps]]

@@ -63,7 +63,7 @@ def test_a_sleep_lasts_as_long_as_it_says_and_nothing_runs_meanwhile(world: Worl
     (fired,) = world.events(run, EventType.TIMER_FIRED)
     assert begun.data == {"kind": "sleep", "until": begun.at + 150, "clock": begun.data["clock"]}
     assert fired.at >= begun.data["until"]
-    assert world.store.rows("SELECT step FROM attempts WHERE run = ?", run.id) == [("b",)]
+    assert world.store._rows("SELECT step FROM attempts WHERE run = ?", run.id) == [("b",)]
 
 
 @pytest.mark.parametrize(
@@ -558,7 +558,7 @@ def test_many_not_yets_leave_one_attempt_and_no_events(world: World) -> None:
     run = world.run(poll(COUNT + "[ $n = 60 ]", interval="1ms"))
     assert world.read("n") == "60\n"
     assert kinds(world, run) == ["run_created", "run_taken", "attempt_started", "attempt_ended", "run_ended"]
-    rows = world.store.rows("SELECT step, number, status, exit_code FROM attempts WHERE run = ?", run.id)
+    rows = world.store._rows("SELECT step, number, status, exit_code FROM attempts WHERE run = ?", run.id)
     assert rows == [("p", 1, "succeeded", 0)]
 
 

@@ -29,7 +29,7 @@ command = 'echo "$JOBCTL_FIRE_TIME" >> ticks'
 def unfinished(place: Daemons) -> int:
     """How many runs are not over."""
     with Store(str(place.state), create=False) as store:
-        return int(store.row("SELECT count(*) FROM runs WHERE finished_at IS NULL")[0])
+        return int(store._row("SELECT count(*) FROM runs WHERE finished_at IS NULL")[0])
 
 
 def backfill(place: Daemons, runs: int, first: int = 0) -> int:
@@ -67,7 +67,7 @@ def check_records(place: Daemons, *, runs: int | None = None, may_be_lost: bool 
         found = store.history(limit=1_000_000)
         for row in found:
             events = store.events(row.id)
-            assert [seq for (seq,) in store.rows("SELECT seq FROM events WHERE run = ? ORDER BY seq", row.id)] == list(
+            assert [seq for (seq,) in store._rows("SELECT seq FROM events WHERE run = ? ORDER BY seq", row.id)] == list(
                 range(1, row.seq + 1)
             )
             assert may_be_lost or not any(_is_lost(event.data.get("error")) for event in events), events
@@ -81,7 +81,7 @@ def check_records(place: Daemons, *, runs: int | None = None, may_be_lost: bool 
                         lost |= said
                     else:
                         expected |= said
-        stored = store.rows("SELECT count(*) FROM attempts WHERE status = 'running' OR finished_at IS NULL")[0][0]
+        stored = store._rows("SELECT count(*) FROM attempts WHERE status = 'running' OR finished_at IS NULL")[0][0]
     assert stored == 0
     missing, unknown = expected - set(marks), set(marks) - lost - expected
     assert not missing, missing

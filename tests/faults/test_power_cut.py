@@ -45,8 +45,8 @@ EAGER = """
 import sys
 from jobctl.cli.main import main
 from jobctl.daemon import loop
-from jobctl.store import store
-store._WAL_LIMIT = 1
+from jobctl.store import database
+database.LOG_LIMIT = 1
 loop.LOOK_MS = 20
 sys.exit(main())
 """

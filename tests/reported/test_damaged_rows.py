@@ -78,13 +78,13 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         with Store(str(place.state)) as store:
 
             def there() -> bool:
-                full = all(store.row(f"SELECT 1 FROM {table}") for table in _tables(store.path) if table not in MADE)
+                full = all(store._row(f"SELECT 1 FROM {table}") for table in _tables(store.path) if table not in MADE)
                 rows = {row.job: row for row in store.history(limit=99)}
                 return full and {"good", "bad", "bad.notify", "waits", "holds", "parent"} <= rows.keys()
 
             place.until(there)
             place.until(lambda: any(row.wake_at for row in store.alive()))
-            place.until(lambda: store.rows("SELECT 1 FROM firings WHERE run IS NULL"))
+            place.until(lambda: store._rows("SELECT 1 FROM firings WHERE run IS NULL"))
             store.checkpoint(whole=True)
         daemon.kill()
         daemon.wait()

@@ -78,7 +78,7 @@ def test_killed_at_any_commit_a_failure_that_pauses_has_paused(home: Callable[[s
 
 def _failed(place: Daemons) -> bool:
     with Store(str(place.state), create=False) as store:
-        rows = store.rows("SELECT 1 FROM runs WHERE trigger = 'schedule' AND status IN ('failed', 'timed_out')")
+        rows = store._rows("SELECT 1 FROM runs WHERE trigger = 'schedule' AND status IN ('failed', 'timed_out')")
     return bool(rows)
 
 
@@ -96,13 +96,13 @@ def _behind(place: Daemons) -> int:
 
 def _progress(place: Daemons) -> int:
     with Store(str(place.state), create=False) as store:
-        return int(store.row("SELECT max(progress) FROM schedules")[0])
+        return int(store._row("SELECT max(progress) FROM schedules")[0])
 
 
 def _uncovered(place: Daemons, began: int) -> list[int]:
     """Fire times up to the progress that have neither a run nor a record."""
     reached = _progress(place)  # first: a daemon that lives goes on
     with Store(str(place.state), create=False) as store:
-        rows = store.rows("SELECT fire_time, coalesce(last, fire_time) FROM firings")
+        rows = store._rows("SELECT fire_time, coalesce(last, fire_time) FROM firings")
     times = range(began + MINUTE, reached + 1, MINUTE)
     return [at for at in times if not any(first <= at <= last for first, last in rows)]

@@ -18,7 +18,8 @@ from jobctl.engines.local import executor
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import created, taken
 from jobctl.host import clock
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 VIEWS = {
     "why": ["why", "x-1", "--json"],

@@ -19,7 +19,8 @@ from jobctl.core.errors import StoreError, StoreLostError, StoreUnavailableError
 from jobctl.engines.local import executor
 from jobctl.engines.local.executor import Executor
 from jobctl.host import locks
-from jobctl.store.store import Store, explain
+from jobctl.store.errors import explain
+from jobctl.store.store import Store
 from jobctl.store.trouble import LOG_LIMIT
 
 TICK = "[jobs.tick]\nschedule = { every = '1s' }\ncommand = 'echo tick >> ticks'\n"

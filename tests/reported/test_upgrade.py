@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from homes import JOBCTL, PATIENCE, Daemons
 
-from jobctl.store import store
+from jobctl.store import schema
 
 RELEASED = Path(__file__).parents[1] / "store" / "released"
 VERSIONS = sorted(int(folder.name) for folder in RELEASED.iterdir())
@@ -78,7 +78,7 @@ def test_who_asks_changes_nothing_and_who_writes_keeps_what_was(old: Daemons) ->
     assert str(kept) in output
     assert (version(kept), runs(kept)) == (before, found)
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert version(path) == store.VERSION
+    assert version(path) == schema.VERSION
     assert runs(path) == found
     assert sorted(file.name for file in old.state.glob("jobctl.db.schema*")) == [kept.name]
     changed = kept.stat().st_mtime_ns
@@ -154,7 +154,7 @@ def test_living_daemons_are_asked_to_end_before_the_store_is_changed(old: Daemon
         assert daemon.wait(PATIENCE) == 0
         assert daemon.stdout is not None
         assert daemon.stdout.read() == f"{before}\n"
-    assert version(path) == store.VERSION
+    assert version(path) == schema.VERSION
 
 
 def test_a_pid_that_is_not_the_daemons_is_left_alone(old: Daemons) -> None:
@@ -169,7 +169,7 @@ def test_a_pid_that_is_not_the_daemons_is_left_alone(old: Daemons) -> None:
             assert bystander.poll() is None
         finally:
             bystander.kill()
-    assert version(old.state / "jobctl.db") == store.VERSION
+    assert version(old.state / "jobctl.db") == schema.VERSION
 
 
 def test_several_writers_at_once_keep_it_once(old: Daemons) -> None:
@@ -219,5 +219,5 @@ def test_an_upgrade_that_is_killed_anywhere_is_done_by_the_next(old: Daemons, ca
         code, output = old.call("status")
         assert code == 0, output
         assert old.call("schedule", "pause", "nightly")[0] == 0
-        assert (version(path), runs(path)) == (store.VERSION, found)
+        assert (version(path), runs(path)) == (schema.VERSION, found)
         assert (version(kept), runs(kept)) == (before, found)

@@ -21,7 +21,7 @@ from jobctl.engines.local import loop as local
 from jobctl.host import clock
 from jobctl.process import descent, keepers, kernel, supervisor
 from jobctl.process.descent import Proc
-from jobctl.store import store
+from jobctl.store import database, queries
 
 from .keeping import KeeperProcess, SimLink
 from .world import Child, World
@@ -252,7 +252,8 @@ def installed(world: World) -> Iterator[None]:
         (local, {"Watch": lambda: Watch(world), "private_files": lambda: None}),
         (loop, {"alone": alone, "Executor": Executor}),
         (executor, {"os": Instead(os, urandom=world.random_bytes, getpid=getpid)}),
-        (store, {"os": Instead(os, urandom=world.random_bytes), "sqlite3": Instead(sqlite3, connect=open_store)}),
+        (queries, {"os": Instead(os, urandom=world.random_bytes)}),
+        (database, {"sqlite3": Instead(sqlite3, connect=open_store)}),
     ]
     patches = [patch.multiple(module, create=True, **names) for module, names in replaced]
     for one in patches:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.rows import NewRun
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 DEFINITION = '{"folder":"/","name":"x","steps":[{"command":"true","name":"main"}]}'
 

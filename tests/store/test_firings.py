@@ -14,7 +14,8 @@ from jobctl.core.run.history import Event, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.core.schedule.rows import Dropped
 from jobctl.store import firings
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 NOW = 1_800_000_000_000
 A, B = "/etc/a.toml", "/etc/b.toml"
@@ -175,7 +176,7 @@ def test_rewind_cuts_what_was_missed_in_between(store: Store) -> None:
     with store.transaction() as db:
         firings.drop(store, db, [Dropped(number, "missed", NOW + 10, NOW + 100, 10, "late")], NOW + 100)
     firings.rewind(store, {number: True}, NOW + 39)
-    assert store.rows("SELECT fire_time, last, count FROM firings") == [(NOW + 10, NOW + 39, 3)]
+    assert store._rows("SELECT fire_time, last, count FROM firings") == [(NOW + 10, NOW + 39, 3)]
 
 
 def test_rewind_takes_nothing_back_that_does_not_lie_ahead(store: Store) -> None:
@@ -250,4 +251,4 @@ def test_what_is_forgotten_is_old_and_without_a_run(store: Store, monkeypatch: p
     behind = firings.forget(store, 500)
     assert behind == (1, 300)
     assert firings.forget(store, 500, behind) is None
-    assert [row[0] for row in store.rows("SELECT fire_time FROM firings ORDER BY 1")] == [100, 800]
+    assert [row[0] for row in store._rows("SELECT fire_time FROM firings ORDER BY 1")] == [100, 800]

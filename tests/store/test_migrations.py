@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.core.errors import StoreError
-from jobctl.store import migrations, store
+from jobctl.store import migrations, schema
 from jobctl.store.store import Store
 
 SCHEMA = Path(migrations.__file__).with_name("schema.sql")
@@ -47,7 +47,7 @@ def test_an_older_database_of_ours_is_brought_to_the_schema(tmp_path: Path) -> N
 
 
 def test_the_constants_that_stand_twice_are_the_same() -> None:
-    assert (store.APPLICATION_ID, store.VERSION) == (migrations.APPLICATION_ID, migrations.VERSION)
+    assert (schema.APPLICATION_ID, schema.VERSION) == (migrations.APPLICATION_ID, migrations.VERSION)
 
 
 def test_every_guarantee_has_a_sentence_above_it() -> None:

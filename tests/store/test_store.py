@@ -16,8 +16,10 @@ from histories import CREATED, DEFINITION, ENDED, FAILED, STARTED, TAKEN, add, m
 from jobctl.core.errors import JobctlError, NotFoundError, StoreError, StoreUnavailableError
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.rows import NewRun
-from jobctl.store import store as module
-from jobctl.store.store import Batch, Store
+from jobctl.store import database, errors
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
+from jobctl.store.trouble import LOG_LIMIT
 
 NOBODY = 65534
 
@@ -224,7 +226,7 @@ def test_many_writers_append_one_after_the_other(tmp_path: Path, store: Store) -
 
 
 def test_a_writer_that_holds_the_store_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
     with Store(str(tmp_path)) as store:
         run = add(store, "x-000001", [CREATED, TAKEN])
         holder = _db(tmp_path)
@@ -330,7 +332,7 @@ def test_the_wal_stays_small_in_a_process_that_writes_much(tmp_path: Path, store
     for number in range(600):
         event = Event(EventType.RUN_PAUSED, number, data={"reason": "r" * 20_000})
         assert store.append([Batch(run, 2 + number, [event], state, executor="e1")]) == []
-    assert (tmp_path / "jobctl.db-wal").stat().st_size < 3 * module._WAL_LIMIT
+    assert (tmp_path / "jobctl.db-wal").stat().st_size < 3 * LOG_LIMIT
 
 
 def test_the_wal_stays_small_when_many_short_processes_write_beside_a_long_one(tmp_path: Path, store: Store) -> None:
@@ -342,7 +344,7 @@ def test_the_wal_stays_small_when_many_short_processes_write_beside_a_long_one(t
             event = Event(EventType.RUN_PAUSED, number, data={"reason": "r" * 100_000})
             assert short.append([Batch(run, 2 + number, [event], state, executor="e1")]) == []
         sizes.append((tmp_path / "jobctl.db-wal").stat().st_size)
-    assert max(sizes) < 2 * module._WAL_LIMIT
+    assert max(sizes) < 2 * LOG_LIMIT
 
 
 # -- what is asked of it -------------------------------------------------------------------------------------------
@@ -456,7 +458,7 @@ def test_a_run_that_is_gone_is_said(store: Store) -> None:
 
 
 def test_every_error_of_sqlites_has_a_sentence() -> None:
-    error: JobctlError = module.explain(sqlite3.OperationalError("something new"), "/x/jobctl.db")
+    error: JobctlError = errors.explain(sqlite3.OperationalError("something new"), "/x/jobctl.db")
     assert "something new" in error.message
     assert error.hint
     assert error.exit_code == 4

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.store import store
+from jobctl.store import schema
 from jobctl.store.store import Store
 
 RELEASED = Path(__file__).with_name("released")
@@ -79,14 +79,14 @@ def columns(path: Path) -> dict[str, set[Any]]:
 
 
 def test_every_released_schema_has_its_folder() -> None:
-    assert range(1, store.VERSION) == range(1, max(VERSIONS, default=0) + 1)
+    assert range(1, schema.VERSION) == range(1, max(VERSIONS, default=0) + 1)
 
 
 @pytest.mark.parametrize("left", VERSIONS, indirect=True, ids=str)
 def test_it_is_brought_to_the_schema_of_today(left: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     before = version(left)
     Store(str(left / "state")).close()
-    assert before < version(left) == store.VERSION
+    assert before < version(left) == schema.VERSION
     new = tmp_path_factory.mktemp("new")
     Store(str(new)).close()
     assert columns(left / "state" / "jobctl.db") == columns(new / "jobctl.db")

@@ -96,7 +96,7 @@ def understand(error: Exception) -> JobctlError:
     # What was never imported cannot have raised.
     sqlite3 = sys.modules.get("sqlite3")
     if sqlite3 is not None and isinstance(error, sqlite3.Error):
-        # store/store.py has a sentence for each of them; this is one that did not come by there.
+        # store/errors.py has a sentence for each of them; this is one that did not come by there.
         return StoreError(f"the state store cannot be used: {error}", hint="`jobctl doctor` says what is wrong with it")
     if isinstance(error, _OutputError):
         return JobctlError(f"the output could not be written: {error}", hint="look at where stdout goes")

@@ -9,7 +9,7 @@ from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
-    from jobctl.store.store import Before, Upgraded
+    from jobctl.store.schema import Before, Upgraded
 
 
 def _before_upgrade(state_dir: str) -> Before:

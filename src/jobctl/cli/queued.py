@@ -149,7 +149,7 @@ class _Holders:
             asked.pause(ms)
 
     def _look(self) -> None:
-        found = holders.of_runs(self._store, self._queue)
+        found = self._store.runs_with_places(self._queue)
         if not any(holders.is_left(self._store, self._store.run(number)) for number in found):
             return
         if self._engine is None:

@@ -55,9 +55,10 @@ def read(store: Store, daemons: Sequence[Document], problems: Sequence[Problem],
 
 def gone(store: Store) -> list[str]:
     """The definitions files of this folder that a daemon has read and that are not there any more."""
+    from jobctl.store import firings
+
     here = os.getcwd() + "/"
-    files = [file for (file,) in store.rows("SELECT DISTINCT file FROM schedules WHERE active = 1")]
-    own = [file for file in files if isinstance(file, str) and file.startswith(here)]
+    own = [file for file in firings.files(store) if file.startswith(here)]
     return [file for file in own if "/" not in file[len(here) :] and "\0" not in file and not os.path.lexists(file)]
 
 
@@ -68,7 +69,7 @@ def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
     from jobctl.store import firings
 
     read: dict[str, Job] = {}
-    for job, key, file in store.rows("SELECT job, key, file FROM schedules WHERE active = 1 ORDER BY id"):
+    for job, key, file in firings.active(store):
         if file not in files:
             continue
         before = read[job].schedules if job in read else ()

@@ -1,16 +1,17 @@
 """Schedules and their fire times in the store: how far each has been dealt with, and what became of what.
 
-A fire time that starts a run is written with that run (store.py, NewRun.schedule), in one transaction.
+A fire time that starts a run is written with that run (append.py, NewRun.schedule), in one transaction.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from jobctl.core.schedule.rows import Dropped, Entry, Last, Pause
+from jobctl.store.append import ADVANCE, Batch, pause_job
+from jobctl.store.database import Transaction
 from jobctl.store.soundness import Kinds
-from jobctl.store.store import ADVANCE, Batch, Store, pause_job
+from jobctl.store.store import Store
 
 Place = tuple[int, int]  # schedule, fire time: the order of what is recorded of fire times
 FIRST: Place = (0, 0)
@@ -29,7 +30,7 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
         marks = ", ".join("?" * len(files))
         known = {
             (job, key): (number, active, progress, file)
-            for number, job, key, active, progress, file in store.rows(
+            for number, job, key, active, progress, file in store._rows(
                 "SELECT id, job, key, active, progress, file FROM schedules"
             )
         }
@@ -64,7 +65,7 @@ def sync(store: Store, wanted: Iterable[tuple[str, str, str]], files: Sequence[s
     return entries
 
 
-def begin_anew(db: sqlite3.Connection) -> None:
+def begin_anew(db: Transaction) -> None:
     """Every schedule begins when a daemon next looks at it: what has fired until then was somebody else's."""
     db.execute("UPDATE schedules SET active = 0")
 
@@ -84,7 +85,7 @@ def boot_time(store: Store, boot: str, began: int) -> int:
 
 def drop(
     store: Store,
-    db: sqlite3.Connection,
+    db: Transaction,
     dropped: Sequence[Dropped],
     now: int,
     notices: Mapping[Dropped, Sequence[Batch]] = _NO_NOTICES,
@@ -102,7 +103,7 @@ def drop(
     advance(db, [(d.schedule, d.last) for d in dropped])
 
 
-def advance(db: sqlite3.Connection, progress: Iterable[tuple[int, int]]) -> None:
+def advance(db: Transaction, progress: Iterable[tuple[int, int]]) -> None:
     """(schedule, instant): nothing up to then is due any more. Alone, nothing is said of it: for paused schedules."""
     db.executemany(
         ADVANCE,
@@ -139,7 +140,7 @@ def skip(store: Store, progress: Mapping[int, int]) -> None:
 
 def beyond(store: Store, number: int, after: int) -> list[tuple[int, int]]:
     """(first, last) of what is recorded of a schedule's fire times after that instant, oldest first."""
-    rows = store.rows(
+    rows = store._rows(
         "SELECT fire_time, coalesce(last, fire_time) FROM firings WHERE schedule = ? AND fire_time >= coalesce((SELECT"
         " max(fire_time) FROM firings WHERE schedule = ? AND fire_time <= ?), 0) AND coalesce(last, fire_time) > ?"
         " ORDER BY fire_time",
@@ -154,7 +155,7 @@ def beyond(store: Store, number: int, after: int) -> list[tuple[int, int]]:
 def ahead(store: Store) -> dict[int, int]:
     """schedule -> the last of its fire times that has a record, of those where that lies beyond the progress: they
     were dealt with, and the clock was set back since."""
-    rows = store.rows(
+    rows = store._rows(
         "SELECT id, reached FROM (SELECT id, progress, (SELECT coalesce(f.last, f.fire_time) FROM firings f"
         " WHERE f.schedule = schedules.id ORDER BY f.fire_time DESC LIMIT 1) AS reached"
         " FROM schedules WHERE active = 1) WHERE reached > progress"
@@ -164,7 +165,7 @@ def ahead(store: Store) -> dict[int, int]:
 
 def jobs_ahead(store: Store, now: int) -> set[str]:
     """Jobs of which a schedule has been dealt with beyond that instant: the clock was set back since."""
-    rows = store.rows(
+    rows = store._rows(
         "SELECT DISTINCT job FROM schedules WHERE active = 1 AND (progress > ? OR EXISTS"
         " (SELECT 1 FROM firings f WHERE f.schedule = schedules.id AND f.fire_time > ?))",
         now,
@@ -175,7 +176,7 @@ def jobs_ahead(store: Store, now: int) -> set[str]:
 
 def reached(store: Store, job: str, key: str) -> tuple[int, int] | None:
     """(its number, how far it has been dealt with) of a schedule; None for one that no daemon has read."""
-    found: tuple[int, int] | None = store.row(
+    found: tuple[int, int] | None = store._row(
         "SELECT id, progress FROM schedules WHERE job = ? AND key = ? AND active = 1", job, key
     )
     return found if found is None or isinstance(found[1], int) else None
@@ -184,7 +185,7 @@ def reached(store: Store, job: str, key: str) -> tuple[int, int] | None:
 def progress(store: Store, schedules: Sequence[int]) -> dict[int, int]:
     """schedule -> the newest fire time dealt with, by whichever daemon. Without those that no file has any more."""
     numbers = ", ".join(map(str, schedules))
-    found = store.rows(f"SELECT id, progress FROM schedules WHERE active = 1 AND id IN ({numbers})")
+    found = store._rows(f"SELECT id, progress FROM schedules WHERE active = 1 AND id IN ({numbers})")
     return {number: progress for number, progress in found if isinstance(progress, int)}
 
 
@@ -195,7 +196,7 @@ def alive_runs(store: Store, job: str) -> tuple[list[tuple[int, str]], list[tupl
     Without queued ones of a backfill: they wait for their turn, whatever the schedules do; and without children of
     other runs, which no schedule has started.
     """
-    rows = store.rows(
+    rows = store._rows(
         "SELECT id, status, status = 'queued' OR (status = 'paused' AND started_at IS NULL) AS waits"
         " FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ? AND parent IS NULL"
         " AND NOT (waits AND trigger = 'backfill') ORDER BY id",
@@ -213,7 +214,7 @@ def forget(
     Looks at one page, some milliseconds: those behind `after`. Returns where the next one begins, None at the end.
     `told`: schedule -> how many, the first and the last of those that are gone, added to what stands there.
     """
-    page = store.rows(
+    page = store._rows(
         "SELECT schedule, fire_time,"
         " fire_time < ? AND (run IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE id = run)) FROM firings"
         " WHERE (schedule, fire_time) > (?, ?) ORDER BY schedule, fire_time LIMIT ?",
@@ -247,7 +248,7 @@ def unpause(store: Store, job: str, *, now: int) -> bool:
 
 
 def paused(store: Store) -> dict[str, Pause]:
-    rows = store.rows("SELECT job, at, reason, who FROM paused_jobs")
+    rows = store._rows("SELECT job, at, reason, who FROM paused_jobs")
     return {job: Pause(*rest) for job, *rest in (store.sound(_OF_A_PAUSE, row) for row in rows)}
 
 
@@ -256,7 +257,7 @@ def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, s
 
     However old the fire times are: those that were missed lie further back than their job's catch-up window.
     """
-    rows = store.rows(
+    rows = store._rows(
         "SELECT s.job, f.outcome, sum(f.count), max(coalesce(f.last, f.fire_time)), max(f.reason)"
         " FROM firings f JOIN schedules s ON s.id = f.schedule"
         " WHERE f.dropped_at >= ? GROUP BY s.job, f.outcome ORDER BY 4 DESC",
@@ -267,18 +268,29 @@ def lately_dropped(store: Store, since: int) -> list[tuple[str, str, int, int, s
 
 def job_of(store: Store, number: int) -> str:
     """The job of a schedule."""
-    found: str = store.row("SELECT job FROM schedules WHERE id = ?", number)[0]
+    found: str = store._row("SELECT job FROM schedules WHERE id = ?", number)[0]
     return found
+
+
+def files(store: Store) -> list[str]:
+    """The definitions files whose schedules fire, as the daemons have read them."""
+    rows = store._rows("SELECT DISTINCT file FROM schedules WHERE active = 1")
+    return [file for (file,) in rows if isinstance(file, str)]
+
+
+def active(store: Store) -> list[tuple[str, str, str]]:
+    """(job, key, file) of the schedules that fire, in the order in which they became known."""
+    return store._rows("SELECT job, key, file FROM schedules WHERE active = 1 ORDER BY id")
 
 
 def scheduled_jobs(store: Store) -> set[str]:
     """The jobs that have schedules, as the daemons have read them."""
-    return {job for (job,) in store.rows("SELECT DISTINCT job FROM schedules WHERE active = 1")}
+    return {job for (job,) in store._rows("SELECT DISTINCT job FROM schedules WHERE active = 1")}
 
 
 def last(store: Store) -> dict[tuple[str, str], Last]:
     """(job, key) -> the last fire time that was dealt with, of every schedule that has one."""
-    rows = store.rows(
+    rows = store._rows(
         "SELECT s.job, s.key, coalesce(f.last, f.fire_time), f.outcome, f.reason, r.name, r.status FROM schedules s"
         " JOIN firings f ON f.schedule = s.id"
         " AND f.fire_time = (SELECT max(fire_time) FROM firings WHERE schedule = s.id)"
@@ -291,7 +303,7 @@ def last(store: Store) -> dict[tuple[str, str], Last]:
 def dropped_by_schedule(store: Store, since: int) -> dict[tuple[str, str], dict[str, int]]:
     """(job, key) -> outcome -> how many fire times were dropped since then, of schedules that dropped some."""
     found: dict[tuple[str, str], dict[str, int]] = {}
-    rows = store.rows(
+    rows = store._rows(
         "SELECT s.job, s.key, f.outcome, sum(f.count) FROM firings f JOIN schedules s ON s.id = f.schedule"
         " WHERE f.dropped_at >= ? GROUP BY s.id, f.outcome ORDER BY f.outcome",
         since,

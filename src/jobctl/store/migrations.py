@@ -18,7 +18,7 @@ from jobctl.core.errors import StoreError, StoreUnavailableError
 from jobctl.host import clock, folder
 from jobctl.host.files import open_own
 from jobctl.store import place, trial
-from jobctl.store.store import APPLICATION_ID, VERSION, Before, Upgraded
+from jobctl.store.schema import APPLICATION_ID, VERSION, Before, Upgraded
 
 PATIENCE_MS = 30_000
 

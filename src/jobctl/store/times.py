@@ -14,8 +14,8 @@ _RUNS = 1_000  # among which the newest instant is looked for
 def read(store: Store, boot: str, clock: int, now: int) -> Believed:
     """What is believed, `clock` being what the clock of this boot shows. What was written down in another boot, and the
     newest recorded instant where nothing was, is some time that has passed; `now` where nothing is recorded."""
-    known = store.row("SELECT 1 FROM sqlite_master WHERE name = 'times'") is not None  # not in an older schema
-    row = store.row("SELECT boot, clock, instant, doubted FROM times") if known else None
+    known = store._row("SELECT 1 FROM sqlite_master WHERE name = 'times'") is not None  # not in an older schema
+    row = store._row("SELECT boot, clock, instant, doubted FROM times") if known else None
     if row is not None and not _KINDS.is_sound(row):
         row = None  # damaged: as if nothing had been written down
     if row is not None and row[0] == boot and boot and row[1] <= clock:
@@ -27,7 +27,7 @@ def read(store: Store, boot: str, clock: int, now: int) -> Believed:
 def step(store: Store, boot: str, clock: int, now: int) -> int:
     """By how much the wall clock was set in this boot since something was written down in it; 0 where that is not
     known."""
-    row = store.row("SELECT clock, instant FROM times WHERE boot = ?", boot)
+    row = store._row("SELECT clock, instant FROM times WHERE boot = ?", boot)
     if row is not None and not all(isinstance(value, int) for value in row):
         return 0
     return now - (row[1] + clock - row[0]) if row is not None and boot and row[0] <= clock else 0
@@ -44,7 +44,7 @@ def write(store: Store, boot: str, believed: Believed) -> None:
 
 def newest(store: Store) -> int | None:
     """The newest instant that is recorded, or little less; None in a store that has seen nothing."""
-    found = store.row(
+    found = store._row(
         "SELECT max(at) FROM (SELECT max(created_at, coalesce(started_at, 0), coalesce(finished_at, 0)) AS at FROM"
         " (SELECT created_at, started_at, finished_at FROM runs ORDER BY id DESC LIMIT ?)"
         " UNION ALL SELECT max(progress) FROM schedules WHERE active = 1"

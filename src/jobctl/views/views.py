@@ -20,7 +20,7 @@ from jobctl.core.text import rfc3339
 from jobctl.engines.local import executor
 from jobctl.host import clock
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
-from jobctl.store.store import RUN_COLUMNS, Store
+from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.core.run.why import Reason, Signs
@@ -100,7 +100,7 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
     folder = run_folder(store, row.name)
     documents = [_step(step, state, folder) for step in steps]
     if any("job" in step for step in steps):
-        children = dict(store.rows("SELECT name, status FROM runs WHERE parent = ?", row.id))
+        children = store.statuses_of_children(row.id)
         for document, step in zip(documents, steps, strict=True):
             if "job" in step:
                 document["child"] = _child(children, state.steps.get(step["name"]))
@@ -241,8 +241,7 @@ def _about(about: Mapping[str, Any]) -> Document:
 
 def _notification(store: Store, name: str) -> Document:
     """A run that tells of another's end, and where it stands now; no status when it is gone."""
-    found = store.row("SELECT status FROM runs WHERE name = ?", name)
-    return {"run": name, "status": found[0] if found is not None else None}
+    return {"run": name, "status": store.status_of(name)}
 
 
 def failed_notifications(store: Store, jobs: Iterable[str], since: int) -> list[Document]:
@@ -274,8 +273,8 @@ def _parent(store: Store, row: RunRow) -> Document | None:
     """The run and the step that started this one as a child."""
     if row.parent is None:
         return None
-    found = store.row("SELECT name FROM runs WHERE id = ?", row.parent)
-    return {"run": found[0], "step": row.parent_step} if found is not None else None
+    found = store.name_of(row.parent)
+    return {"run": found, "step": row.parent_step} if found is not None else None
 
 
 def _child(statuses: Mapping[str, str], step: StepState | None) -> Document | None:
@@ -439,30 +438,12 @@ def _by(data: Mapping[str, Any]) -> str:
 def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int]:
     """Which runs a queued one waits for to end, and how many queued ones come before it. Of one whose process has died
     that is said, too."""
-    alive = "FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL"
     if waits_for == "overlap":
-        found = store.rows(
-            f"SELECT {RUN_COLUMNS} FROM runs INDEXED BY runs_alive_by_job WHERE finished_at IS NULL AND job = ?"
-            " AND id < ? ORDER BY id",
-            row.job,
-            row.id,
-        )
-        return [_named(store, RunRow(*one)) for one in found], 0
+        return [_named(store, one) for one in store.alive_before(row)], 0
     if waits_for != "queue":
         return [], 0
-    begun = []
-    if row.queue is not None:
-        begun = store.rows(
-            f"SELECT {RUN_COLUMNS} {alive} AND wake_at IS NULL AND status != 'queued' AND queue = ? ORDER BY id",
-            row.queue,
-        )
-    waiting = store.rows(
-        f"SELECT job, priority, count(*), sum(id < ?) {alive} AND wake_at IS NULL AND status = 'queued' AND queue IS ?"
-        " AND priority >= ? GROUP BY job, priority",
-        row.id,
-        row.queue,
-        row.priority,
-    )
+    begun = store.awake_in_queue(row.queue) if row.queue is not None else []
+    waiting = store.lines_before(row)
     # The higher priorities, those of its job before it - and as many of each other job: places go round the jobs.
     own = next((older for job, priority, _, older in waiting if (job, priority) == (row.job, row.priority)), 0)
     ahead = own + sum(
@@ -470,7 +451,7 @@ def _in_front(store: Store, row: RunRow, waits_for: str) -> tuple[list[str], int
         for job, priority, count, older in waiting
         if (job, priority) != (row.job, row.priority)
     )
-    return [_named(store, RunRow(*one)) for one in begun], ahead
+    return [_named(store, one) for one in begun], ahead
 
 
 def _named(store: Store, row: RunRow) -> str:
@@ -553,14 +534,9 @@ def _is_there(state: RunState, key: str) -> bool:
 def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:
     """What a run that nobody has begun waits for: the runs before it, a place, or a daemon."""
     if row.trigger in ("schedule", "backfill") and definition.get("overlap") != "allow_all":
-        other = store.row(
-            "SELECT name FROM runs INDEXED BY runs_alive_by_job"
-            " WHERE finished_at IS NULL AND job = ? AND id < ? AND parent IS NULL ORDER BY id LIMIT 1",
-            row.job,
-            row.id,
-        )
+        other = store.first_alive_before(row)
         if other is not None:
-            return {"kind": "overlap", "name": other[0], "until": None}
+            return {"kind": "overlap", "name": other, "until": None}
     if row.queue is not None or any(kind == "daemon" for _, kind, _ in executors(store).values()):
         return {"kind": "queue", "name": row.queue, "until": None}
     return {"kind": "executor", "name": None, "until": None}

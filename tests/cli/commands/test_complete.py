@@ -9,7 +9,7 @@ import pytest
 from jobctl.cli.commands import complete
 from jobctl.cli.table import TABLE
 from jobctl.core.definition import shapes
-from jobctl.store.store import new_name
+from jobctl.store.queries import new_name
 
 NAMES = {"JOB": ["backup", "build"], "RUN": ["backup-a1b2c3"]}
 

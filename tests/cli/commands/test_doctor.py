@@ -18,7 +18,8 @@ from jobctl.core.run.history import Event, EventType, RunState
 from jobctl.core.run.rows import NewRun
 from jobctl.core.schedule import schedule
 from jobctl.engines.local.executor import Executor
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 
 def _doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:

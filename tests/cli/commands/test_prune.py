@@ -16,7 +16,7 @@ from jobctl.core.run.history import Event, EventType, RunState
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.executor import Executor
 from jobctl.host import clock
-from jobctl.store.store import Batch
+from jobctl.store.append import Batch
 
 DAY = 86_400_000
 NOTHING = {"removed": {}, "folders": 0, "executors": 0}
@@ -144,7 +144,7 @@ def test_definitions_that_no_run_has_go_too(runs: Runs, capsys: pytest.CaptureFi
     _ended(runs, "a", 3, command="old")
     _ended(runs, "a", 2, 1, command="new")
     _prune(capsys, "--keep-runs", "1")
-    assert ["new" in body for (body,) in runs.store.rows("SELECT body FROM definitions")] == [True]
+    assert ["new" in body for (body,) in runs.store._rows("SELECT body FROM definitions")] == [True]
 
 
 def test_what_crashes_left_behind(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +178,7 @@ def test_the_database_becomes_smaller(runs: Runs, capsys: pytest.CaptureFixture[
     _prune(capsys, "--keep-runs", "1")
     assert os.path.getsize(runs.store.path) < before / 3
     assert runs.store.quick_check() == []
-    assert runs.store.row("PRAGMA freelist_count")[0] == 0
+    assert runs.store._row("PRAGMA freelist_count")[0] == 0
 
 
 def test_for_people(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jobctl.cli.main import main
-from jobctl.store import store as store_module
+from jobctl.store import database
 from jobctl.store.store import Store
 from jobctl.views import views
 
@@ -204,7 +204,7 @@ def test_while_the_store_is_locked_a_new_run_is_refused(
 ) -> None:
     _define(folder, '[jobs.x]\ncommand = "echo ran >> ran"\n')
     assert main(["run", "x"]) == 0
-    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
     holder = sqlite3.connect(folder / "state" / "jobctl.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     assert main(["run", "x"]) == 4

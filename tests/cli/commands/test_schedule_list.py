@@ -17,7 +17,8 @@ from jobctl.core.run.rows import NewRun
 from jobctl.core.schedule.rows import Dropped
 from jobctl.host import clock
 from jobctl.store import firings
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 JOBS = """\
 [jobs.backup]

@@ -64,7 +64,7 @@ def plain(**parts: str) -> str:
 
 
 def children(world: World, run: LiveRun | RunRow) -> list[RunRow]:
-    rows = world.store.rows("SELECT id FROM runs WHERE parent = ? ORDER BY id", run.id)
+    rows = world.store._rows("SELECT id FROM runs WHERE parent = ? ORDER BY id", run.id)
     return [world.store.run(row[0]) for row in rows]
 
 
@@ -181,7 +181,7 @@ def test_secrets_of_a_child_are_not_kept_and_are_masked_in_its_parent(world: Wor
     other = 'env_file = "y.env"\nenv = { API_TOKEN = "s3cret-token" }'
     say = 'echo "message=$API_TOKEN $HIDDEN" > $JOBCTL_FAILURE; exit 1'
     run = world.run(plain(other=other, second=say))
-    bodies = "".join(body for (body,) in world.store.rows("SELECT body FROM definitions"))
+    bodies = "".join(body for (body,) in world.store._rows("SELECT body FROM definitions"))
     assert "s3cret" not in bodies
     said = world.step(run, "kid")["error"]
     assert said.endswith("*** ***")

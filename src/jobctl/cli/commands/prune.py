@@ -49,10 +49,7 @@ def main(
         if not trust_clock and any(keep.age is not None for keep in keeps.values()):
             now = _believed(store, now)
         if dry_run:
-            due = {
-                job: [name for root in pruner.due(store, job, keep, now) for _, name in pruner.family(store, *root)]
-                for job, keep in keeps.items()
-            }
+            due = {job: pruner.beyond(store, job, keep, now) for job, keep in keeps.items()}
             folders = pruner.leftovers(store)
             names = [name for found in due.values() for name in found] + folders
             freed = sum(pruner.size_of(store, name) for name in names)

@@ -12,7 +12,9 @@ from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
 from jobctl.host import clock, folder
 from jobctl.store import firings, trial
-from jobctl.store.store import Batch, Store, Transaction
+from jobctl.store.append import Batch
+from jobctl.store.database import Transaction
+from jobctl.store.store import Store
 
 COPIED = "copied"
 _ERROR = "copied: it goes on in the folder that this one was copied from"

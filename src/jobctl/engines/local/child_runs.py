@@ -36,7 +36,8 @@ from jobctl.engines.local.loop import (
 from jobctl.engines.local.stored_job import job_of
 from jobctl.host import clock
 from jobctl.process.attempt import MAX_OUTPUT
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.loop import Effects, LocalEngine, Work
@@ -240,7 +241,7 @@ class Children:
         state = run.state.step(key)
         if state.child is None or state.children:  # another one because of the step's retry begins anew
             return None
-        row = self._row(state.child["run"])
+        row = self._store.named(state.child["run"])
         try:
             if row is None or row.job != job.name or self._store.definition(row.definition) != text:
                 return None
@@ -270,10 +271,6 @@ class Children:
     def _must_queue(self, job: Job) -> bool:
         queue = self._engine.queues.get(job.queue) if job.queue is not None else None
         return queue is not None and queue.concurrency is not None
-
-    def _row(self, name: str) -> RunRow | None:
-        found = self._store.row("SELECT id FROM runs WHERE name = ?", name)
-        return None if found is None else self._store.run(found[0])
 
     def _join(self, parent: LiveRun, key: str, child: LiveRun) -> None:
         """Make the two know each other."""
@@ -413,7 +410,7 @@ class Children:
             self._engine.request(child, kind, reason=why, by="")
 
     def _ask_elsewhere(self, name: str, kind: EventType, why: str) -> None:
-        row = self._row(name)
+        row = self._store.named(name)
         if row is None or row.finished_at is not None:
             return
         here = self._engine.runs.get(row.id)
@@ -457,7 +454,7 @@ class Children:
         if "ended" in state.waiting:
             engine.add_fact(run, self._step_end(run, key))
             return
-        row = self._row(name)
+        row = self._store.named(name)
         if row is None:
             engine.add_fact(run, ended_outside(key, "failed", f"child run {name} is gone"))
             return
@@ -516,9 +513,7 @@ class Children:
     def _free_place(self, queue: str | None) -> None:
         """Whoever has it may have lost its process."""
         if queue is not None and self._engine.holders.due():
-            from jobctl.engines.local.holders import of_runs
-
-            for sentence in self._engine.holders.take_up(of_runs(self._store, queue)):
+            for sentence in self._engine.holders.take_up(self._store.runs_with_places(queue)):
                 self._engine.remark(sentence)
 
     def _held(self, row: RunRow) -> bool:
@@ -549,8 +544,7 @@ def orphan(store: Store, parent: int, key: str, state: RunState) -> tuple[EventT
 
     None: it may go on. Its parent lives, or has left it alone, or somebody has resumed it without its parent.
     """
-    found = store.row("SELECT finished_at FROM runs WHERE id = ?", parent)
-    if found is None or found[0] is None or state.alone:
+    if state.alone or not store.is_over(parent):
         return None
     row = store.run(parent)
     step = _step(store, row, key)

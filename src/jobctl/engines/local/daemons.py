@@ -11,7 +11,8 @@ from jobctl.core.errors import JobctlError
 from jobctl.engines.local import executor
 from jobctl.host import clock, locks
 from jobctl.process import descent
-from jobctl.store.store import Before, Store
+from jobctl.store.schema import Before
+from jobctl.store.store import Store
 
 _ENDING_MS = 10_000
 

@@ -97,19 +97,3 @@ def is_fresh(store: Store, row: RunRow, now: int) -> bool:
     last = store.events(row.id, after=row.seq - 1)
     # An event from the future was written before the clock was set back.
     return bool(last) and 0 <= now - last[-1].at < _LEFT_ALONE_MS
-
-
-def of_runs(store: Store, queue: str) -> list[int]:
-    """The runs that have places of a queue."""
-    rows = store.rows(
-        "SELECT id FROM runs INDEXED BY runs_alive WHERE finished_at IS NULL AND wake_at IS NULL"
-        " AND status IN ('running', 'paused') AND started_at IS NOT NULL AND queue = ? ORDER BY id",
-        queue,
-    )
-    return [row[0] for row in rows]
-
-
-def of_attempts(store: Store, queue: str) -> list[int]:
-    """The runs whose attempts have places of a queue."""
-    rows = store.rows("SELECT DISTINCT run FROM attempts WHERE queue = ? AND status = 'running' ORDER BY run", queue)
-    return [row[0] for row in rows]

@@ -32,7 +32,9 @@ from jobctl.process.keepers import private_files
 from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
-from jobctl.store.store import Batch, Beside, NotTogetherError, Store, Transaction
+from jobctl.store.append import Batch, Beside, NotTogetherError
+from jobctl.store.database import Transaction
+from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.child_runs import Begun, Children, Family
@@ -889,10 +891,8 @@ class LocalEngine:
         """What has a place and no process any more gives it back, also where there is no daemon to see to it."""
         if self.executor.kind == "daemon" or not self.holders.due():
             return
-        from jobctl.engines.local.holders import of_attempts
-
         for queue in list(self._waiting):
-            for sentence in self.holders.take_up(of_attempts(self.store, queue)):
+            for sentence in self.holders.take_up(self.store.runs_of_attempts_with_places(queue)):
                 self.remark(sentence)
 
     def _begin_wait(self, run: LiveRun, key: str, effects: Effects) -> Event:

@@ -17,7 +17,8 @@ from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.loop import LiveRun, created, taken
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.loop import LocalEngine

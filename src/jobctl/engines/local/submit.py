@@ -19,7 +19,8 @@ from jobctl.engines.local.daemons import poke_daemons
 from jobctl.engines.local.loop import created
 from jobctl.host import clock
 from jobctl.store import firings
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.engines.local.reuse import Like

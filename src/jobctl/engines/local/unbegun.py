@@ -12,7 +12,8 @@ from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.host import clock
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 
 def end(store: Store, row: RunRow, status: str, reason: str) -> bool:

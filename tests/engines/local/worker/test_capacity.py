@@ -9,7 +9,8 @@ from jobctl.core.model import Queue
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.worker.capacity import Capacity
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 PAUSED = Event(EventType.RUN_PAUSED, 1_005)
 

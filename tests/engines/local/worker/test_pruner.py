@@ -11,7 +11,8 @@ from jobctl.core.model import Job, Keep, Step, encode
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.worker import pruner
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 from jobctl.views.views import run_folder
 
 DAY = 86_400_000
@@ -69,7 +70,7 @@ def test_what_is_kept(store: Store, keep: Keep, expected: list[str]) -> None:
 def test_a_run_that_is_resumed_meanwhile_is_not_touched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     add(store, "a", NOW - 40 * DAY)
     number = store.find("a").id
-    real = store.rows
+    real = store._rows
 
     def resumed(sql: str, *values: object, strict: bool = False) -> list[object]:
         found = real(sql, *values, strict=strict)
@@ -78,7 +79,7 @@ def test_a_run_that_is_resumed_meanwhile_is_not_touched(store: Store, monkeypatc
             store.request(number, lambda *_: (reopened, None))
         return found
 
-    monkeypatch.setattr(store, "rows", resumed)
+    monkeypatch.setattr(store, "_rows", resumed)
     pruner.once(store, {"x": job(Keep(runs=0))}, NOW)
     monkeypatch.undo()
     assert left(store) == ["a"]
@@ -101,8 +102,8 @@ def test_definitions_go_with_the_last_of_their_runs(store: Store) -> None:
     add(store, "c", NOW - 1 * DAY, description="both")
     pruner.once(store, {"x": job(Keep(runs=1))}, NOW)
     assert left(store) == ["c"]
-    assert len(store.rows("SELECT id FROM definitions")) == 1
-    assert store.rows("SELECT 1 FROM events e LEFT JOIN runs r ON r.id = e.run WHERE r.id IS NULL") == []
+    assert len(store._rows("SELECT id FROM definitions")) == 1
+    assert store._rows("SELECT 1 FROM events e LEFT JOIN runs r ON r.id = e.run WHERE r.id IS NULL") == []
 
 
 def test_other_jobs_are_not_touched(store: Store) -> None:

@@ -239,7 +239,7 @@ def test_the_buffer_is_bounded_and_what_does_not_fit_is_recorded(place: Place) -
 
 def _drops(place: Place) -> list[tuple[str, int, str]]:
     """(outcome, how many, why)"""
-    return place.store.rows("SELECT outcome, count, reason FROM firings WHERE run IS NULL ORDER BY fire_time")
+    return place.store._rows("SELECT outcome, count, reason FROM firings WHERE run IS NULL ORDER BY fire_time")
 
 
 @pytest.mark.parametrize("down", [50, 1_000, 1_001, 45_000])

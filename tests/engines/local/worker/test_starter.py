@@ -70,7 +70,7 @@ def test_a_fire_time_that_another_daemon_has_dealt_with_gives_no_run(new_place: 
     first, second = new_place(), new_place()
     first.arm(job(AT) + job(AT, name="y", env_file='"gone.env"'))
     second.arm()
-    (x, y) = (number for (number,) in first.store.rows("SELECT id FROM schedules ORDER BY job"))
+    (x, y) = (number for (number,) in first.store._rows("SELECT id FROM schedules ORDER BY job"))
     for place in (first, second):
         begin(place, fire_time=NOW, schedule=x)
         begin(place, fire_time=NOW + 1, schedule=x, hold=True)
@@ -103,7 +103,7 @@ def test_end_reaches_what_runs_what_waits_and_what_was_made_just_now(
 
 def test_what_was_made_together_is_recorded_together(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.arm(job(AT, HELD))
-    (number,) = (row[0] for row in place.store.rows("SELECT id FROM schedules"))
+    (number,) = (row[0] for row in place.store._rows("SELECT id FROM schedules"))
     begin(place, fire_time=NOW, schedule=number)
     begin(place, fire_time=NOW + 1, schedule=number, hold=True)
 

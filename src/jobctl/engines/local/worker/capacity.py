@@ -25,11 +25,7 @@ class Capacity:
         self._queues = queues
 
     def refresh(self) -> None:
-        rows = self._store.rows(
-            # One that is asleep gives its place to others; one that was paused in the queue has none yet.
-            "SELECT queue, executor FROM runs WHERE finished_at IS NULL AND wake_at IS NULL"
-            " AND status IN ('running', 'paused') AND started_at IS NOT NULL"
-        )
+        rows = self._store.under_way()
         self._here = sum(1 for _, executor in rows if executor == self._executor_id)
         self._in_queue = {}
         for queue, _ in rows:

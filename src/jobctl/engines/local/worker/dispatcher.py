@@ -4,7 +4,7 @@ round the jobs; of a job the oldest is the first."""
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
@@ -14,14 +14,12 @@ from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import OnFailed, ignore, take, take_all
 from jobctl.host import clock
+from jobctl.store.queries import Queued
 from jobctl.store.store import Store
 
 _SNOOZE_MS = 60_000
 _AT_ONCE = 50  # runs that are read together: queued ones, and those that wake
 _BUFFERED = ("schedule", "backfill")  # what starts these is under the job's overlap policy
-
-# id, name, job, queue, trigger, definition, priority
-_Row = tuple[int, str, str, str | None, str, int, int]
 
 
 def wake(store: Store, engine: LocalEngine, now: int) -> list[tuple[str, str]]:
@@ -79,7 +77,7 @@ def once(
             if definition not in policies:
                 policies[definition] = _policy(store, definition)
             if job not in begun:
-                begun[job] = _begun(store, job)
+                begun[job] = int(store.has_begun(job))
             if not may_leave_buffer(policies[definition], running=begun[job]):
                 closed.definitions.add(definition)
                 may_begin = False
@@ -118,59 +116,23 @@ class _Closed:
         self.runs: set[int] = set()  # that could not be begun
 
 
-def _place(row: _Row, priorities: Mapping[str, int], capacity: Capacity) -> tuple[int, int, int, int, _Row]:
+def _place(row: Queued, priorities: Mapping[str, int], capacity: Capacity) -> tuple[int, int, int, int, Queued]:
     """Where it stands among the first of all jobs: by their queue's priority, then their own; then it is the turn of
     the job that has had none for longest, so that a job with very many runs does not keep the others waiting."""
     number, _, job, queue, _, _, priority = row
     return -priorities.get(queue or "", 0), -priority, capacity.turn_of(job), number, row
 
 
-# What the index is for: without it all that is queued is read for each run that leaves the line.
-_FROM = "FROM runs INDEXED BY runs_queued_by_job WHERE finished_at IS NULL AND status = 'queued'"
-_WHAT = "id, name, job, queue, trigger, definition, priority"
-
-
-def _heads(store: Store, closed: _Closed) -> list[_Row]:
+def _heads(store: Store, closed: _Closed) -> list[Queued]:
     """The first in line of each job: the highest priority, then the oldest."""
-    jobs = store.rows(
-        f"WITH RECURSIVE waiting (job) AS (SELECT * FROM (SELECT job {_FROM} ORDER BY job LIMIT 1) UNION ALL SELECT"
-        f" (SELECT r.job {_FROM.replace('runs ', 'runs r ', 1)} AND r.job > waiting.job ORDER BY r.job LIMIT 1)"
-        " FROM waiting WHERE waiting.job IS NOT NULL) SELECT job FROM waiting WHERE job IS NOT NULL"
-    )
-    found = (_head(store, job, closed) for (job,) in jobs)
+    found = (_head(store, job, closed) for job in store.jobs_in_line())
     return [row for row in found if row is not None]
 
 
-def _head(store: Store, job: str, closed: _Closed) -> _Row | None:
-    queues, definitions, runs = sorted(closed.queues), sorted(closed.definitions), sorted(closed.runs)
-    row: _Row | None = store.row(
-        f"SELECT {_WHAT} {_FROM} AND wake_at IS NULL AND job = ?"
-        f" AND (queue IS NULL OR queue NOT IN ({_marks(queues)}))"
-        f" AND (trigger NOT IN ({_marks(_BUFFERED)}) OR definition NOT IN ({_marks(definitions)}))"
-        f" AND id NOT IN ({_marks(runs)}) ORDER BY priority DESC, id LIMIT 1",
-        job,
-        *queues,
-        *_BUFFERED,
-        *definitions,
-        *runs,
+def _head(store: Store, job: str, closed: _Closed) -> Queued | None:
+    return store.first_in_line(
+        job, passed_over=closed.runs, queues=closed.queues, definitions=closed.definitions, triggers=_BUFFERED
     )
-    return row
-
-
-def _marks(values: Collection[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _begun(store: Store, job: str) -> int:
-    """1 when a run of the job has begun and is not over, else 0: a hundred thousand that sleep are not counted.
-    A child of another run is nothing to the job's schedules."""
-    found = store.row(
-        "SELECT 1 FROM runs INDEXED BY runs_alive_by_job"
-        " WHERE job = ? AND finished_at IS NULL AND status IN ('running', 'paused') AND started_at IS NOT NULL"
-        " AND parent IS NULL LIMIT 1",
-        job,
-    )
-    return 0 if found is None else 1
 
 
 def _policy(store: Store, definition: int) -> OverlapPolicy:

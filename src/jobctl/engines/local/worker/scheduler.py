@@ -30,7 +30,8 @@ from jobctl.engines.local.submit import run_of
 from jobctl.engines.local.worker.starter import Starter
 from jobctl.host import machine
 from jobctl.store import firings
-from jobctl.store.store import Batch, Store
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 # Fire times of one schedule dealt with at a time: one that was down for a month has millions, and others are due too.
 _MOST_AT_ONCE = 20_000

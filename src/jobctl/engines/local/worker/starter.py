@@ -20,7 +20,9 @@ from jobctl.engines.local.submit import batches_of, start_by
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import Failed, OnFailed, end, ignore
 from jobctl.store import firings
-from jobctl.store.store import Batch, Beside, Store, Transaction
+from jobctl.store.append import Batch, Beside
+from jobctl.store.database import Transaction
+from jobctl.store.store import Store
 
 
 class Starter:
