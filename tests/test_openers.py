@@ -18,11 +18,17 @@ DESCRIPTOR = "a descriptor that a helper, or such a call, has opened"
 
 # (file, function) -> why.
 OPENED: dict[tuple[str, str], str] = {
+    ("host/archive.py", "__init__"): "a tar over a file that the caller has opened",
+    ("host/archive.py", "entries"): "a tar over a file that the caller has opened",
     ("host/clock.py", "boot_id"): KERNELS,
     ("host/clock.py", "boot"): KERNELS,
     ("host/locks.py", "called"): KERNELS,
     ("host/locks.py", "held"): KERNELS,
     ("host/outflow.py", "__init__"): "our own output, whatever it is, opened once more without waiting",
+    ("cli/commands/backup.py", "_beside"): FOLDER,
+    ("engines/local/backup.py", "_digest"): "the file that the caller has just made",
+    ("engines/local/backup.py", "_to_ourselves"): FOLDER,
+    ("engines/local/backup.py", "_flush"): FOLDER,
     ("host/parents.py", "_unknown_here"): KERNELS,
     ("host/settings.py", "_mounts"): KERNELS,
     ("host/folder.py", "_numbers_move"): KERNELS,

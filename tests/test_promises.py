@@ -297,6 +297,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_copy_touches_nothing_of_the_original_until_it_is_a_store_of_its_own",
         ],
     },
+    "The machine dies, and from a backup all goes on: everything that was recorded when it was made is there, what ran"
+    " then is lost and tried again as its policy says, and a backup that is not whole changes nothing": {
+        "tests/reported/test_backup.py": [
+            "test_the_machine_dies_and_everything_that_was_recorded_goes_on",
+            "test_what_is_no_backup_is_refused_and_changes_nothing",
+            "test_a_restore_that_is_killed_is_done_again_or_is_a_copy",
+        ],
+    },
     "A store that has vanished is no first use: no empty one is made beside what it has left, and who uses it goes on"
     " when it is back": {
         "tests/reported/test_lost_store.py": [

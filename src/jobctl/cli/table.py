@@ -550,6 +550,36 @@ _ROWS = (
         examples=("jobctl adopt --as-copy",),
     ),
     Row(
+        "backup",
+        SET_UP,
+        "Write all that is recorded to one file, while everything goes on.",
+        Argument("archive", "FILE", "A tar, compressed when it ends with .gz or .tgz; - for standard output."),
+        Option("--no-logs", help="Leave out what commands have printed."),
+        Option("--salvage", help="Of a damaged store: what can still be read of it, and say what cannot."),
+        HELP,
+        more="""
+            In it is everything as it was at one instant: the database, and the files of its runs; jobs.toml is not.
+            `tar -tf FILE` lists it.
+            """,
+        examples=("jobctl backup jobctl.tar.gz", "jobctl backup --no-logs -"),
+    ),
+    Row(
+        "restore",
+        SET_UP,
+        "Make an empty state folder into that of a backup.",
+        Argument(
+            "archive", "FILE", "What `jobctl backup` has written, or a database that was recovered; - for standard input."
+        ),
+        Option("--as-copy", help="To look at it: a store of its own, whose open runs end as terminated."),
+        HELP,
+        more="""
+            The machine died, all goes on: schedules and open runs from where they stood when the backup was made. What
+            ran then is lost, and tried again as its retry policy says. What was done since may be done again. Nothing
+            is started: jobctl daemon does that.
+            """,
+        examples=("jobctl restore jobctl.tar.gz", "jobctl --state-dir look restore jobctl.tar.gz --as-copy"),
+    ),
+    Row(
         "schema",
         SET_UP,
         "Print the JSON schema of jobs.toml, for editors.",

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import binascii
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from jobctl.host.files import PASSING, open_own
@@ -170,6 +171,13 @@ class Journal:
 
 def path_of(base: str, number: int) -> str:
     return f"{base}.{number}.journal"
+
+
+def of_another_life(keeper: str, ids: Iterable[str]) -> bytes:
+    """What stands for the journal of a keeper that nobody can ask: its attempts were begun under another boot, and how
+    they ended is not known."""
+    lines = [f"H keeper={keeper} boot=- pidns=- pid=0 {FORMAT}", *(f"I {id} 0 0 0" for id in ids)]
+    return b"".join(_line(line.encode()) for line in lines)
 
 
 def _line(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
@@ -79,7 +79,7 @@ class Database:
                 f"{self.path} is empty: it was truncated, it holds no history",
                 hint=f"put a backup in its place; to begin anew: mv {self.state_dir} {self.state_dir}.lost",
             )
-        address = _to_read(self.path) if read_only(self.path) else self.path
+        address = to_read(self.path) if read_only(self.path) else self.path
         db = sqlite3.connect(address, timeout=_BUSY_SECONDS, isolation_level=None, uri=address is not self.path)
         db.execute("PRAGMA synchronous = FULL")
         # A checkpoint that races a commit can corrupt the file in SQLite before 3.51.3; ours (checkpoint) takes the
@@ -95,6 +95,9 @@ class Database:
                 self._origin = db
                 return self._as_today()
             self.upgraded = migrations.upgrade(self.path, lambda: self._check(db), self._before_upgrade)
+        if not asks and db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            with suppress(sqlite3.OperationalError):  # somebody else uses it, or it cannot be written: the next one
+                db.execute("PRAGMA journal_mode = WAL")  # a copy of a database, or what was recovered of one
         return db
 
     def _as_today(self) -> sqlite3.Connection:
@@ -323,7 +326,7 @@ def _patiently(
         db.execute(f"PRAGMA busy_timeout = {patience}")
 
 
-def _to_read(path: str) -> str:
+def to_read(path: str) -> str:
     """The URI by which SQLite reads a database that nobody can write, in a folder where it can make no files."""
     from urllib.parse import quote
 

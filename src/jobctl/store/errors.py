@@ -26,7 +26,7 @@ _EXPLANATIONS: Iterable[tuple[str, str, str, type[StoreError]]] = (
     (
         "SQLITE_CORRUPT",
         "is damaged",
-        "put a backup in its place; to save what can be read: sqlite3 {path} .recover",
+        "put a backup in its place; to save what can be read: jobctl backup --salvage FILE",
         _STAYS,
     ),
     ("SQLITE_IOERR_SHM", "has no room for its shared memory: is the disk full?", "free some space", _PASSES),

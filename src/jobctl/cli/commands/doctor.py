@@ -237,7 +237,7 @@ def _store(settings: Settings) -> Iterator[Check]:
                     "store",
                     FAIL,
                     f"{store.path} is damaged: {wrong[0]}",
-                    f"put a backup in its place; to save what can be read: sqlite3 {store.path} .recover",
+                    "put a backup in its place; to save what can be read: jobctl backup --salvage FILE",
                 )
                 return
             yield Check("store", OK, f"{store.path} is sound")

@@ -37,25 +37,31 @@ def at_home(store: Store) -> None:
 def original_is_gone(store: Store) -> bool:
     """The copy goes on as the one: its schedules where they stand, its runs as after a crash. Whether the original can
     still be seen where it was. JobctlError when somebody lives on it."""
-    assert store.copy is not None
-    of = store.copy.of
-    there = _is_there(of)
-    if there:
-        known = store.executors()
-        for name in executor.names(of.path):  # also those that have come since the copy was made
-            if executor.alive(of.path, name):
-                pid, kind, _ = known.get(name, (0, "", 0))
-                what = {"daemon": f"a daemon (process {pid})", "": "a process"}.get(kind, f"a run of process {pid}")
-                raise JobctlError(
-                    f"the original is not gone: {what} lives on {of.path}",
-                    hint="end it first; or make this one a store of its own: jobctl adopt --as-copy",
-                )
+    there = seen(store)
     trial.check(store.state_dir)
     folder.write_mark(store.state_dir, store.identity())
     with store.transaction() as db:
         store.belongs_to(db, folder.look(store.state_dir))
     store.copy = None
     return there
+
+
+def seen(store: Store) -> bool:
+    """Whether the original can still be seen where it was. JobctlError when somebody lives on it."""
+    assert store.copy is not None
+    of = store.copy.of
+    if not _is_there(of):
+        return False
+    known = store.executors()
+    for name in executor.names(of.path):  # also those that have come since the copy was made
+        if executor.alive(of.path, name):
+            pid, kind, _ = known.get(name, (0, "", 0))
+            what = {"daemon": f"a daemon (process {pid})", "": "a process"}.get(kind, f"a run of process {pid}")
+            raise JobctlError(
+                f"the original is not gone: {what} lives on {of.path}",
+                hint="end it first; or make this one a store of its own: jobctl adopt --as-copy",
+            )
+    return True
 
 
 def as_copy(store: Store, by: str) -> list[str]:
