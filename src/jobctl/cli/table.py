@@ -567,9 +567,7 @@ _ROWS = (
         "restore",
         SET_UP,
         "Make an empty state folder into that of a backup.",
-        Argument(
-            "archive", "FILE", "What `jobctl backup` has written, or a database that was recovered; - for standard input."
-        ),
+        Argument("archive", "FILE", "What `jobctl backup` has written, or a recovered database; - for standard input."),
         Option("--as-copy", help="To look at it: a store of its own, whose open runs end as terminated."),
         HELP,
         more="""
