@@ -14,9 +14,9 @@ from jobctl.core.errors import StoreError
 from jobctl.host.files import open_own
 from jobctl.store import place
 from jobctl.store.backup import check
-from jobctl.store.migrations import migrations
 from jobctl.store.database import to_read
 from jobctl.store.errors import explained
+from jobctl.store.migrations import migrations
 from jobctl.store.schema import APPLICATION_ID, VERSION
 
 # Tables, and the columns of their keys: the order in which they lie on the disk.
