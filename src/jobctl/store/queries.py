@@ -7,8 +7,8 @@ milliseconds, UTC; a run's `id` is its number in the store, its `name` what peop
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
 from jobctl.core.run.history import Event, HistoryError, RunState, replay
@@ -16,6 +16,12 @@ from jobctl.core.run.rows import RunRow
 from jobctl.store.codec import from_row
 from jobctl.store.database import Database, Transaction
 from jobctl.store.soundness import Kinds
+
+if TYPE_CHECKING:
+    from jobctl.core.model import Job
+    from jobctl.core.run.decide import Decider
+
+_Other = TypeVar("_Other")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
 _LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
@@ -151,8 +157,17 @@ class Queries(Database):
 
     def state(self, row: RunRow) -> RunState:
         """What the run's history adds up to. StoreError naming the run when it is damaged."""
+        return self._whole(row, lambda events: (replay(events), None))[0]
+
+    def restored(self, row: RunRow, job: Job) -> tuple[RunState, Decider]:
+        """As `state`, with the Decider that goes on with it; `job`: the run's definition."""
+        from jobctl.core.run.resume import restore
+
+        return self._whole(row, lambda events: restore(job, events))
+
+    def _whole(self, row: RunRow, read: Callable[[list[Event]], tuple[RunState, _Other]]) -> tuple[RunState, _Other]:
         try:
-            state = replay(self.events(row.id, upto=row.seq))
+            state, other = read(self.events(row.id, upto=row.seq))
             if state.events != row.seq:
                 raise HistoryError(f"it has {state.events} of {row.seq} events")
         except HistoryError as error:
@@ -160,7 +175,7 @@ class Queries(Database):
                 f"the history of run {row.name} is damaged: {error}",
                 hint="the other runs are not concerned; see: jobctl doctor",
             ) from error
-        return state
+        return state, other
 
     def definition(self, definition_id: int) -> str:
         """Canonical JSON. StoreError when the row is gone."""

@@ -145,16 +145,19 @@ def has_changed(store: Store, row: RunRow) -> bool:
 @_of_one_run
 def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | None = None) -> list[Reason]:
     """Why a run is where it is: core/run/why.py's answer. StoreError as in run_document."""
+    from jobctl.core.model import decode
     from jobctl.core.run.why import Outside, Reason, explain
 
     row, holder = look(store, row, executors)
-    state = _as_due(store.state(row))
     if store.copy is not None and row.finished_at is None and holder is None:
         commands = ("jobctl adopt --original-is-gone", "jobctl adopt --as-copy")
         text = f"it stands still: this state folder is a copy of another one, whose run it is: {', or '.join(commands)}"
         return [Reason("copy", text, commands=commands, fields={"of": store.copy.of.path})]
-    definition = json.loads(store.definition(row.definition))
-    queues = {step["queue"] for step in definition["steps"] if step.get("queue")}
+    kept = store.definition(row.definition)
+    job = decode(kept)
+    state, decider = store.restored(row, job)
+    state = _as_due(state)
+    queues = {step.queue for step in job.steps if step.queue is not None}
     seen = Outside(
         row.name,
         row.job,
@@ -168,10 +171,10 @@ def reasons(store: Store, row: RunRow | Seen, now: int, executors: Executors | N
         signs=_signs(store, row.name, state),
     )
     if row.status == "queued":
-        waits_for = _queued_for(store, row, definition)["kind"]
+        waits_for = _queued_for(store, row, json.loads(kept))["kind"]
         before, ahead = _in_front(store, row, waits_for)
         seen = seen._replace(waits_for=waits_for, before=before, ahead=ahead)
-    return explain(definition, state, seen, now)
+    return explain(job, state, decider, seen, now)
 
 
 def _worked(state: RunState, row: RunRow) -> int | None:

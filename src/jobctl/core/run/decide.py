@@ -266,9 +266,10 @@ class Decider:
         return [key for key, slot in self._active.items() if slot]
 
     def wants_slot(self) -> list[str]:
-        """What would start if a parallel slot were free, in that order: suspended steps and items that would go on
-        come first. A step whose items would start is named itself. While the run is paused, that is so of all that is
-        ready and needs a slot."""
+        """What starts as soon as a parallel slot is free and the run is not paused, in that order: suspended steps and
+        items that would go on come first. A step whose items would start is named itself."""
+        if self.mode not in (Mode.FORWARD, Mode.CLEANUP):
+            return []
         return [*self._woken, *(self._names[i] for slot, i in sorted(self._ready) if slot)]
 
     def to_undo(self) -> list[str]:

@@ -1,27 +1,24 @@
 """Why a run is where it is: what it waits for and what would move it on, in sentences, with the fields behind them.
 
-The words for `jobctl why` and `jobctl status`, out of the definition as it is kept (model.py, `encode`), a state and
-what the caller has seen outside. What happens next is decided elsewhere: decide.py and attempts.py.
+The words for `jobctl why` and `jobctl status`, and no rule: the Decider (decide.py) is asked what happens next, and
+attempts.py which deadline passes first. The rest is what the run's state shows, and what the caller has seen outside.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.core.durations import about, format
-from jobctl.core.keys import UNDO, is_undo, step_name, undone_key
+from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.run.attempts import first_deadline
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.status import NOT_DONE, OVER, RunStatus, StepStatus
 
-if TYPE_CHECKING:
-    from jobctl.core.model import Timeouts
-
-# What a kept definition leaves out; tests/core/run/test_why.py holds them to model.py.
-MAX_PARALLEL_STEPS = 16
-KILL_GRACE = 10_000
+if TYPE_CHECKING:  # a run that is over is told of without the definition's dataclasses
+    from jobctl.core.model import Job, Poll, Step, Timeouts
+    from jobctl.core.run.decide import Decider
 
 _NAMES_SHOWN = 5
 _ON_TIME_MS = 5_000  # what is due is done within this time, where somebody is there to do it
@@ -73,18 +70,10 @@ class Reason(NamedTuple):
     fields: Mapping[str, Any] = {}
 
 
-class _Limits(NamedTuple):
-    start_to_close: int | None
-    schedule_to_close: int | None
-    heartbeat: int | None
-
-
-def explain(definition: Mapping[str, Any], state: RunState, seen: Outside, now: int) -> list[Reason]:
-    """Why the run is where it is, what matters most first; never empty.
-
-    `definition` is the job as JSON keeps it.
-    """
-    return list(_Case(definition, state, seen, now).reasons())
+def explain(job: Job, state: RunState, decider: Decider, seen: Outside, now: int) -> list[Reason]:
+    """Why the run is where it is, what matters most first; never empty. `decider`: the run's own, or one out of its
+    history, which knows the same."""
+    return list(_Case(job, state, decider, seen, now).reasons())
 
 
 def in_short(reasons: Sequence[Reason]) -> str:
@@ -97,12 +86,13 @@ def in_short(reasons: Sequence[Reason]) -> str:
 
 
 class _Case:
-    def __init__(self, definition: Mapping[str, Any], state: RunState, seen: Outside, now: int) -> None:
-        self.definition = definition
+    def __init__(self, job: Job, state: RunState, decider: Decider, seen: Outside, now: int) -> None:
+        self.job = job
         self.state = state
+        self.decider = decider
         self.seen = seen
         self.now = now
-        self.steps: dict[str, Mapping[str, Any]] = {step["name"]: step for step in definition["steps"]}
+        self.steps: dict[str, Step] = {step.name: step for step in job.steps}
 
     def reasons(self) -> Iterator[Reason]:
         state, seen = self.state, self.seen
@@ -116,7 +106,7 @@ class _Case:
             yield self._paused()
         elif seen.holder is None and (seen.wake_at is None or (seen.wake_at <= self.now and not seen.daemon)):
             yield self._gone()
-        if (failed := self._failed_first()) is not None:
+        if (failed := self._failed()) is not None:
             yield self._stopping(failed)
         elif state.ending is not None:
             yield self._stopped_by(state.ending)
@@ -159,7 +149,7 @@ class _Case:
             text += (
                 f"; its definition has changed since, and this run keeps its own - to take the new one: {commands[-1]}"
             )
-        by = _by(state.ending) if self._failed_first() is None else None
+        by = _by(state.ending) if self._failed() is None else None
         fields = {"status": str(state.status), "reason": state.reason, "by": by}
         return Reason("ended", text, commands=commands, fields=fields)
 
@@ -167,7 +157,7 @@ class _Case:
         """What an end came from: the step and why nothing followed, or who asked."""
         state = self.state
         text = f": {state.reason}" if state.reason and state.reason != state.status else ""
-        failed = self._failed_first()
+        failed = self._failed()
         if failed is None and state.ending is not None:
             by = _by(state.ending)
             return text + (f" (asked by {by})" if by else "")
@@ -236,52 +226,34 @@ class _Case:
         kind, what = _ENDINGS[ending.type]
         by, reason = _by(ending), ending.data.get("reason")
         text = f"{what} {_ago(self.now - ending.at)}" + (f" by {by}" if by else "") + (f" ({reason})" if reason else "")
-        running = self._running()
+        asked = [key for key in self._running() if self.decider.asked_to_end(key)]
         until = None
-        compensating = bool(self.state.undo)
-        if running and not compensating and kind != "terminating":
-            until = ending.at + self.definition.get("kill_grace", KILL_GRACE)
+        if kind == "terminating":
+            pass  # what runs is killed, and nothing is undone
+        elif asked:
+            until = ending.at + self.job.kill_grace
             left = until - self.now
             grace = f"killed in {about(left)}" if left > 0 else "about to be killed"
-            was, is_ = ("was", "is") if len(running) == 1 else ("were", "are")
-            text += f"; {_steps(running)} {was} asked to end and {is_} {grace}"
-        elif not compensating and (due := self._to_undo()) and kind != "terminating":
+            was, is_ = ("was", "is") if len(asked) == 1 else ("were", "are")
+            text += f"; {_steps(asked)} {was} asked to end and {is_} {grace}"
+        elif not self.state.undone and (due := self.decider.to_undo()):
             text += f"; compensating {_names(due)}"
         fields = {"by": by, "reason": reason, "since": ending.at}
         hard = f"jobctl terminate {self.seen.run}"
         return Reason(kind, text, until=until, commands=() if kind == "terminating" else (hard,), fields=fields)
 
-    def _failed_first(self) -> StepState | None:
-        """The step whose failure the run ends by: the first, if nobody had asked for an end before. A terminate ends it
-        in any case."""
-        failed, ending = self._failed(), self.state.ending
-        if failed is None or ending is None:
-            return failed
-        late = (failed.ended or 0) < self.state.ending_place and ending.type is not EventType.TERMINATE_REQUESTED
-        return failed if late else None
-
     def _failed(self) -> StepState | None:
-        """The first step that has failed for good."""
-        found = [
-            step
-            for name, step in self.state.steps.items()
-            if name in self.steps
-            and step.status in NOT_DONE
-            and step.ended is not None
-            and not self.steps[name].get("allow_failure")
-        ]
-        if self.state.undo and not found:  # undone meanwhile
-            found = [s for s in self.state.steps.values() if s.status is StepStatus.COMPENSATED and s.error]
-        return min(found, key=lambda step: step.ended or 0, default=None)
+        """The step whose failure the run ends by."""
+        return None if self.decider.failed is None else self.state.step(self.decider.failed)
 
     def _stopping(self, failed: StepState) -> Reason:
         """A step failed for good: what is left is the run's end."""
         text = f"step {failed.name} failed for good" + (f" ({failed.error})" if failed.error else "")
-        if not self.state.undo:
+        if not self.state.undone:
             running = self._running()
             if running:
                 text += f"; nothing new starts, {_steps(running)} may end"
-            if due := self._to_undo():
+            if due := self.decider.to_undo():
                 text += f"; then {_names(due)} {'is' if len(due) == 1 else 'are'} compensated"
         hard = f"jobctl terminate {self.seen.run}"
         if (ending := self.state.ending) is not None:
@@ -294,19 +266,6 @@ class _Case:
         """What runs now: of a step with items, those."""
         steps = self.state.steps.values()
         return [step.name for step in steps if step.status is StepStatus.RUNNING and step.items is None]
-
-    def _to_undo(self) -> list[str]:
-        """Steps that were started, newest first, and have an undo that has not begun."""
-        began = [
-            step
-            for name, step in self.state.steps.items()
-            if step.began is not None
-            and step.reused is None
-            and step.items is None
-            and step.status not in (StepStatus.SKIPPED, StepStatus.COMPENSATED)
-            and self.steps.get(step_name(name), {}).get("compensate")
-        ]
-        return [step.name for step in sorted(began, key=lambda step: -(step.began or 0))]
 
     def _nobody(self) -> bool:
         """Whether nobody is there to do what is due."""
@@ -324,8 +283,8 @@ class _Case:
         return Reason("next", "it is about to go on: look again")
 
     def _deadline(self) -> Reason | None:
-        timeout, start = self.definition.get("timeout"), self.state.try_started_at
-        if timeout is None or start is None or self.state.ending is not None or self.state.undo:
+        timeout, start = self.job.timeout, self.state.try_started_at
+        if timeout is None or start is None or not self.decider.may_time_out:
             return None
         at = start + timeout
         text = "the run's deadline " + self._when("is", at - self.now, "passed")
@@ -335,77 +294,73 @@ class _Case:
 
     def _undoing(self) -> Iterator[Reason]:
         for name, undo in self.state.undo.items():
-            compensate = self.steps.get(step_name(name), {}).get("compensate") or {}
-            policy = compensate.get("retry")
-            most = 0 if policy is None else policy.get("maximum_attempts", 1)
+            step = self.steps.get(step_name(name))
+            compensate = step.compensate if step is not None else None
+            if compensate is None:
+                continue  # of a definition that the run had before
+            most = compensate.retry.maximum_attempts
             if undo.status is StepStatus.RUNNING:
-                yield self._attempt(name + UNDO, undo, compensate.get("timeouts", {}), most)
+                yield self._attempt(name + UNDO, undo, compensate.timeouts, most)
             elif undo.status is StepStatus.WAITING:
-                yield self._retry(name + UNDO, undo, {}, most)
+                yield self._retry(name + UNDO, undo, None, most)
 
     def _at_work(self) -> Iterator[Reason]:
-        """Steps that run or wait, in the job's order; and those that could, but for a place."""
-        ready: list[str] = []
-        slots: list[str] = []
-        for name, definition in self.steps.items():
+        """Steps that run or wait, in the job's order; and those that could, except for a place."""
+        about_to_end = {end.step for end in self.decider.ends()}
+        for name, step in self.steps.items():
             state = self.state.steps.get(name)
-            if state is not None and state.items is not None and state.status is StepStatus.RUNNING:
-                yield self._items(name, definition, state)
-                items = [item.name for item in self.state.items_of(state) if item is not None]
-                if definition.get("command") is not None:
-                    slots += [key for key in items if self.state.steps[key].status not in OVER]
+            if state is None or state.status is StepStatus.PENDING or state.status in OVER:
                 continue
-            elif state is None or state.status is StepStatus.PENDING:
-                if self._is_ready(definition):
-                    ready.append(name)
-                continue
-            elif state.status not in OVER:
-                yield self._step(name, definition, state)
-            else:
-                continue
-            if definition.get("command") is not None:
-                slots.append(name)
-        limit = self.definition.get("max_parallel_steps", MAX_PARALLEL_STEPS)
-        for name in ready if self.state.status is RunStatus.RUNNING else ():
-            if self.steps[name].get("command") is not None and len(slots) >= limit:
-                text = f"step {name}: it could start, but max_parallel_steps = {limit} {'is' if limit == 1 else 'are'}"
-                text += f" at work ({_names(slots)})"
-                yield Reason("slots", text, name, fields={"limit": limit, "at_work": slots})
-            elif queue := self.steps[name].get("queue"):
-                slots.append(name)
-                yield self._place(name, queue, 1)
+            if name in about_to_end or _has_come(state):
+                continue  # its end follows
+            if state.items is not None and state.status is StepStatus.RUNNING:
+                yield self._items(name, step, state)
+            elif not (self.decider.held(name) and self.state.status is RunStatus.RUNNING):
+                yield self._step(name, step, state)
+        if self.state.status is RunStatus.RUNNING:
+            yield from self._held_back()
 
-    def _is_ready(self, definition: Mapping[str, Any]) -> bool:
-        """Whether its turn has come, on the way to success."""
-        if self.state.ending is not None or self._failed() is not None or definition.get("when") == "failure":
-            return False
-        states = self.state.steps
-        return all(need in states and states[need].status in OVER for need in definition.get("needs", ()))
+    def _held_back(self) -> Iterator[Reason]:
+        """What would start, or go on: for want of a parallel slot, or of a place in its queue."""
+        limit, at_work = self.decider.limit, self.decider.at_work()
+        for key in self.decider.wants_slot():
+            fan = self.decider.fan_out(key)
+            if item_index(key) is not None or (fan is not None and fan.active):
+                continue  # its step tells of all its items
+            can = "go on" if self.decider.held(key) else "start"
+            text = f"step {key}: it could {can}, but max_parallel_steps = {limit} {'is' if limit == 1 else 'are'}"
+            text += f" at work ({_names(at_work)})"
+            yield Reason("slots", text, key, fields={"limit": limit, "at_work": at_work})
+        for key in self.decider.active():
+            state = self.state.steps.get(key)
+            queue = self.steps[step_name(key)].queue
+            if queue is not None and item_index(key) is None and (state is None or state.status is StepStatus.PENDING):
+                yield self._place(key, queue, 1)
 
-    def _step(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
-        most = definition.get("retry", {}).get("maximum_attempts", 1)
+    def _step(self, name: str, step: Step, state: StepState) -> Reason:
+        most = step.retry.maximum_attempts
         if state.status is StepStatus.RUNNING:
-            if definition.get("poll") is not None:
-                return self._poll(name, definition, state)
-            return self._attempt(name, state, definition.get("timeouts", {}), most)
+            if step.poll is not None:
+                return self._poll(name, step, step.poll, state)
+            return self._attempt(name, state, step.timeouts, most)
         if state.waiting is not None:
-            return self._wait(name, definition, state.waiting)
+            return self._wait(name, step, state.waiting)
         if state.child is not None:
             return self._another_child(name, state, most)
-        return self._retry(name, state, definition, most)
+        return self._retry(name, state, step, most)
 
-    def _attempt(self, key: str, state: StepState, timeouts: Mapping[str, Any], most: int) -> Reason:
+    def _attempt(self, key: str, state: StepState, timeouts: Timeouts, most: int) -> Reason:
         attempt = state.attempts[-1]
         signs = self.seen.signs.get(key, Signs())
         text = f"{_which(attempt, state, most)} has run for {about(self.now - attempt.started_at)}"
         if signs.heartbeat_at is not None:
             text += f"; last heartbeat {_ago(self.now - signs.heartbeat_at)}"
-        elif timeouts.get("heartbeat") is not None:
+        elif timeouts.heartbeat is not None:
             text += "; no heartbeat yet"
-        limits, began = _limits(timeouts), state.started_at or attempt.started_at
+        began = state.started_at or attempt.started_at
         alive_at = max(attempt.started_at, signs.heartbeat_at or 0)
         first = first_deadline(
-            cast("Timeouts", limits),
+            timeouts,
             attempt_started_at=attempt.started_at,
             step_started_at=began,
             last_heartbeat_at=alive_at,
@@ -424,8 +379,10 @@ class _Case:
         commands = (*way_out, f"jobctl logs -f {self.seen.run}")
         return _about(key, "attempt", text + trouble, first.at if first is not None else None, commands, fields)
 
-    def _poll(self, name: str, definition: Mapping[str, Any], state: StepState) -> Reason:
-        attempt, poll = state.attempts[-1], definition["poll"]
+    def _poll(self, name: str, step: Step, poll: Poll, state: StepState) -> Reason:
+        from jobctl.core.model import Timeouts
+
+        attempt = state.attempts[-1]
         signs = self.seen.signs.get(name, Signs())
         asked = f"asked {_count(signs.asked, 'time')}, it does not hold yet" if signs.asked else ""
         text = asked + "; " if asked else ""
@@ -436,14 +393,14 @@ class _Case:
         elif signs.next_at is not None:
             text += self._when("asked again", signs.next_at - self.now, "to be asked again")
         else:
-            text += f"asked about every {format(poll['interval'])}"
+            text += f"asked about every {format(poll.interval)}"
         began = state.started_at or attempt.started_at
         first = first_deadline(
-            cast("Timeouts", _limits(definition.get("timeouts", {}))._replace(start_to_close=None, heartbeat=None)),
+            Timeouts(schedule_to_close=step.timeouts.schedule_to_close),  # the others are each probe's
             attempt_started_at=attempt.started_at,
             step_started_at=began,
             last_heartbeat_at=attempt.started_at,
-            poll_deadline=poll.get("deadline"),
+            poll_deadline=poll.deadline,
         )
         if first is not None:
             text += f"; {self._when('given up', first.at - self.now, 'to be given up')} ({first.kind})"
@@ -458,12 +415,12 @@ class _Case:
         trouble, way_out = _of_keeper(signs)
         return _about(name, "poll", text + trouble, first.at if first is not None else None, way_out, fields)
 
-    def _retry(self, key: str, state: StepState, definition: Mapping[str, Any], most: int) -> Reason:
+    def _retry(self, key: str, state: StepState, step: Step | None, most: int) -> Reason:
         last = state.attempts[-1]
         left = _left(state, most)
         failed = f"attempt {last.number} {last.status.replace('_', ' ')}" + (f" ({state.error})" if state.error else "")
         at = state.retry_at
-        queue = definition.get("queue")
+        queue = step.queue if step is not None else None  # a compensation stands in none
         if at is not None and at <= self.now and queue is not None and self.state.status is RunStatus.RUNNING:
             return self._place(key, queue, last.number + 1, failed)
         text = f"{failed}; attempt {last.number + 1} "
@@ -475,7 +432,7 @@ class _Case:
             else:
                 text += self._when("starts", at - self.now, "was due")
         text += "; no limit of attempts" if left is None else f"; {_count(left, 'attempt')} left"
-        limit = definition.get("timeouts", {}).get("schedule_to_close")
+        limit = step.timeouts.schedule_to_close if step is not None else None
         if limit is not None and state.started_at is not None:
             text += f"; its schedule_to_close {self._when('passes', state.started_at + limit - self.now, 'passed')}"
         fields = {"attempt": last.number, "attempts_left": left, "error": state.error}
@@ -495,7 +452,7 @@ class _Case:
         text += f": {_count(taken, 'attempt')} {'has' if taken == 1 else 'have'} one" if taken else ""
         return _about(key, "queue", text, None, (), {"attempt": number, "name": queue, "taken": taken})
 
-    def _wait(self, name: str, definition: Mapping[str, Any], waiting: Mapping[str, Any]) -> Reason:
+    def _wait(self, name: str, step: Step, waiting: Mapping[str, Any]) -> Reason:
         """A sleep, a signal, a person, a child: also what a command that suspends itself has said that it waits for."""
         kind, until, run = waiting["kind"], waiting.get("until"), self.seen.run
         what = waiting.get("name")
@@ -517,7 +474,7 @@ class _Case:
             commands = (f"jobctl why {what}",)
             text = f"it waits for the run {what} to end: {commands[0]}"
         if until is not None:
-            otherwise = "it goes on without" if definition.get("on_timeout") == "continue" else "given up"
+            otherwise = "it goes on without" if step.on_timeout == "continue" else "given up"
             text += f"; {self._when(otherwise, until - self.now, 'its time was over')}"
         return _about(name, kind, text + self._asleep(), until, commands, {"name": what})
 
@@ -527,7 +484,7 @@ class _Case:
             return ""
         return f" (no daemon runs here to go on then: jobctl daemon, or here: jobctl resume {self.seen.run})"
 
-    def _items(self, name: str, definition: Mapping[str, Any], own: StepState) -> Reason:
+    def _items(self, name: str, step: Step, own: StepState) -> Reason:
         """A step over many items, NAME[0], NAME[1] …: how many of them stand where."""
         items = [item for item in self.state.items_of(own) if item is not None]
         total = len(own.items or ())
@@ -544,7 +501,7 @@ class _Case:
         if next_at is not None and not counts["running"]:
             text += f"; the next attempt {self._when('starts', next_at - self.now, 'was due')}"
         elif not counts["running"] and (waiting := next((s for s in items if s.waiting is not None), None)) is not None:
-            first = self._wait(waiting.name, definition, waiting.waiting or {})
+            first = self._wait(waiting.name, step, waiting.waiting or {})
             text, next_at, commands = f"{text}; {first.text}", first.until, first.commands
         return _about(name, "items", text, next_at, commands, {"total": total, **counts})
 
@@ -577,6 +534,11 @@ def _about(
     return Reason(kind, f"{_subject(key)}: {text}", key, until, commands, fields)
 
 
+def _has_come(state: StepState) -> bool:
+    """Whether what a step waited for has come."""
+    return state.status is StepStatus.WAITING and state.waiting is None and state.retry_at is None
+
+
 def _of_keeper(signs: Signs) -> tuple[str, tuple[str, ...]]:
     """(what is the matter with the keeper of an attempt, to be put behind the rest; what helps)."""
     if signs.keeper == "stopped":
@@ -594,10 +556,6 @@ def _of_keeper(signs: Signs) -> tuple[str, tuple[str, ...]]:
 
 def _subject(key: str) -> str:
     return f"compensation of step {undone_key(key)}" if is_undo(key) else f"step {key}"
-
-
-def _limits(timeouts: Mapping[str, Any]) -> _Limits:
-    return _Limits(timeouts.get("start_to_close"), timeouts.get("schedule_to_close"), timeouts.get("heartbeat"))
 
 
 def _which(attempt: AttemptState, state: StepState, most: int) -> str:
