@@ -15,9 +15,9 @@ from jobctl.engines.local import control as requests
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, pruner, rescuer
 from jobctl.engines.local.worker.take import take
+from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
 from jobctl.store import firings
-from jobctl.views.views import run_folder
 
 KID = '[[jobs.x.steps]]\nname = "{}"\nneeds = []\njob = "y"\n'
 
@@ -218,7 +218,7 @@ def test_children_are_kept_as_long_as_their_parent_and_go_with_it(place: Place) 
     assert pruner.remove(place.store, keeps, later) == []
     gone = pruner.remove(place.store, {**keeps, "x": Keep(runs=0)}, later)
     assert [one.job for one in gone] == ["z", "y", "x"]
-    assert not any(Path(run_folder(place.store, one.run)).exists() for one in gone)
+    assert not any(Path(run_folder(place.store.state_dir, one.run)).exists() for one in gone)
     assert place.store._rows("SELECT count(*) FROM definitions") == [(0,)]
     assert place.store._rows("SELECT count(*) FROM events") == [(0,)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from histories import CREATED, DEFINITION, ENDED, FAILED, STARTED, TAKEN, add, more
 
-from jobctl.core.errors import JobctlError, NotFoundError, StoreError, StoreUnavailableError
+from jobctl.core.errors import JobctlError, NotFoundError, StoreError, StoreUnavailableError, UnwritableError
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.rows import NewRun
 from jobctl.store import database, errors
@@ -471,3 +471,10 @@ def test_names_of_runs_can_be_read_aloud_and_do_not_repeat(store: Store) -> None
     assert len(names) == 2_000
     assert all(name.startswith("backup-") and len(name) == len("backup-") + 6 for name in names)
     assert not set("".join(name[7:] for name in names)) & set("ilou")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "x~1", "-x", "naïve"])
+def test_no_run_is_called_what_is_no_id(store: Store, name: str) -> None:
+    with pytest.raises(UnwritableError, match="a run cannot be called"):
+        add(store, name, [CREATED])
+    assert store.history() == []

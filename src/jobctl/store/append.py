@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jobctl.core.errors import StoreError, UnwritableError
-from jobctl.core.keys import UNDO
+from jobctl.core.keys import UNDO, is_id
 from jobctl.core.run.history import Event, EventType, RunState
 from jobctl.core.run.rows import NewRun
 from jobctl.core.status import RunStatus
@@ -24,6 +24,28 @@ _FIRES_AGAIN = (
     " SET outcome = excluded.outcome, run = NULL, count = 1, last = NULL, reason = NULL, dropped_at = NULL"
     " WHERE (SELECT progress FROM schedules WHERE id = excluded.schedule) < excluded.fire_time"
 )
+_NEW = (
+    "name",
+    "job",
+    "definition",
+    "status",
+    "seq",
+    "executor",
+    "trigger",
+    "fire_time",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "reason",
+    "queue",
+    "priority",
+    "wake_at",
+    "start_by",
+    "parent",
+    "parent_step",
+    "key",
+)  # the columns of a run that is new
+_ADD_RUN = f"INSERT INTO runs ({', '.join(_NEW)}) VALUES ({', '.join(':' + column for column in _NEW)})"
 _ADD_EVENT = "INSERT INTO events (run, seq, at, type, step, number, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 Beside = Callable[[Transaction], None]
 
@@ -306,6 +328,8 @@ class Append(Database):
     def _insert(self, db: Transaction, batch: Batch, parent: int | None = None) -> bool:
         new, state = batch.new, batch.state
         assert new is not None
+        if not is_id(new.name):
+            raise UnwritableError(f"a run cannot be called {new.name!r}", hint="an id has letters, digits and _ . : -")
         if new.key is not None and self._has_key(db, new, state.created_at):
             batch.dealt_with = True
             return False
@@ -338,9 +362,7 @@ class Append(Database):
             "parent_step": new.parent_step,
             "key": new.key,
         }
-        cursor = db.execute(
-            f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})", tuple(values.values())
-        )
+        cursor = db.execute(_ADD_RUN, values)
         assert cursor.lastrowid is not None
         batch.run_id = cursor.lastrowid
         if new.schedule is not None:

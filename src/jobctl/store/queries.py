@@ -28,11 +28,11 @@ _LATELY = 5_000  # runs of a job among which its last own one is looked for: a m
 _RUN = ", ".join(RunRow._fields)
 _OF_A_RUN = Kinds(
     "a run",
-    id="n", name="f", job="t", definition="n", status="t", seq="n", executor="F", trigger="t", fire_time="I",
+    id="n", name="d", job="t", definition="n", status="t", seq="n", executor="D", trigger="t", fire_time="I",
     created_at="i", started_at="I", finished_at="I", reason="T", queue="T", priority="n", wake_at="N", parent="N",
     parent_step="T",
 )  # fmt: skip
-_OF_AN_EXECUTOR = Kinds("a process", id="f", pid="n", kind="t", started_at="i")
+_OF_AN_EXECUTOR = Kinds("a process", id="d", pid="n", kind="t", started_at="i")
 
 # What the index is for: without it all that is queued is read for each run that leaves the line.
 _IN_LINE = "FROM runs INDEXED BY runs_queued_by_job WHERE finished_at IS NULL AND status = 'queued'"

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jobctl.core.keys import is_id
 from jobctl.store.codec import YEAR_9999
 
 # The kinds of columns: a letter each, a capital one where NULL stands for nothing.
-# n number, i instant, t text, f text that is the name of a file or a folder
-_TYPES: dict[str, type] = {"n": int, "i": int, "t": str, "f": str}
-_HARMLESS: dict[str, Any] = {"n": 0, "i": 0, "t": "", "f": "?"}
+# n number, i instant, t text, d text that is an id (core/keys.py)
+_TYPES: dict[str, type] = {"n": int, "i": int, "t": str, "d": str}
+_HARMLESS: dict[str, Any] = {"n": 0, "i": 0, "t": "", "d": "?"}
 
 
 class Kinds:
@@ -26,7 +27,7 @@ class Kinds:
         self.columns = tuple(columns)
         self.kinds = kinds = "".join(columns.values())
         self._instants = [at for at, kind in enumerate(kinds) if kind in "iI"]
-        self._files = [at for at, kind in enumerate(kinds) if kind in "fF"]
+        self._ids = [at for at, kind in enumerate(kinds) if kind in "dD"]
         self._sound: set[tuple[type, ...]] = set()  # combinations of types that are right: there are few
 
     def is_sound(self, row: Sequence[Any]) -> bool:
@@ -36,7 +37,7 @@ class Kinds:
                 return False
             self._sound.add(types)
         return all(row[at] is None or 0 <= row[at] < YEAR_9999 for at in self._instants) and all(
-            row[at] is None or is_file_name(row[at]) for at in self._files
+            row[at] is None or is_id(row[at]) for at in self._ids
         )
 
     def harmless(self, row: Sequence[Any]) -> tuple[list[Any], list[str]]:
@@ -46,8 +47,8 @@ class Kinds:
             fits = self._fits(kind, value)
             if fits and value is not None and kind in "iI":
                 fits = 0 <= value < YEAR_9999
-            if fits and value is not None and kind in "fF":
-                fits = is_file_name(value)
+            if fits and value is not None and kind in "dD":
+                fits = is_id(value)
             if not fits:
                 damaged.append(column)
             values.append(value if fits else _HARMLESS[kind.lower()])
@@ -56,11 +57,6 @@ class Kinds:
     @staticmethod
     def _fits(kind: str, value: Any) -> bool:
         return (value is None and kind.isupper()) or type(value) is _TYPES[kind.lower()]
-
-
-def is_file_name(text: str) -> bool:
-    """Whether it names something in the folder it is looked for in, and nowhere else."""
-    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
 
 
 def tolerant(data: bytes) -> str:

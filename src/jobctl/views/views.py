@@ -13,11 +13,12 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from jobctl.core.errors import StoreError
-from jobctl.core.keys import ITEMS, UNDO, item_index, item_key, step_name
+from jobctl.core.keys import ITEMS, UNDO, item_index, item_key
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.run.rows import RunRow
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import executor
+from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_cursor, read_poll, signal_name
 from jobctl.store.store import Store
@@ -97,7 +98,7 @@ def run_document(store: Store, row: RunRow | Seen, executors: Executors | None =
     state = _as_due(store.state(row))
     definition = json.loads(store.definition(row.definition))
     steps = definition["steps"]
-    folder = run_folder(store, row.name)
+    folder = run_folder(store.state_dir, row.name)
     documents = [_step(step, state, folder) for step in steps]
     if any("job" in step for step in steps):
         children = store.statuses_of_children(row.id)
@@ -465,7 +466,7 @@ def _signs(store: Store, run: str, state: RunState) -> dict[str, Signs]:
     """What the running attempts of a run show of themselves."""
     from jobctl.core.run.why import Signs
 
-    folder, executors = run_folder(store, run), executor.folder(store.state_dir)
+    folder, executors = run_folder(store.state_dir, run), executor.folder(store.state_dir)
     now, found = clock.now(), {}
     for suffix, steps in (("", state.steps), (UNDO, state.undo)):
         for name, step in steps.items():
@@ -503,35 +504,6 @@ def _living(store: Store, known: Executors | None) -> Executors:
         for name, about in (known if known is not None else store.executors()).items()
         if executor.alive(store.state_dir, name)
     }
-
-
-def run_folder(store: Store, name: str) -> str:
-    """Where a run's files are. `name` comes from the store, never from a person."""
-    return os.path.join(store.state_dir, "runs", name)
-
-
-def attempt_files(store: Store, row: RunRow, state: RunState) -> Iterable[tuple[str, int, AttemptState, AttemptFiles]]:
-    """(key; attempt; its state; its files) of every attempt of a run, in order of start. Without those of a list that
-    another one has replaced."""
-    folder = run_folder(store, row.name)
-    found = [
-        (name + suffix, attempt.number, attempt, AttemptFiles(folder, name + suffix, attempt.number))
-        for suffix, steps in (("", state.steps), (UNDO, state.undo))
-        for name, step in steps.items()
-        if _is_there(state, name)
-        for attempt in step.attempts
-    ]
-    found.sort(key=lambda item: item[2].started_at)
-    return found
-
-
-def _is_there(state: RunState, key: str) -> bool:
-    """Whether a key is that of a step, or of an item of a list as it is now."""
-    index = item_index(key)
-    if index is None:
-        return True
-    step = state.steps.get(step_name(key))
-    return step is not None and step.items is not None and index < len(step.items)
 
 
 def _queued_for(store: Store, row: RunRow, definition: Document) -> Document:

@@ -71,7 +71,15 @@ def test_only_what_is_a_name_is_offered() -> None:
             ":files",
             "",
         ]
-        return [*foreign, *(name + "-a1b2c3" for name in foreign), "-x", "x/y", "x" * 64, *NAMES[kind]]
+        return [
+            *foreign,
+            *(name + "-a1b2c3" for name in foreign),
+            "-x",
+            "x/y",
+            *["x" * 64] * (kind == "JOB"),
+            "2026-11-30T13:00:00Z",
+            *NAMES[kind],
+        ]
 
     for words in (["run", ""], ["run", "x"], ["status", ""], ["logs", ""], ["cancel", ":"]):
         found = [word for word, _ in complete.candidates(words, TABLE, names)]
@@ -80,6 +88,6 @@ def test_only_what_is_a_name_is_offered() -> None:
 
 
 def test_what_a_name_is() -> None:
-    assert complete.NAMES["JOB"] == shapes.NAME
+    assert complete.JOB == shapes.NAME
     for job in ("a", "a-b_c", "a.notify", "x" * 63):
         assert complete._is("RUN", new_name(job))

@@ -114,14 +114,19 @@ def _values(
     return [(name, "") for kind in ("JOB", "RUN") if kind in kinds for name in names(kind, flags) if _is(kind, name)]
 
 
-# Letters, digits and signs that no shell knows. A run's id is a job's name, .notify too, and what makes it unique.
-NAMES = {"JOB": r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "RUN": r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(?:\.[a-z]+)?-[a-z0-9]{6}"}
+JOB = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 
 
 def _is(kind: str, name: str) -> bool:
+    """Whether it is letters, digits and signs that no shell knows. An id with a `:` is left out: bash and zsh take it
+    apart there."""
+    if kind == "RUN":
+        from jobctl.core.keys import is_id
+
+        return is_id(name) and ":" not in name
     import re
 
-    return re.fullmatch(NAMES[kind], name) is not None
+    return re.fullmatch(JOB, name) is not None
 
 
 def _note(flags: dict[str, Any], key: str, value: str) -> None:

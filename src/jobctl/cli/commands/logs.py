@@ -22,6 +22,7 @@ from jobctl.cli.secrets import hidden, masker_of
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.keys import UNDO, is_undo, item_index, item_key, step_name, undone_key
 from jobctl.core.text import Cleaner, clean
+from jobctl.engines.run_files import attempt_files
 from jobctl.host import clock
 from jobctl.process import logs
 from jobctl.process.logs import CHUNK, LINE_LIMIT, Follower, LineBuffer, tail_offset
@@ -167,7 +168,7 @@ class _Wanted:
         """Every attempt of the step that was named, or of all, that has started so far, in that order."""
         found = [
             Log(key, number, files.log, over=attempt.finished_at is not None)
-            for key, number, attempt, files in views.attempt_files(store, row, state)
+            for key, number, attempt, files in attempt_files(store.state_dir, row.name, state)
             if self._step in (None, key, _step_of_item(key)) and self._attempt in (None, number)
         ]
         if self._step is not None:

@@ -17,6 +17,7 @@ from jobctl.cli.secrets import hidden
 from jobctl.core import text
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, StoreUnavailableError, UsageError
 from jobctl.core.run.notices import is_notifier, origin, sentence
+from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
 from jobctl.store.store import Store
 from jobctl.views import views
@@ -68,7 +69,7 @@ def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
         elif not (settings.quiet and exit_status):
             needs = {step["name"]: step for step in json.loads(store.definition(row.definition))["steps"]}
             why = hidden(store, row, sentences(views.reasons(store, seen, now)))
-            for line in detail(document, needs, views.run_folder(store, row.name), why, now=now):
+            for line in detail(document, needs, run_folder(store.state_dir, row.name), why, now=now):
                 output.say(line)
     return exit_code(document["status"]) if exit_status else 0
 

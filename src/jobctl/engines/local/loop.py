@@ -25,6 +25,7 @@ from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.engines.local.commands import RunContext, UnresolvedError
 from jobctl.engines.local.executor import Executor, alive
 from jobctl.engines.local.executor import folder as executor_folder
+from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
 from jobctl.process import attempt as files_of
 from jobctl.process.attempt import AttemptFiles
@@ -519,7 +520,7 @@ class LocalEngine:
     def context_of(self, run: LiveRun, env_file: dict[str, str]) -> RunContext:
         if not self._store_id:
             self._store_id = self.store.identity()
-        folder = os.path.join(self.store.state_dir, "runs", run.name)
+        folder = run_folder(self.store.state_dir, run.name)
         return RunContext(run.job, run.name, folder, self._store_id, self.store.state_dir, env_file, run.state)
 
     # -- decide and record -----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from jobctl.core.run.resume import to_redo
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.local.commands import step_texts
 from jobctl.engines.local.control import check_start
+from jobctl.engines.run_files import run_folder
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import Store
 
@@ -69,7 +70,7 @@ def like(store: Store, job: Job, row: RunRow, from_step: str) -> Like:
     redo = to_redo(job, state, from_step)
     # What is left of a list that the old run had is nothing to a run that makes its own.
     again = {name.removesuffix(ITEMS) for name in redo}
-    folder = os.path.join(store.state_dir, "runs", row.name)
+    folder = run_folder(store.state_dir, row.name)
     wanted = list(_wanted(step for step in job.steps if step.name in again))
     reused = {}
     for step in job.steps:

@@ -11,9 +11,9 @@ from jobctl.core.model import Job, Keep, Step, encode
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.worker import pruner
+from jobctl.engines.run_files import run_folder
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
-from jobctl.views.views import run_folder
 
 DAY = 86_400_000
 NOW = 1_800_000_000_000
@@ -35,7 +35,7 @@ def add(store: Store, name: str, ended: int | None, of: str = "x", description: 
         events.append(Event(EventType.RUN_ENDED, ended, data={"status": "succeeded"}))
     body = encode(Job(of, "/", (Step("main", command="true"),), description=description))
     store.append([Batch(0, 0, events, replay(events), executor="e1", new=NewRun(name, of, body))])
-    folder = Path(run_folder(store, name))
+    folder = Path(run_folder(store.state_dir, name))
     folder.mkdir(parents=True)
     (folder / "main.1.log").write_text("x")
 
@@ -116,5 +116,5 @@ def test_other_jobs_are_not_touched(store: Store) -> None:
 def test_folders_that_no_run_has_are_found(store: Store) -> None:
     assert pruner.leftovers(store) == []
     add(store, "a", NOW)
-    Path(run_folder(store, "gone")).mkdir()
+    Path(run_folder(store.state_dir, "gone")).mkdir()
     assert pruner.leftovers(store) == ["gone"]

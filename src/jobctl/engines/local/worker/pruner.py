@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from jobctl.core.keys import is_id, run_in
 from jobctl.core.model import Job, Keep
 from jobctl.core.run.notices import is_notifier, name_of
+from jobctl.engines.run_files import FOLDER, run_folder
 from jobctl.store import retention
-from jobctl.store.soundness import is_file_name
 from jobctl.store.store import Store
-from jobctl.views.views import run_folder
 
 # Runs removed in one transaction: some milliseconds, their files included.
 _AT_A_TIME = 25
@@ -70,10 +70,10 @@ def forget_definitions(store: Store) -> None:
 
 def remove_folder(store: Store, run: str) -> int:
     """Remove the files of a run that is gone. Returns how many bytes they had on the disk."""
-    if not is_file_name(run):
+    if not is_id(run):
         return 0  # a damaged row: whatever that is, it is no folder of a run
     size = size_of(store, run)
-    folder = run_folder(store, run)
+    folder = run_folder(store.state_dir, run)
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
         os.unlink(folder)  # something else in its place, a link to it
@@ -83,20 +83,21 @@ def remove_folder(store: Store, run: str) -> int:
 def size_of(store: Store, run: str) -> int:
     """What the files of a run take on the disk, in bytes; 0 when it has none."""
     try:
-        if not is_file_name(run):
+        if not is_id(run):
             return 0
-        with os.scandir(run_folder(store, run)) as entries:
+        with os.scandir(run_folder(store.state_dir, run)) as entries:
             return sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
     except OSError:
         return 0
 
 
 def leftovers(store: Store) -> list[str]:
-    """Folders of runs that the store does not know: a prune that was cut short left them."""
-    folder = os.path.join(store.state_dir, "runs")
+    """Runs that have a folder and that the store does not know: a prune that was cut short left them."""
+    folder = os.path.join(store.state_dir, FOLDER)
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
         return []
     # A run is recorded before it has a folder.
-    return [name for name in names if not store.is_taken(name)]
+    runs = (run for name in names if (run := run_in(name)) is not None)
+    return [run for run in runs if is_id(run) and not store.is_taken(run)]

@@ -12,10 +12,10 @@ from jobctl.engines.local.holders import is_fresh
 from jobctl.engines.local.loop import LocalEngine, in_a_sentence
 from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.take import OnFailed, fail, ignore, take
+from jobctl.engines.run_files import attempt_files
 from jobctl.host import clock
 from jobctl.process import descent, journal, keepers
 from jobctl.store.store import Store
-from jobctl.views.views import attempt_files
 
 # So often may a run be taken over without anything happening in it in between, and within this time: an executor that
 # lived with a run for long was not killed by it.
@@ -112,7 +112,7 @@ def _is_poison(store: Store, row: RunRow) -> bool:
 
 def _end(store: Store, row: RunRow) -> None:
     identity = store.identity()
-    for key, number, attempt, _ in attempt_files(store, row, store.state(row)):
+    for key, number, attempt, _ in attempt_files(store.state_dir, row.name, store.state(row)):
         if attempt.status == "running":
             descent.sweep(token(identity, row.name, key, number))
     fail(store, row, f"it was recovered {POISON} times without progress")
