@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 
 import jobctl
 from jobctl.core.errors import JobctlError
+from jobctl.core.keys import file_name
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import adopt, executor
 from jobctl.host.archive import Entry, Writer, entries
@@ -27,7 +28,6 @@ from jobctl.host.files import open_own
 from jobctl.process import journal
 from jobctl.store import backup, place, trial
 from jobctl.store.backup import Contents
-from jobctl.store.soundness import is_file_name
 from jobctl.store.store import Store
 
 ABOUT, END = "backup.json", "end.json"  # the first file of a backup, and the last
@@ -81,14 +81,14 @@ def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed:
         raise JobctlError(f"{draft} was taken away while the backup was made", hint="try again")
     for keeper, ids in holds.running.items():
         writer.text(f"executors/{keeper}.1.journal", journal.of_another_life(keeper, ids), at)
-    left_out = _add_runs(writer, state_dir, backup.run_names(draft), logs=logs)
+    left_out = _add_runs(writer, state_dir, set(map(file_name, backup.run_names(draft))), logs=logs)
     writer.text(END, _text({"files": writer.files}), at)
     writer.close()
     return Made(holds, writer.files, left_out, lost)
 
 
 def _add_runs(writer: Writer, state_dir: str, known: set[str], *, logs: bool) -> int:
-    """The files of the runs that the database knows; how many things were left out, being no files."""
+    """The files of the runs that the database knows, by the names of their folders; how many things were left out, being no files."""
     left_out = 0
     runs = os.path.join(state_dir, "runs")
     try:
@@ -110,6 +110,11 @@ def _add_runs(writer: Writer, state_dir: str, known: set[str], *, logs: bool) ->
             if not writer.file(f"runs/{run}/{name}", path) and os.path.lexists(path):
                 left_out += 1
     return left_out
+
+
+def _is_name(text: str) -> bool:
+    """Whether it names something in the folder it is looked for in, and nowhere else."""
+    return text not in ("", ".", "..") and "/" not in text and "\0" not in text
 
 
 def _text(values: Mapping[str, Any]) -> bytes:
@@ -249,7 +254,7 @@ def _put(entry: Entry, draft: str) -> None:
         or (len(words) == 2 and words[0] == "executors" and words[1].endswith(".journal"))
         or (len(words) == 3 and words[0] == "runs")
     )
-    if not is_ours or not all(map(is_file_name, words)):
+    if not is_ours or not all(map(_is_name, words)):
         raise JobctlError(f"it is no backup of jobctl: {entry.name!r} is in it", hint="nothing was changed")
     folder = draft
     for word in words[:-1]:
