@@ -88,7 +88,7 @@ def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed:
 
 
 def _add_runs(writer: Writer, state_dir: str, known: set[str], *, logs: bool) -> int:
-    """The files of the runs that the database knows, by the names of their folders; how many things were left out, being no files."""
+    """The files of the runs in the folders of these names; how many things were left out, being no files."""
     left_out = 0
     runs = os.path.join(state_dir, "runs")
     try:
