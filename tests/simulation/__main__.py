@@ -77,8 +77,16 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
     ]
     for one in started:
         one.start()
+    under_way = [_seed(base, first, place) for place in range(workers)]
+
+    def killed(number: int, _: FrameType | None) -> None:
+        print(f"{worlds} worlds, {len(failed)} failed; under way: {', '.join(under_way)}", flush=True)
+        sys.exit(128 + number)
+
     worlds = days = runs = events = commits = deaths = 0
+    done = [0] * workers
     failed: list[Result] = []
+    signal.signal(signal.SIGTERM, killed)
     began = time.monotonic()
     left = workers
     while left and (go_on or not failed):
@@ -92,6 +100,9 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
             left -= 1
             continue
         worlds += 1
+        place = under_way.index(result.seed)
+        done[place] += 1
+        under_way[place] = _seed(base, first, place + done[place] * workers)
         days += result.milliseconds
         runs += result.runs
         events += result.events
@@ -111,11 +122,15 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
     return 1 if failed or left < 0 or not worlds else 0
 
 
+def _seed(base: str, first: int | None, i: int) -> str:
+    return f"{VERSION}:" + (f"{base}-{i}" if first is None else str(first + i))
+
+
 def _work(results, base: str, first: int | None, place: int, workers: int, until: float) -> None:  # type: ignore[no-untyped-def]
     signal.signal(signal.SIGPROF, _no_end)
     i = place
     while time.time() < until:
-        seed = f"{VERSION}:" + (f"{base}-{i}" if first is None else str(first + i))
+        seed = _seed(base, first, i)
         signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
         result = simulate(seed)
         signal.setitimer(signal.ITIMER_PROF, 0)
