@@ -80,6 +80,7 @@ def _fresh(seconds: float, first: int | None, go_on: bool) -> int:
     under_way = [_seed(base, first, place) for place in range(workers)]
 
     def killed(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # `timeout` tells its child, and then the group that this is in
         print(f"{worlds} worlds, {len(failed)} failed; under way: {', '.join(under_way)}", flush=True)
         sys.exit(128 + number)
 
