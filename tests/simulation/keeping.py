@@ -301,7 +301,7 @@ class _System:
     def unlink(self, path: str) -> None:
         _unlink(path)
 
-    def cap(self, base: str, limit: int) -> int:
+    def cap(self, base: str, limit: int) -> tuple[int, str]:
         from jobctl.process import sizes
 
         return sizes.keep(base, limit)
@@ -309,9 +309,6 @@ class _System:
     def taken(self, folder: str) -> int:
         del folder
         return 0
-
-    def there(self, paths: Iterable[str]) -> list[bool]:
-        return [os.path.exists(path) for path in paths]
 
     def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int:
         del cwd

@@ -51,9 +51,6 @@ RETRY_MS = 1_000
 INTERLEAVE = 4  # while so few starts wait, ends are looked for between them
 INTERLEAVE_MS = 20
 
-# What is told of the files that a command has written, a letter each.
-FILES = (("h", ".heartbeat"), ("o", ".output"), ("f", ".failure"), ("s", ".suspend"))
-
 
 class Connection(Protocol):
     """Somebody who gives orders and is told what became of them."""
@@ -70,9 +67,8 @@ class Kernel(Protocol):
     def remark(self, log: int, text: str) -> None: ...
     def close(self, fd: int) -> None: ...
     def unlink(self, path: str) -> None: ...
-    def cap(self, base: str, limit: int) -> int: ...
+    def cap(self, base: str, limit: int) -> tuple[int, str]: ...
     def taken(self, folder: str) -> int: ...
-    def there(self, paths: Iterable[str]) -> list[bool]: ...
     def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int: ...
     def members(self, mark: int) -> list[Proc] | None: ...
     def kill_all(self, mark: int) -> bool: ...
@@ -446,13 +442,12 @@ class Keeper:
         """Nothing of it is left that should not be: tell."""
         kernel = self._kernel
         assert child.end is not None
-        kernel.cap(child.base, child.cap)  # what was written since the last look, or all of it: nobody looks again
+        # What was written since the last look, or all of it: nobody looks again.
+        _, files = kernel.cap(child.base, child.cap)
         del self.children[child.id]
         kernel.over(child.mark)
         self._crowd()
-        there = kernel.there(child.base + suffix for _, suffix in FILES)
-        more: dict[str, Any] = {"pid": child.pid or None, "mark": child.mark}
-        more["files"] = "".join(letter for (letter, _), found in zip(FILES, there, strict=True) if found) or None
+        more: dict[str, Any] = {"pid": child.pid or None, "mark": child.mark, "files": files or None}
         if self._strays:
             more["strays"] = self._strays
         self.ends[child.id] = (child.run, child.end, more)
@@ -634,7 +629,7 @@ class Keeper:
         a command may write gigabytes in a second."""
         if self._by_pid.get(pid) is not child:
             return
-        size = self._kernel.cap(child.base, child.cap)
+        size, _ = self._kernel.cap(child.base, child.cap)
         much = child.cap and (size - before) * 4 > child.cap
         pace = max(SOONEST_SIZES_MS, pace // 4) if much else min(LOOK_MS, pace * 2)
         left = child.cap // 2 if child.cap and size > child.cap else size

@@ -129,8 +129,9 @@ class System:
         except OSError:
             pass
 
-    def cap(self, base: str, limit: int) -> int:
-        """Keep the files of an attempt within their limits; how large its log was. `limit` is the log's; 0: none."""
+    def cap(self, base: str, limit: int) -> tuple[int, str]:
+        """Keep the files of an attempt within their limits. How large its log was, and the letters of the files that
+        there are. `limit` is the log's; 0: none."""
         from jobctl.process import sizes
 
         return sizes.keep(base, limit)
@@ -140,10 +141,6 @@ class System:
         from jobctl.process import sizes
 
         return sizes.taken(folder)
-
-    def there(self, paths: Iterable[str]) -> list[bool]:
-        """Which of these files there are."""
-        return [os.access(path, os.F_OK) for path in paths]
 
     # -- processes -------------------------------------------------------------------------------------------------
 

@@ -8,14 +8,24 @@ from jobctl.host.files import open_own
 
 # Bytes of them that anybody reads. One byte more of an output file is kept, so that it is seen to be too large.
 MOST = {".heartbeat": 64 * 1024, ".output": 1024 * 1024, ".failure": 64 * 1024}
+# What is told of the files that a command has written, a letter each.
+LETTERS = {".heartbeat": "h", ".output": "o", ".failure": "f", ".suspend": "s"}
 
 
-def keep(base: str, log_limit: int) -> int:
-    """Cut what is larger than it may be; how large the log was. What is no file, or cannot be cut just now, is left: it
-    is looked at again."""
-    for suffix, most in MOST.items():
+def keep(base: str, log_limit: int) -> tuple[int, str]:
+    """Cut what is larger than it may be. How large the log was, in bytes; and the letters of the files that there are.
+
+    What is no file, or cannot be cut just now, is left as it is: it is looked at again.
+    """
+    there = ""
+    for suffix, letter in LETTERS.items():
         path = base + suffix
-        if _size(path) > most + 1:
+        size = _size(path)
+        if size is None:
+            continue
+        there += letter
+        most = MOST.get(suffix)
+        if most is not None and size > most + 1:
             try:
                 fd = open_own(path, os.O_RDWR)
             except OSError:
@@ -29,7 +39,7 @@ def keep(base: str, log_limit: int) -> int:
                 pass
             finally:
                 os.close(fd)
-    size = _size(base + ".log")
+    size = _size(base + ".log") or 0
     if log_limit and size > log_limit:
         from jobctl.process import logs
 
@@ -37,7 +47,7 @@ def keep(base: str, log_limit: int) -> int:
             logs.cap(base + ".log", log_limit)
         except OSError:
             pass  # gone, or no room to make room
-    return size
+    return size, there
 
 
 def taken(folder: str) -> int:
@@ -70,8 +80,8 @@ def _keep_last_line(fd: int, most: int) -> None:
     os.utime(fd, ns=(about.st_atime_ns, about.st_mtime_ns))
 
 
-def _size(path: str) -> int:
+def _size(path: str) -> int | None:
     try:
         return os.lstat(path).st_size
     except OSError:
-        return 0
+        return None
