@@ -12,7 +12,6 @@ from loops import Loop
 from places import HELD, job
 
 from jobctl.daemon import loop as loop_module
-from jobctl.engines.local import loop as local
 from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import aside as aside_module
@@ -35,7 +34,7 @@ def failing(patch: pytest.MonkeyPatch, owner: Any, name: str, job: str, error: E
     real, times = getattr(owner, name), []
 
     def act(self: Any, *args: Any, **named: Any) -> Any:
-        given = [getattr(one, "owner", one) for one in (*args, *named.values())]
+        given = [getattr(one, "owner", one) for one in (self, *args, *named.values())]
         run = next((one for one in given if isinstance(one, LiveRun)), None)
         if run is not None and run.job.name == job:
             times.append(1)
@@ -57,7 +56,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (LocalEngine, "_plan"),
+        (LiveRun, "advance"),
         (LocalEngine, "_act"),
         (LocalEngine, "_record_end"),
         (LocalEngine, "_attempt"),
@@ -81,7 +80,7 @@ def test_what_goes_wrong_in_one_run_stops_no_other(
         assert len([m for m in loop.messages() if "to be tried again" in m or "cannot go on" in m]) <= 2
     assert loop.statuses("x")[0] in ("queued", "running", "failed")
     loop.until(lambda: loop.statuses("x")[0] in ("succeeded", "failed"))
-    if name != "_plan" or loop.statuses("x") == ["succeeded"]:
+    if name != "advance" or loop.statuses("x") == ["succeeded"]:
         assert (tmp_path / "marks").read_text() == "x\n"  # and its command did not run twice
 
 
@@ -109,15 +108,15 @@ def test_events_of_one_run_that_cannot_be_written_stop_no_other(
     start: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch, bad: Any
 ) -> None:
     loop = start(TWO)
-    real = local.LocalEngine._plan
+    real = LiveRun.outcome
 
-    def plan(self: LocalEngine, run: LiveRun, *args: Any) -> Any:
-        events, effects = real(self, run, *args)
+    def outcome(run: LiveRun) -> Any:
+        events, effects = real(run)
         if run.job.name == "x" and events:
             events = [event._replace(number=bad) for event in events]
         return events, effects
 
-    monkeypatch.setattr(local.LocalEngine, "_plan", plan)
+    monkeypatch.setattr(LiveRun, "outcome", outcome)
     queue(loop, "x")
     queue(loop, "y")
     loop.until(lambda: loop.statuses("y") == ["succeeded"])
@@ -129,17 +128,17 @@ def test_events_of_one_run_that_cannot_be_written_stop_no_other(
 def test_a_fire_time_whose_run_cannot_begin_has_a_run_that_failed(
     start: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    real = local.LocalEngine._plan
+    real = LiveRun.outcome
 
-    def plan(self: LocalEngine, run: LiveRun, *args: Any) -> Any:
+    def outcome(run: LiveRun) -> Any:
         if run.job.name != "x":
-            return real(self, run, *args)
+            return real(run)
         if where == "plan":
             raise IndexError("no step")
-        events, effects = real(self, run, *args)
+        events, effects = real(run)
         return [event._replace(number=1 << 70) for event in events], effects
 
-    monkeypatch.setattr(local.LocalEngine, "_plan", plan)
+    monkeypatch.setattr(LiveRun, "outcome", outcome)
     loop = start(job('{ every = "1s" }', "true") + job('{ every = "1s" }', "true", name="y"))
     loop.until(lambda: loop.statuses("x")[:2] == ["failed"] * 2 and loop.statuses("y")[:2] == ["succeeded"] * 2)
     assert "something unexpected" in (loop.store.history(job="x")[0].reason or "") or where == "write"

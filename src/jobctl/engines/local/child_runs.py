@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.keys import step_name
-from jobctl.core.model import Job, ParentClosePolicy, RunStatus, StepStatus, encode
+from jobctl.core.model import Job, ParentClosePolicy, RunStatus, encode
 from jobctl.core.run import children as rules
-from jobctl.core.run.decide import Decider, Mode, StopStep
+from jobctl.core.run.decide import Decider, Mode
 from jobctl.core.run.history import Event, EventType, RunState, replay
 from jobctl.core.run.resume import restore, to_redo
 from jobctl.core.run.rows import NewRun, RunRow
+from jobctl.core.run.turn import Answer, Ask, Budget, Child, Later, Moment, Start
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
@@ -28,9 +29,7 @@ from jobctl.engines.local.loop import (
     QUEUE_CHECK_MS,
     RETRY_STORE_MS,
     LiveRun,
-    Start,
     created,
-    ended_outside,
     taken,
 )
 from jobctl.engines.local.stored_job import job_of
@@ -40,64 +39,22 @@ from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
-    from jobctl.engines.local.loop import Effects, LocalEngine, Work
+    from jobctl.engines.local.loop import LocalEngine, Planned, Work
 
 _CLOSE = {
     ParentClosePolicy.TERMINATE: EventType.TERMINATE_REQUESTED,
     ParentClosePolicy.CANCEL: EventType.CANCEL_REQUESTED,
 }
 
-_HOW_IT_ENDED = {
-    RunStatus.CANCELED: "was canceled",
-    RunStatus.TIMED_OUT: "timed out",
-    RunStatus.TERMINATED: "was terminated",
-}
 
+class Family(Budget[LiveRun]):
+    """The runs of one root in one executor, and the definitions of their children."""
 
-class Family:
-    """The runs of one root in one executor: together they have no more attempts under way than the root alone may.
-
-    Without a place an attempt waits here, the longest waiting first.
-    """
-
-    __slots__ = ("granted", "jobs", "limit", "members", "planned", "waiting")
+    __slots__ = ("jobs",)
 
     def __init__(self, root: LiveRun) -> None:
-        self.limit = root.job.max_parallel_steps
-        self.members: dict[int, LiveRun] = {id(root): root}
-        # Each once: a second entry would start the next attempt before its time.
-        self.waiting: dict[tuple[LiveRun, str], None] = {}
-        self.granted: set[tuple[int, str]] = set()  # may start in this turn
-        self.planned: int | None = None  # attempts that run or start in this turn; None: not counted yet
+        super().__init__(root)
         self.jobs: dict[tuple[int, str], tuple[Job, Job, str]] = {}  # of a job, a child by name: both, and its text
-
-    def admits(self, run: LiveRun, key: str) -> bool:
-        """Whether an attempt may start now; if so it is counted."""
-        if (id(run), key) in self.granted:
-            self.granted.discard((id(run), key))
-            return True
-        if self.waiting or self._count() >= self.limit:
-            return False
-        self.planned = self._count() + 1
-        return True
-
-    def let_in(self) -> list[tuple[LiveRun, str]]:
-        """Those that have waited longest, as many as there are places: they start in this turn."""
-        found = []
-        while self.waiting and self._count() < self.limit:
-            run, key = next(iter(self.waiting))
-            del self.waiting[run, key]
-            waits = run.step_state(key).status in (StepStatus.PENDING, StepStatus.WAITING)
-            if id(run) in self.members and run.decider.may_start and waits:
-                self.planned = self._count() + 1
-                self.granted.add((id(run), key))
-                found.append((run, key))
-        return found
-
-    def settle(self) -> None:
-        """What was planned has been recorded, and what runs can be counted again."""
-        self.planned = None
-        self.granted.clear()
 
     def child(self, job: Job, name: str) -> tuple[Job, str]:
         """The definition of a child, and its text: made once for all runs of it."""
@@ -106,11 +63,6 @@ class Family:
             child = job.child(name)
             found = self.jobs[id(job), name] = (job, child, encode(redact(child)))
         return found[1:]
-
-    def _count(self) -> int:
-        if self.planned is None:
-            self.planned = sum(len(run.attempts) for run in self.members.values())
-        return self.planned
 
 
 class Begun(NamedTuple):
@@ -129,8 +81,9 @@ class Children:
     def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
         self._store: Store = engine.store
-        self._families: set[Family] = set()  # with attempts that wait for a place
-        self._touched: set[Family] = set()  # with attempts that start in this turn
+        # In the order in which they came: whose attempts start first depends on no address in memory.
+        self._families: dict[Family, None] = {}  # with attempts that wait for a place
+        self._touched: dict[Family, None] = {}  # with attempts that start in this turn
         self._names: set[str] = set()  # given in this turn
         self._errands: list[tuple[int, Callable[[], None]]] = []  # from when on (monotonic), what
         self._elsewhere: dict[int, tuple[LiveRun, str]] = {}  # children of runs here that are not: who waits, its step
@@ -163,10 +116,10 @@ class Children:
         for family in list(self._families):
             family.settle()
             for run, key in family.let_in():
-                self._touched.add(family)
+                self._touched.setdefault(family)
                 self._engine.add_fact(run, Start(key))
             if not family.waiting:
-                self._families.discard(family)
+                self._families.pop(family, None)
 
     def settle(self) -> None:
         """After what was learned is planned: what starts by it is counted among what runs when it is asked again."""
@@ -178,44 +131,40 @@ class Children:
     def admits(self, run: LiveRun, key: str) -> bool:
         """Whether the family has a place for an attempt."""
         assert run.family is not None
-        self._touched.add(run.family)
+        self._touched.setdefault(run.family)
         return run.family.admits(run, key)
 
     def hold(self, run: LiveRun, key: str) -> None:
         """The attempt waits for a place of its family."""
         assert run.family is not None
         run.family.waiting.setdefault((run, key))
-        self._families.add(run.family)
+        self._families.setdefault(run.family)
 
     # -- a child begins --------------------------------------------------------------------------------------------
 
-    def begin(self, run: LiveRun, key: str, effects: Effects) -> Event:
-        """The event by which a step begins to wait for a child run, which is recorded with it - or ends, when there is
-        none that could be run."""
-        step, state, now = run.step(key), run.state.step(key), clock.now()
+    def begin(self, run: LiveRun, key: str, planned: Planned, moment: Moment) -> Answer:
+        """A step is to wait for a child run, which is recorded with that. Why not, when there is none that could be
+        run."""
+        step = run.step(key)
         assert step.job is not None
         if run.family is None:
-            run.family = Family(run)
+            run.family, run.in_family = Family(run), True
         try:
             job, text = run.family.child(run.job, step.job)
             given = run.context.child_params(step, key)
-            begun = self._again(run, key, job, text, given) or self._anew(run, key, job, text, given, now)
+            begun = self._again(run, key, job, text, given) or self._anew(run, key, job, text, given, moment.now)
         except KeyError:
-            return ended_outside(key, "failed", f"the run's definition has no job {step.job}")
+            return Answer(False, error=f"the run's definition has no job {step.job}")
         except StoreUnavailableError:
             raise
         except (UnresolvedError, JobctlError) as error:
             what = error.message if isinstance(error, JobctlError) else str(error)
-            return ended_outside(key, "failed", run.context.mask(what))
-        effects.children.append(begun)
-        data: dict[str, Any] = {"kind": "child", "name": begun.name, "job": step.job}
-        until = rules.until(step, state, now)
-        if until is not None:
-            data["until"] = until
-        status = begun.batch.state.status
-        if begun.run is None and status is not None and status.final:  # its results are there
-            effects.follows.append(self._told(key, begun.name, job, begun.batch.state))
-        return Event(EventType.WAIT_STARTED, now, key, data=data)
+            return Answer(False, error=run.context.mask(what))
+        planned.children.append(begun)
+        state = begun.batch.state
+        over = begun.run is None and state.status is not None and state.status.final  # its results are there
+        ended = self._told(key, begun.name, job, state) if over else None
+        return Answer(True, Child(begun.name, step.job, ended))
 
     def _anew(self, run: LiveRun, key: str, job: Job, text: str, given: dict[str, Any], now: int) -> Begun:
         name = self._store.unused_name(job.name, self._names)
@@ -275,19 +224,19 @@ class Children:
     def _join(self, parent: LiveRun, key: str, child: LiveRun) -> None:
         """Make the two know each other."""
         if parent.family is None:
-            parent.family = Family(parent)
+            parent.family, parent.in_family = Family(parent), True
         child.parent, child.parent_step = parent.id, key
         child.trail = (*parent.trail, key)
         family, own = parent.family, child.family
         if own is not None and own is not family:  # a root here until now, with its own
-            for member in own.members.values():  # the child itself is one of them
+            for member in own.members:  # the child itself is one of them
                 member.family = family
-                family.members[id(member)] = member
+                family.members[member] = None
             if own.waiting:
                 family.waiting.update(own.waiting)
-                self._families.add(family)
-            self._families.discard(own)
-        child.family = family
+                self._families.setdefault(family)
+            self._families.pop(own, None)
+        child.family, child.in_family = family, True
 
     def began(self, parent: LiveRun, begun: Begun) -> Work | None:
         """The parent's commit has brought the child into being: what there is to be done for it."""
@@ -315,7 +264,7 @@ class Children:
     def _link(self, parent: LiveRun, key: str, child: LiveRun) -> None:
         self._join(parent, key, child)
         assert parent.family is not None
-        parent.family.members[id(child)] = child
+        parent.family.members[child] = None
         parent.children[key] = child
         self._elsewhere.pop(child.id, None)
 
@@ -343,7 +292,7 @@ class Children:
     def gone(self, run: LiveRun) -> LiveRun | None:
         """The run is over, or asleep: it is not here any more. Its parent, when that waits for no other one here."""
         if run.family is not None:
-            run.family.members.pop(id(run), None)
+            run.family.members.pop(run, None)
         parent = self._engine.runs.get(run.parent) if run.parent is not None else None
         if parent is None:
             return None
@@ -351,62 +300,18 @@ class Children:
             del parent.children[run.parent_step]
         return None if parent.children else parent
 
-    def follow(self, run: LiveRun, event: Event, effects: Effects) -> None:
-        """What a child's end, or that the step's time is over, leads to."""
-        key = event.step
-        state = run.state.steps.get(key)
-        if state is None or not state.waits_for_child():
-            return
-        if event.type is EventType.CHILD_ENDED:
-            if state.waits_for_child(event.data["run"]):
-                effects.follows.append(self._step_end(run, key))
-        elif run.step(key).on_parent_close is ParentClosePolicy.ABANDON:
-            effects.follows.append(self._timed_out(run, key))
-        else:
-            effects.asks.append((key, EventType.CANCEL_REQUESTED))
-
-    def _step_end(self, run: LiveRun, key: str) -> Event:
-        data = rules.step_end(run.step(key), run.state.step(key), run.decider.asked_to_end(key))
-        if "retry_at" in data:
-            data["clock"] = clock.boottime()
-        return Event(EventType.STEP_ENDED, clock.now(), key, data=data)
-
-    def _timed_out(self, run: LiveRun, key: str) -> Event:
-        now = clock.now()
-        return Event(EventType.STEP_ENDED, now, key, data=rules.timed_out(run.step(key), run.state.step(key), now))
-
     # -- it is asked to end ----------------------------------------------------------------------------------------
 
-    def stop(self, run: LiveRun, key: str, how: str, effects: Effects) -> Event | None:
-        """The parent stops: the child is asked to end, and the step ends with it - or without, when it is left alone
-        or the parent is terminated."""
-        policy = run.step(key).on_parent_close
-        if how == "drain":
-            return None
-        if how == "kill":
-            if policy in _CLOSE:
-                effects.asks.append((key, _CLOSE[policy]))
-        elif policy is not ParentClosePolicy.ABANDON:
-            effects.asks.append((key, EventType.CANCEL_REQUESTED))
-            return None
-        return ended_outside(key, "timed_out" if how == "timeout" else "canceled", rules.RUN_STOPPED)
-
-    def ask(self, run: LiveRun, key: str, kind: EventType) -> None:
+    def ask(self, run: LiveRun, ask: Ask) -> None:
         """Ask a child to end, wherever it is."""
-        found = run.state.step(key).child
-        assert found is not None
-        name = found["run"]
-        child = run.children.get(key)
-        how = _HOW_IT_ENDED.get(run.decider.outcome or RunStatus.FAILED)
-        why = f"{run.name}, which started it, {how}" if how else f"step {key} of {run.name} timed out"
-        if child is not None and child.name == name:
-            self._request(child, kind, why)
+        child = run.children.get(ask.key)
+        if child is not None and child.name == ask.run:
+            self._request(child, ask.request, ask.why)
         else:
-            self._errands.append((0, lambda: self._ask_elsewhere(name, kind, why)))
+            self._errands.append((0, lambda: self._ask_elsewhere(ask.run, ask.request, ask.why)))
 
     def _request(self, child: LiveRun, kind: EventType, why: str) -> None:
-        asked = child.state.ending
-        if asked is None or (kind is EventType.TERMINATE_REQUESTED and asked.type is not kind):
+        if child.may_ask(kind):
             self._engine.request(child, kind, reason=why, by="")
 
     def _ask_elsewhere(self, name: str, kind: EventType, why: str) -> None:
@@ -448,28 +353,19 @@ class Children:
 
     def go_on(self, run: LiveRun, key: str) -> None:
         """A step that waits for a child run, in a run that was taken: put right what the last executor left."""
-        engine, state, step = self._engine, run.state.step(key), run.step(key)
-        assert state.waiting is not None
-        name = state.waiting["name"]
-        if "ended" in state.waiting:
-            engine.add_fact(run, self._step_end(run, key))
-            return
-        row = self._store.named(name)
-        if row is None:
-            engine.add_fact(run, ended_outside(key, "failed", f"child run {name} is gone"))
-            return
-        if row.finished_at is None and key not in run.children:
-            self._watch(row.id, run, key)
-        stopped = run.decider.asked_to_end(key)
-        if stopped is not None:
-            engine.add_fact(run, StopStep(key, stopped))
-        elif state.waiting.get("stopping"):
-            if step.on_parent_close is ParentClosePolicy.ABANDON:
-                engine.add_fact(run, self._timed_out(run, key))
-            else:
-                self.ask(run, key, EventType.CANCEL_REQUESTED)
-        elif "until" in state.waiting:
-            engine.at_wait_over(run, key, state.waiting["until"])
+        waiting = run.state.step(key).waiting or {}
+        row = None
+        if "ended" not in waiting:
+            row = self._store.named(waiting["name"])
+            if row is not None and row.finished_at is None and key not in run.children:
+                self._watch(row.id, run, key)
+        found = run.child_found(key, row is not None, self._engine.moment())
+        if isinstance(found, Ask):
+            self.ask(run, found)
+        elif isinstance(found, Later):
+            self._engine.later(run, found)
+        elif found is not None:
+            self._engine.add_fact(run, found)
 
     def _watch(self, child_id: int, parent: LiveRun, key: str) -> None:
         """Look after a child that is not here. In the foreground only: a daemon has duties that do it."""

@@ -10,8 +10,9 @@ from jobctl.core import kinds
 from jobctl.core.definition import references
 from jobctl.core.definition.parameters import as_text
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
-from jobctl.core.model import Job, Step
+from jobctl.core.model import Job, RetryPolicy, Step
 from jobctl.core.run import items
+from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.history import RunState, StepState
 from jobctl.core.text import rfc3339
 from jobctl.process import environment
@@ -104,6 +105,16 @@ class RunContext:
             self._masker = masker(self.job, *env_files)
         return self._masker.text(text)
 
+    def shown(self, outcome: Outcome, policy: RetryPolicy) -> Outcome:
+        """How an attempt ended, as it may be recorded. A type that the definition names by itself stays as it is: its
+        retry policy asks for that."""
+        error, kind = outcome.error, outcome.error_type
+        if error is not None:
+            outcome = outcome._replace(error=self.mask(error))
+        if kind is not None and kind not in policy.non_retryable_types:
+            outcome = outcome._replace(error_type=self.mask(kind))
+        return outcome
+
     def token(self, key: str, number: int) -> str:
         """What every process of an attempt carries in its environment: unique among all stores of the machine."""
         return token(self.store_id, self.name, key, number)
@@ -115,10 +126,8 @@ class RunContext:
         only_if = None if state.checked else step.only_if
         return self._command(step, command, state.name, state.cursor, number, files, only_if)
 
-    def sleep_until(self, step: Step, now: int) -> int:
-        """When a sleep that begins now is over. UnresolvedError, ValueError when what it names is no instant."""
-        if step.sleep is not None:
-            return now + step.sleep
+    def sleep_until(self, step: Step) -> int:
+        """When a sleep until an instant is over. UnresolvedError, ValueError when what it names is none."""
         assert step.sleep_until is not None
         from jobctl.core.schedule.zones import parse_instant
 

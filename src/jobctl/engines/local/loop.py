@@ -7,21 +7,33 @@ order: record that an attempt starts, start it, learn of its end, record that. O
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jobctl.core import kinds
 from jobctl.core.errors import JobctlError, StoreError, StoreUnavailableError, UnwritableError
-from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
-from jobctl.core.model import Job, Queue, RunStatus, Step, StepStatus, When
+from jobctl.core.keys import UNDO, is_undo, undone_key
+from jobctl.core.model import Job, Queue, When
 from jobctl.core.run import attempts as rules
-from jobctl.core.run.children import RUN_STOPPED as _RUN_STOPPED
-from jobctl.core.run.decide import Compensate, Decider, EndStep, EndWait, FinishRun, Mode, StartStep, Stop, StopStep
-from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState, StepState, replay
-from jobctl.core.run.resume import reopened, restore
+from jobctl.core.run.decide import Decider, Mode, Stop
+from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.resume import restore
 from jobctl.core.run.rows import NewRun, RunRow
+from jobctl.core.run.turn import (
+    Answer,
+    Effects,
+    Fact,
+    Find,
+    FindChild,
+    Later,
+    Moment,
+    Rules,
+    Start,
+    Want,
+    Wanted,
+    begun_now,
+)
 from jobctl.engines.local.commands import RunContext, UnresolvedError
 from jobctl.engines.local.executor import Executor, alive
 from jobctl.engines.local.executor import folder as executor_folder
@@ -57,12 +69,6 @@ class Observer(Protocol):
     def recorded(self, run: LiveRun, events: list[Event]) -> None: ...
 
 
-class Start(NamedTuple):
-    """A fact that is no event yet: the next attempt of a step, or of its undo, is due."""
-
-    key: str
-
-
 class Aside(NamedTuple):
     """A run that an executor has put aside: what went wrong in it is nobody else's affair."""
 
@@ -80,7 +86,6 @@ class Company(NamedTuple):
     done: Callable[[set[str]], None]
 
 
-Fact = Event | Start | StopStep
 Work = tuple["LiveRun", list[Fact], list[Event]]  # a run, new facts, and events that others have already recorded
 
 
@@ -96,100 +101,54 @@ def _all(company: Sequence[Company]) -> Beside | None:
     return beside
 
 
-class LiveRun:
-    """A run that this executor advances: its state as committed, its Decider, its running attempts."""
+class LiveRun(Rules):
+    """A run that this executor advances: its rules, its running attempts, and where it stands in the store."""
 
     __slots__ = (
-        "attempts",
-        "children",
         "context",
-        "deadline",
-        "deadline_of",
-        "decider",
-        "ends",
         "family",
         "has_folder",
         "id",
-        "job",
-        "name",
         "new",
         "parent",
         "parent_step",
         "seq",
-        "state",
-        "steps",
         "take",
         "takers",
         "trail",
     )
 
+    attempts: dict[str, Attempt[LiveRun]]
+    children: dict[str, LiveRun]
+
     def __init__(self, run_id: int, name: str, job: Job, seq: int, state: RunState, decider: Decider) -> None:
+        super().__init__(name, job, state, decider)
         self.id = run_id
-        self.name = name
-        self.job = job
         self.seq = seq
-        self.state = state
-        self.decider = decider
-        self.steps = {step.name: step for step in job.steps}
-        self.attempts: dict[str, Attempt[LiveRun]] = {}  # by key
         self.take = 0  # the number of the event by which it was taken: the claim under which keepers hold its attempts
         self.takers: list[str] = []  # executors that have had it and may have begun attempts of it, the first one first
         self.new: NewRun | None = None  # until its first commit
-        self.deadline_of: int | None = None  # the start of the try whose deadline is watched
-        self.deadline: int | None = None  # that one, on the clock that does not step
-        # When attempts (0: a wait) ended whose end is perhaps not recorded yet, on that clock.
-        self.ends: dict[tuple[str, int], int] = {}
         self.has_folder = False
         self.context: RunContext
         self.parent: int | None = None  # the run that started it as its child, and the key of the step there
         self.parent_step = ""
         self.trail: tuple[str, ...] = ()  # the steps that lead to it from the family's root here
-        self.children: dict[str, LiveRun] = {}  # child runs that are here, by the key of the step that waits
         self.family: Family | None = None  # once it has a child, or is one
 
-    def step(self, key: str) -> Step:
-        """The definition of what a key names."""
-        return self.steps[step_name(key)]
 
-    def step_state(self, key: str) -> StepState:
-        return self.state.undo_of(undone_key(key)) if is_undo(key) else self.state.step(key)
+class Planned:
+    """What the facts of one turn come to, as it is to be written: the answers that a run had are part of that."""
 
-
-class Effects:
-    """What is to be done once the events it follows from are committed."""
-
-    __slots__ = (
-        "asks",
-        "children",
-        "follows",
-        "held",
-        "is_last",
-        "launches",
-        "limits",
-        "notices",
-        "places",
-        "queued",
-        "stops",
-        "timers",
-        "waits",
-        "woken",
-    )
+    __slots__ = ("children", "commands", "effects", "is_last", "limits", "notices", "places")
 
     def __init__(self, *, is_last: bool = False) -> None:
         self.is_last = is_last  # that the run could not even begin
+        self.effects = Effects()
         self.places: dict[str, int] = {}  # places of queues that attempts are about to take
         self.limits: dict[str, int] = {}  # of these queues
-        self.queued: list[tuple[str, str]] = []  # queue, key: no place was free
-        self.launches: list[tuple[str, int, Command]] = []  # key, number, command
-        self.stops: list[tuple[str, str]] = []  # key, kind
-        self.timers: list[tuple[int, str]] = []  # retry_at, step
-        self.waits: list[tuple[int, str]] = []  # until, step
+        self.commands: dict[tuple[str, int], Command] = {}  # by key and number of the attempt
         self.children: list[Begun] = []  # child runs that are recorded with this one
         self.notices: list[Notice] = []  # runs that tell of this one's end, and are recorded with it
-        self.asks: list[tuple[str, EventType]] = []  # key, what is asked of the child run that it has started
-        self.held: list[str] = []  # key: the family had no place
-        self.woken: list[str] = []  # key: what need not wait for its time any longer
-        self.follows: list[Fact] = []  # what an event leads to beside what was decided, until it is dealt with
 
 
 class LocalEngine:
@@ -315,8 +274,7 @@ class LocalEngine:
     def request(self, run: LiveRun, kind: EventType, *, reason: str, by: str) -> None:
         """A cancel or terminate from within this process (a signal, a parent's end): recorded and followed at the next
         turn. `by` is a person, "" for nobody."""
-        data = {"reason": reason, "by": by} if by else {"reason": reason}
-        self.add_fact(run, Event(kind, clock.now(), data=data))
+        self.add_fact(run, run.request(kind, reason, by, self.moment()))
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
@@ -530,7 +488,7 @@ class LocalEngine:
         company: list[Company] = []
         if not self._unwritten:  # it belongs to those
             company, self._company = self._company, []
-        planned: dict[int, tuple[LiveRun, list[Fact], list[Event], Effects]] = {}
+        planned: dict[int, tuple[LiveRun, list[Fact], list[Event], Planned]] = {}
         batches: list[Batch] = []
         while work or batches or company:
             for run, facts, foreign in work:
@@ -538,15 +496,15 @@ class LocalEngine:
                     self._unwritten[id(run)][1].extend(fact for fact in facts if isinstance(fact, Event))
                     continue
                 try:
-                    batch, effects = self._planned(run, facts, foreign)
+                    batch, plan = self._planned(run, facts, foreign)
                 except Exception as error:
                     if not self._is_its_own(error):
                         raise
                     if run.new is None:
                         self._put_aside(run, error)
                         continue
-                    batch, effects = self._stillborn(run, facts, error), Effects()
-                planned[id(batch)] = (run, facts, foreign, effects)
+                    batch, plan = self._stillborn(run, facts, error), Planned()
+                planned[id(batch)] = (run, facts, foreign, plan)
                 batches.append(batch)
             work = []
             if self._children is not None:
@@ -560,15 +518,15 @@ class LocalEngine:
                 if not bad:
                     raise
                 for batch in bad:  # one run's events do not keep those of the others from being recorded
-                    run, facts, _, effects = planned.pop(id(batch))
+                    run, facts, _, plan = planned.pop(id(batch))
                     batches.remove(batch)
                     if run.new is None:
                         self._put_aside(run, error)
-                    elif effects.is_last:  # not even that it has failed can be written: nothing of it can
+                    elif plan.is_last:  # not even that it has failed can be written: nothing of it can
                         self.set_aside.append(Aside(0, run.name, in_a_sentence(error)))
                     else:
                         batch = self._stillborn(run, facts, error)
-                        planned[id(batch)] = (run, facts, [], Effects(is_last=True))
+                        planned[id(batch)] = (run, facts, [], Planned(is_last=True))
                         batches.append(batch)
                 continue
             except StoreUnavailableError as error:
@@ -596,7 +554,7 @@ class LocalEngine:
                     work.append((run, facts, self._reload(run)))
             for batch in batches:
                 if id(batch) in planned:
-                    run, _, foreign, effects = planned[id(batch)]
+                    run, _, foreign, plan = planned[id(batch)]
                     if run.new is not None:
                         run.id, run.new = batch.run_id, None
                         self.runs[run.id] = run
@@ -614,7 +572,7 @@ class LocalEngine:
                         self.observer.recorded(run, told)
                     if batch.wake_at is None:
                         try:
-                            self._act(run, effects)
+                            self._act(run, plan)
                         except Exception as error:
                             if not self._is_its_own(error):
                                 raise
@@ -627,9 +585,9 @@ class LocalEngine:
                             again[parent.id] = parent
                         elif batch.told and run.parent not in self.runs:
                             self.children.wake(batch)
-                    begun = [self.children.began(run, one) for one in effects.children]
+                    begun = [self.children.began(run, one) for one in plan.children]
                     work += [one for one in begun if one is not None]
-                    work += [self._began(notice) for notice in effects.notices]
+                    work += [self._began(notice) for notice in plan.notices]
             batches, planned = [], {}
             known = {id(run) for run, _, _ in work}
             for parent in again.values():
@@ -637,9 +595,16 @@ class LocalEngine:
                     work.append((parent, [], self._added(parent)))
             self.supervisor.flush()  # what was begun need not wait for what is recorded next
 
-    def _planned(self, run: LiveRun, facts: list[Fact], foreign: list[Event]) -> tuple[Batch, Effects]:
+    def _planned(self, run: LiveRun, facts: list[Fact], foreign: list[Event]) -> tuple[Batch, Planned]:
         """What facts and what others have recorded come to, as it is to be written."""
-        events, effects = self._plan(run, facts, foreign)
+        planned, moment = Planned(), self.moment()
+        run.give(facts, foreign)
+        while (want := run.advance(moment)) is not None:
+            run.answer(want, self._answer(run, want, planned, moment))
+        events, effects = run.outcome()
+        planned.effects = effects
+        if effects.taken is not None and effects.taken[0] == self.executor.id:
+            run.take = effects.taken[1]
         batch = Batch(
             run.id,
             run.seq + len(foreign),
@@ -647,13 +612,13 @@ class LocalEngine:
             run.state,
             executor=self.executor.id,
             new=run.new,
-            limits=effects.limits,
-            wake_at=self._wake_at(run, effects),
-            children=[begun.batch for begun in effects.children],
+            limits=planned.limits,
+            wake_at=self._wake_at(run, planned),
+            children=[begun.batch for begun in planned.children],
             tell=self.children.tell(run, events) if run.parent is not None else None,
-            notices=[notice.batch for notice in effects.notices],
+            notices=[notice.batch for notice in planned.notices],
         )
-        return batch, effects
+        return batch, planned
 
     def _stillborn(self, run: LiveRun, facts: Iterable[Fact], error: Exception) -> Batch:
         """A new run that cannot be begun: recorded as failed, and its fire time as dealt with."""
@@ -689,188 +654,78 @@ class LocalEngine:
             return not about.over
         return not isinstance(about, LiveRun) or self.runs.get(about.id) is about
 
-    def _wake_at(self, run: LiveRun, effects: Effects) -> int | None:
+    def _wake_at(self, run: LiveRun, planned: Planned) -> int | None:
         """When a run that from now on only waits, and for long, is to be looked at again. None: it stays here.
 
         Only a daemon lets runs go: it is there to wake them.
         """
-        if self.executor.kind != "daemon" or run.state.status is not RunStatus.RUNNING:
+        effects = planned.effects
+        if self.executor.kind != "daemon" or run.attempts or effects.launches or effects.queued or effects.held:
             return None
-        if run.attempts or effects.launches or effects.queued or effects.held:
-            return None
-        if run.children or not all(begun.queued for begun in effects.children):
+        if run.children or not all(begun.queued for begun in planned.children):
             return None  # they are here, and their ends are its news
-        if run.decider.mode is Mode.STOPPING or run.decider.ends():
-            return None  # something was asked or came while nobody had it: that is carried out first
-        waits: list[int] = []
-        for key in _under_way(run.decider):
-            step = run.step_state(key)
-            if step.status is not StepStatus.WAITING or (step.waiting is not None and "ended" in step.waiting):
-                return None
-            until = step.retry_at if step.waiting is None else step.waiting.get("until")
-            # What has a clock of its own is written down as what the wall clock will show then.
-            waits.append(FAR if until is None else clock.now() + self._mono(step, until) - clock.monotonic() - 1)
-        if not waits:
-            return None
-        if run.job.timeout is not None and run.state.try_started_at is not None:
-            waits.append(run.state.try_started_at + run.job.timeout)
-        wake_at = min(waits)
-        return wake_at if wake_at - clock.now() > ASLEEP_FROM_MS else None
+        return run.rests_until(self.moment())
 
-    def _plan(self, run: LiveRun, facts: Iterable[Fact], foreign: Iterable[Event]) -> tuple[list[Event], Effects]:
-        """Apply facts to the run's state and Decider; the events to record and what is to be done after that."""
-        events: list[Event] = []
-        effects = Effects()
-        state = run.state
-        recorded, given = deque(foreign), deque(facts)
-        place = run.seq
-        follows: deque[Fact] = deque()  # what recorded events and given facts lead to, in order
-        while recorded or follows or given:
-            if recorded:
-                event = recorded.popleft()
-            else:
-                fact = follows.popleft() if follows else given.popleft()
-                found = self._too_late(run, fact)
-                if found is not None:
-                    follows.appendleft(fact)
-                else:
-                    found = self._event(run, fact, effects)
-                if found is None:
-                    continue
-                event = found
-                events.append(event)
-            state.apply(event)
-            place += 1
-            if event.type is EventType.RUN_TAKEN and event.data.get("executor") == self.executor.id:
-                run.take = place
-            if event.type is EventType.RUN_REOPENED:
-                run.decider = reopened(run.job, state)
-                continue
-            was_paused = run.decider.paused
-            for action in run.decider.feed(event):
-                if isinstance(action, StartStep):
-                    follows.append(Start(action.step))
-                elif isinstance(action, StopStep):
-                    follows.append(action)
-                elif isinstance(action, (EndStep, EndWait)):
-                    follows.append(_end_of_wait(action))
-                elif isinstance(action, Compensate):
-                    follows.append(Start(action.step + UNDO))
-                elif isinstance(action, FinishRun):
-                    follows.append(_end_event(action))
-            if event.type is EventType.CHILD_ENDED or event.type is EventType.TIMER_FIRED:
-                if run.job.children:
-                    self.children.follow(run, event, effects)
-            follows.extend(effects.follows)
-            effects.follows.clear()
-            if event.type is EventType.WAKE_REQUESTED:
-                effects.woken += event.data["steps"]
-            if event.type is EventType.WAIT_STARTED and "until" in event.data:
-                effects.waits.append((event.data["until"], event.step))
-            elif "wait" in event.data and "until" in event.data["wait"]:
-                effects.waits.append((event.data["wait"]["until"], event.step))
-            elif event.data.get("step_status") == "pending":
-                # Its condition said yes: now it begins to wait - but for a run that stops, in which nothing begins.
-                stops = run.decider.mode is Mode.STOPPING
-                follows.append(ended_outside(event.step, "canceled", _RUN_STOPPED) if stops else Start(event.step))
-            elif "retry_at" in event.data:
-                key = event.step + UNDO if event.type is EventType.UNDO_ENDED else event.step
-                effects.timers.append((event.data["retry_at"], key))
-            elif was_paused and not run.decider.paused:
-                for key in _under_way(run.decider):
-                    step = run.step_state(key)
-                    if step.retry_at is not None:
-                        effects.timers.append((step.retry_at, key))
-                    elif step.status is StepStatus.PENDING:
-                        follows.append(Start(key))
-        return events, effects
+    def moment(self) -> Moment:
+        """What the clocks show."""
+        return Moment(clock.now(), clock.monotonic(), clock.boottime(), self.executor.boot, not self.draining)
 
-    def _event(self, run: LiveRun, fact: Fact, effects: Effects) -> Event | None:
-        """The event that a fact is now, with all that came before it: None when it has come to nothing."""
-        if isinstance(fact, Start):
-            status = run.step_state(fact.key).status
-            if self.draining and run.state.about is None:  # what tells of the ends of others begins all the same
-                return None
-            if not run.decider.may_start or status not in (StepStatus.WAITING, StepStatus.PENDING):
-                return None
-            if run.decider.held(fact.key) or (run.step_state(fact.key).suspended and run.step_state(fact.key).waiting):
-                return None
-            step, undo = run.step(fact.key), is_undo(fact.key)
-            if status is StepStatus.PENDING and not undo and run.decider.closed(fact.key):
-                return ended_outside(fact.key, "canceled", _OTHER_FAILED)
-            if step.foreach is not None and item_index(fact.key) is None and not undo:
-                return _list_items(run, step)
-            runs = kinds.of(step).has_attempts or undo or (step.only_if and not run.state.step(fact.key).checked)
-            if run.family is not None and runs and not self.children.admits(run, fact.key):
-                effects.held.append(fact.key)
-                return None
-            if not kinds.of(step).has_attempts and not undo:
-                if status is StepStatus.WAITING and run.state.step(fact.key).retry_at is None:
-                    return None  # it waits already
-                return self._begin_wait(run, fact.key, effects)
-            queue = None if undo else step.queue
-            if queue is not None and not self._has_place(queue, effects):
-                effects.queued.append((queue, fact.key))
-                return None
-            if queue in self._waiting:  # it may have been told to start on two ways: it leaves the line on either
-                self._waiting[queue].pop((run, fact.key), None)
-            return self._start(run, fact.key, effects)
-        if isinstance(fact, StopStep):
-            return self._stop_event(run, fact, effects)
-        if run.state.status is not None and run.state.status.final:
-            return None  # a request that came when the run was over
-        if fact.type in (EventType.TIMER_FIRED, EventType.WAIT_ENDED) and run.state.step(fact.step).waiting is None:
-            return None  # what it waited for came in this very turn
-        if fact.type in (EventType.STEP_ENDED, EventType.UNDO_ENDED) and not fact.number:
-            key = fact.step if fact.type is EventType.STEP_ENDED else fact.step + UNDO
-            if not run.step_state(key).may_end_outside:
-                return None  # stopped twice: canceled, and terminated before that was carried out
-        if "wait" in fact.data and run.decider.mode is Mode.STOPPING:
-            late = run.decider.outcome is RunStatus.TIMED_OUT
-            data = {key: value for key, value in fact.data.items() if key != "wait"}
-            how = rules.TIMED_OUT if late else rules.CANCELED
-            return fact._replace(data={**data, "status": how, "error": _RUN_STOPPED})
-        if "retry_at" in fact.data and run.decider.mode is Mode.STOPPING:
-            data = {key: value for key, value in fact.data.items() if key != "retry_at"}
-            if data.get("status") == rules.STOPPED:
-                data["step_status"] = "canceled"
-            return fact._replace(data={**data, "why": "the run is stopping"})
-        if fact.type is EventType.RUN_PAUSED and (run.decider.paused or run.decider.mode is Mode.STOPPING):
-            return None
-        if fact.type in (EventType.RUN_ENDED, EventType.RUN_PAUSED) and run.job.notify:
-            from jobctl.engines.local import notifications as notices
+    # -- what a run wants ------------------------------------------------------------------------------------------
 
-            fact, effects.notices = notices.begun(self, run, fact)
-        return fact
+    def _answer(self, run: LiveRun, want: Want, planned: Planned, moment: Moment) -> Answer:
+        """This engine answers at once."""
+        match want.kind:
+            case Wanted.COMMAND:
+                return self._can_run(run, want, planned)
+            case Wanted.LEAVE:
+                return Answer(self.children.admits(run, want.key))
+            case Wanted.PLACE:
+                return self._place(run, want, planned)
+            case Wanted.ITEMS:
+                return self._found(run, lambda: run.context.items(run.step(want.key)))
+            case Wanted.INSTANT:
+                return self._found(run, lambda: run.context.sleep_until(run.step(want.key)))
+            case Wanted.CHILD:
+                return self.children.begin(run, want.key, planned, moment)
+            case Wanted.TOLD:
+                from jobctl.engines.local import notifications as notices
 
-    def _start(self, run: LiveRun, key: str, effects: Effects) -> Event:
-        """The event that starts the next attempt - or ends the step, when there is nothing that could be run."""
-        now = clock.now()
-        number = len(run.step_state(key).attempts) + 1
+                assert want.event is not None
+                planned.notices = notices.begun(self, run, want.event)
+                return Answer(True, [notice.run.name for notice in planned.notices])
+
+    def _can_run(self, run: LiveRun, want: Want, planned: Planned) -> Answer:
         try:
-            effects.launches.append((key, number, self._command(run, key, number)))
+            planned.commands[want.key, want.number] = self._command(run, want.key, want.number)
         except UnresolvedError as error:
-            return ended_outside(key, "failed", str(error))
-        data = {"keeper": self.supervisor.current()}
-        if is_undo(key):
-            return Event(EventType.UNDO_STARTED, now, undone_key(key), number, data)
-        queue = run.step(key).queue
-        if queue is not None:
-            data["queue"] = queue
-        return Event(EventType.ATTEMPT_STARTED, now, key, number, data)
+            return Answer(False, error=run.context.mask(str(error)))
+        return Answer(True, {"keeper": self.supervisor.current()})
 
-    def _has_place(self, queue: str, effects: Effects) -> bool:
+    def _found(self, run: LiveRun, find: Callable[[], Any]) -> Answer:
+        try:
+            return Answer(True, find())
+        except (UnresolvedError, ValueError) as error:
+            return Answer(False, error=run.context.mask(str(error)))
+
+    def _place(self, run: LiveRun, want: Want, planned: Planned) -> Answer:
+        if not self._has_place(want.queue, planned):
+            return Answer(False)
+        if want.queue in self._waiting:  # it may have been told to start on two ways: it leaves the line on either
+            self._waiting[want.queue].pop((run, want.key), None)
+        return Answer(True)
+
+    def _has_place(self, queue: str, planned: Planned) -> bool:
         """Whether an attempt may start in a queue now. The store has the last word, when it is recorded."""
         limit = self.queues[queue].concurrency if queue in self.queues else None
         if limit is None:
             return True
         if queue in self._full:
             return False
-        taken = effects.places.get(queue, 0)
+        taken = planned.places.get(queue, 0)
         if self.store.in_queue(queue) + taken >= limit:
             return False
-        effects.places[queue] = taken + 1
-        effects.limits[queue] = limit
+        planned.places[queue] = taken + 1
+        planned.limits[queue] = limit
         return True
 
     def _look_at_queues(self) -> None:
@@ -896,29 +751,6 @@ class LocalEngine:
             for sentence in self.holders.take_up(self.store.runs_of_attempts_with_places(queue)):
                 self.remark(sentence)
 
-    def _begin_wait(self, run: LiveRun, key: str, effects: Effects) -> Event:
-        """The event that begins a sleep, or a wait for a signal or a person; first the step's condition is asked."""
-        step = run.step(key)
-        if step.only_if and not run.state.step(key).checked:
-            return self._start(run, key, effects)
-        way = kinds.of(step).way
-        if way is kinds.Way.CHILD:
-            return self.children.begin(run, key, effects)
-        now = clock.now()
-        data: dict[str, Any] = {"kind": str(step.kind)}
-        if way is kinds.Way.TIMER:
-            try:
-                data["until"] = run.context.sleep_until(step, now)
-                if step.sleep is not None:
-                    data["clock"] = clock.boottime()
-            except (UnresolvedError, ValueError) as error:
-                return ended_outside(key, "failed", str(error))
-        else:
-            data["name"] = step.signal if step.signal is not None else step.approval
-            if step.timeouts.schedule_to_close is not None:
-                data["until"] = now + step.timeouts.schedule_to_close
-        return Event(EventType.WAIT_STARTED, now, key, data=data)
-
     def _command(self, run: LiveRun, key: str, number: int) -> Command:
         files = AttemptFiles(run.context.folder, key, number)
         command = run.context.undo_command if is_undo(key) else run.context.step_command
@@ -933,42 +765,21 @@ class LocalEngine:
         if delivered:
             files_of.write_waits(command.environment["JOBCTL_WAITS"], delivered)
 
-    def _stop_event(self, run: LiveRun, stop: StopStep, effects: Effects) -> Event | None:
-        # Only a kill is meant for an undo: a second cancel was decided for the step, whose undo may be due by now.
-        key = stop.step + UNDO if stop.how == "kill" and stop.step == run.decider.undoing else stop.step
-        state = run.step_state(key)
-        if state.status is StepStatus.RUNNING:
-            attempt = run.attempts.get(key)
-            if stop.how == "unbegun":
-                return None
-            if stop.how != "drain" or (attempt is not None and attempt.between_probes):
-                effects.stops.append((key, _word_for(stop.how) or stop.how))
-            return None
-        if state.status is not StepStatus.WAITING and state.status is not StepStatus.PENDING:
-            return None
-        if stop.how == "unbegun":
-            return ended_outside(key, "canceled", _OTHER_FAILED) if state.status is StepStatus.PENDING else None
-        if state.waits_for_child():
-            return self.children.stop(run, key, stop.how, effects)
-        # Between two attempts, or waiting for something: it just does not go on.
-        # A wait has not failed at anything.
-        drained = "canceled" if state.waiting is not None or state.suspended else "failed"
-        status = {"drain": drained, "timeout": "timed_out"}.get(stop.how, "canceled")
-        return ended_outside(key, status, state.error or _RUN_STOPPED)
-
     def _reload(self, run: LiveRun) -> list[Event]:
         """Put the run back to what it was before a turn that was not recorded. Returns what others have added."""
         if run.new is not None:
+            run.forget()
             run.state, run.decider = RunState(), Decider(run.job)
             run.context.state = run.state
             return []
         events = self.store.events(run.id)
+        run.forget()
         run.state, run.decider = restore(run.job, events[: run.seq])
         run.context.state = run.state
         return events[run.seq :]
 
     def _keep(
-        self, planned: Iterable[tuple[LiveRun, list[Fact], list[Event], Effects]], error: StoreUnavailableError
+        self, planned: Iterable[tuple[LiveRun, list[Fact], list[Event], Planned]], error: StoreUnavailableError
     ) -> None:
         """The store cannot be written: what was learned is kept and tried again; nothing new starts meanwhile."""
         self.trouble = error
@@ -981,7 +792,7 @@ class LocalEngine:
         for run, facts in waiting:  # what was learned in this very turn belongs to it
             facts.extend(fact for fact in self._facts.pop(id(run), (run, []))[1] if isinstance(fact, Event))
             if run.new is not None:  # it begins now: until it is recorded, its timeout does not count
-                facts[:] = _begun_now([fact for fact in facts if isinstance(fact, Event)], clock.now())
+                facts[:] = begun_now([fact for fact in facts if isinstance(fact, Event)], clock.now())
         try:
             work = [(run, facts, self._reload(run)) for run, facts in waiting]
         except StoreUnavailableError:
@@ -997,21 +808,23 @@ class LocalEngine:
 
     # -- act -------------------------------------------------------------------------------------------------------
 
-    def _act(self, run: LiveRun, effects: Effects) -> None:
-        for key, number, command in effects.launches:
-            self._launch(run, key, number, command)
-        for key, kind in effects.stops:
+    def _act(self, run: LiveRun, planned: Planned) -> None:
+        effects = planned.effects
+        for key, number in effects.launches:
+            self._launch(run, key, number, planned.commands[key, number])
+        for key, how in effects.stops:
             attempt = run.attempts.get(key)
-            if attempt is not None:
-                self._do(self.supervisor.stop, attempt, kind)
+            # What runs may end by itself when the run drains; a poll is not asked once more.
+            if attempt is not None and (how is not Stop.DRAIN or attempt.between_probes):
+                self._do(self.supervisor.stop, attempt, _word_for(how))
         for queue, key in effects.queued:
             if not self._waiting:
                 self._at(clock.monotonic() + QUEUE_CHECK_MS, self._look_at_queues)
             self._waiting.setdefault(queue, {}).setdefault((run, key))
         for key in effects.held:
             self.children.hold(run, key)
-        for key, kind_of_end in effects.asks:
-            self.children.ask(run, key, kind_of_end)
+        for ask in effects.asks:
+            self.children.ask(run, ask)
         for key in effects.woken:
             self._wake(run, key)
         for until, name in effects.waits:
@@ -1035,60 +848,37 @@ class LocalEngine:
             self.supervisor.ask_now(run.attempts[key])
 
     def _watch_run_deadline(self, run: LiveRun) -> None:
-        start = run.state.try_started_at
-        if run.job.timeout is not None and start is not None and run.deadline_of != start:
-            run.deadline_of = start
-            run.deadline = clock.monotonic() + start + run.job.timeout - clock.now()
-            self._at(run.deadline + 1, self._run_deadline, run, start)
+        at = run.watch_deadline(self.moment())
+        if at is not None:
+            self._at(at, self._run_deadline, run, run.deadline_of)
 
     def _run_deadline(self, run: LiveRun, try_started_at: int) -> None:
-        if self.runs.get(run.id) is run and run.state.try_started_at == try_started_at:
-            self.add_fact(run, _timed_out(run))
+        if self.runs.get(run.id) is run:
+            self._record(run, run.deadline_passed(try_started_at, self.moment()))
 
-    def _too_late(self, run: LiveRun, fact: Fact) -> Event | None:
-        """What is to be recorded before a fact: that the run's time was over when it came, and nobody was there to see
-        it. An attempt is judged by when it ended, a sleep by when it was over, all else by now."""
-        if run.deadline is None or run.decider.mode is not Mode.FORWARD or run.state.status is RunStatus.QUEUED:
-            return None
-        if isinstance(fact, Event):
-            if fact.type not in _STEPS_ON:
-                return None
-            moment = run.ends.get((fact.step, fact.number))
-        elif isinstance(fact, Start):
-            moment = None
-        else:
-            return None
-        return _timed_out(run) if (clock.monotonic() if moment is None else moment) > run.deadline else None
+    def _record(self, run: LiveRun, fact: Fact | None) -> None:
+        if fact is not None:
+            self.add_fact(run, fact)
 
     def at_wait_over(self, run: LiveRun, key: str, until: int) -> None:
         """Have it recorded then that what a step waits for has not come in time, or that its sleep is over."""
         self._at_due(run, key, until, self._wait_over)
 
     def _at_due(self, run: LiveRun, key: str, instant: int, act: Callable[[LiveRun, str, int], None]) -> None:
-        self._at(self._mono(run.step_state(key), instant), act, run, key, instant)
-
-    def _mono(self, step: StepState, instant: int) -> int:
-        """A recorded instant on the clock that does not step: how long it is until then is the same whatever the wall
-        clock was set to since. Only across a reboot, and for what is an instant by its nature, that decides."""
-        mono, due = clock.monotonic(), step.due
-        if due is not None and due.instant == instant and due.boot and due.boot == self.executor.boot:
-            return mono + due.clock - clock.boottime() + 1
-        return mono + instant - clock.now() + 1
+        self._at(self.moment().mono_of(run.step_state(key), instant), act, run, key, instant)
 
     def _wait_over(self, run: LiveRun, name: str, until: int) -> None:
-        step = run.state.step(name)
-        if self.runs.get(run.id) is run and step.waiting is not None and step.waiting.get("until") == until:
-            if step.due is None and run.step(name).sleep_until is not None and clock.now() < until:
-                self.at_wait_over(run, name, until)  # it has not come: the clock was set back
-                return
-            if run.deadline is not None:
-                run.ends[name, 0] = self._mono(step, until)
-            self.add_fact(run, Event(EventType.TIMER_FIRED, clock.now(), name))
+        if self.runs.get(run.id) is not run:
+            return
+        found = run.wait_over(name, until, self.moment())
+        if isinstance(found, Later):
+            self.at_wait_over(run, name, until)
+        else:
+            self._record(run, found)
 
     def _retry_due(self, run: LiveRun, key: str, retry_at: int) -> None:
-        # Whatever the wall clock says by now: it may have been set back, and nobody would look again.
-        if self.runs.get(run.id) is run and run.step_state(key).retry_at == retry_at:
-            self.add_fact(run, Start(key))
+        if self.runs.get(run.id) is run:
+            self._record(run, run.retry_due(key, retry_at))
 
     def _launch(self, run: LiveRun, key: str, number: int, command: Command) -> None:
         attempt = self._attempt(run, key, number, run.step_state(key).attempts[-1].started_at, command)
@@ -1147,75 +937,33 @@ class LocalEngine:
         if isinstance(report, Ended):
             self._record_end(attempt, report.outcome, report.extra)
             return
-        state = run.step_state(attempt.key)
-        began = state.started_at or attempt.started_at
-        wait = rules.suspension(report.wait, attempt.timeouts, step_started_at=began)
-        data = {
-            "status": rules.SUSPENDED,
-            "wait": wait,
-            **{name: value for name, value in report.extra.items() if value},
-        }
-        if "until" in wait and "limit" not in wait:
-            data["clock"] = clock.boottime()
-        self.add_fact(run, Event(EventType.ATTEMPT_ENDED, clock.now(), attempt.key, attempt.number, data))
+        end = run.attempt_suspended(attempt.key, attempt.number, report.wait, report.extra, self.moment())
+        self.add_fact(run, end)
 
     def _record_end(self, attempt: Attempt[LiveRun], outcome: rules.Outcome, extra: dict[str, Any]) -> None:
-        run, undo = attempt.owner, is_undo(attempt.key)
-        now = clock.now()
-        state, step = run.step_state(attempt.key), run.step(attempt.key)
-        if outcome.error is not None:
-            outcome = outcome._replace(error=run.context.mask(outcome.error))
-        verdict = rules.verdict(
-            step.compensate.retry if undo and step.compensate is not None else step.retry,
-            attempt.timeouts,
-            outcome,
-            attempt=state.attempts_in_try,
-            ended_at=now,
-            step_started_at=state.started_at or attempt.started_at,
-        )
-        if outcome.error_type is not None:  # not before the verdict, which knows it by its real name
-            outcome = outcome._replace(error_type=run.context.mask(outcome.error_type))
-        if outcome.status == rules.SUCCEEDED and not kinds.of(step).has_attempts and not undo:
-            extra["step_status"] = "pending"  # only its condition was asked: now it begins to wait
-        kind = EventType.UNDO_ENDED if undo else EventType.ATTEMPT_ENDED
-        if verdict.retry_at is not None:
-            extra["clock"] = clock.boottime()
-        data = rules.event_data(outcome, verdict, **extra)
-        if run.deadline is not None:
-            run.ends[attempt.key, attempt.number] = attempt.ended_at
-        self.add_fact(run, Event(kind, now, undone_key(attempt.key), attempt.number, data))
-        if outcome.status == rules.STOPPED and not undo and step.poll is None:
-            if rules.pauses(run.job.after_stop, step.retry):
-                reason = f"step {attempt.key} was stopped with the daemon"
-                self.add_fact(run, Event(EventType.RUN_PAUSED, now, data={"reason": reason, "stopped": True}))
+        run = attempt.owner
+        outcome = run.context.shown(outcome, run.retry_policy(attempt.key))
+        ended_at, moment = attempt.ended_at, self.moment()
+        for event in run.attempt_ended(attempt.key, attempt.number, outcome, extra, ended_at, moment):
+            self.add_fact(run, event)
 
     # -- go on with what another executor left ---------------------------------------------------------------------
 
     def _reconcile(self, run: LiveRun) -> None:
         """Compare what the history says is under way with what there is, and put it right."""
         self._watch_run_deadline(run)
-        decider = run.decider
-        if decider.mode is Mode.ENDED:  # asked to end by somebody who could not carry it out
-            self.add_fact(run, _end_event(decider.end()))
-            return
-        for end in decider.ends():  # what was waited for came while nobody was at the run
-            self.add_fact(run, _end_of_wait(end))
-        for key in _under_way(decider):
-            if key in run.attempts:
-                continue
-            state = run.step_state(key)
-            if state.status is StepStatus.RUNNING:
-                self._find(run, key)
-            elif state.waits_for_child():
-                self.children.go_on(run, key)
-            elif decider.mode is Mode.STOPPING:
-                self.add_fact(run, ended_outside(key, "canceled", state.error or _RUN_STOPPED))
-            elif state.status is StepStatus.WAITING and state.retry_at is not None:
-                self._at_due(run, key, state.retry_at, self._retry_due)
-            elif state.waiting is not None and "until" in state.waiting:
-                self.at_wait_over(run, key, state.waiting["until"])
-            elif state.status is StepStatus.PENDING:
-                self.add_fact(run, Start(key))
+        for left in run.left(run.attempts, self.moment()):
+            if isinstance(left, Find):
+                self._find(run, left.key)
+            elif isinstance(left, FindChild):
+                self.children.go_on(run, left.key)
+            elif isinstance(left, Later):
+                self.later(run, left)
+            else:
+                self.add_fact(run, left)
+
+    def later(self, run: LiveRun, what: Later) -> None:
+        self._at_due(run, what.key, what.at, self._retry_due if what.retry else self._wait_over)
 
     def _find(self, run: LiveRun, key: str) -> None:
         """An attempt that is recorded as started: adopt it, record its end, start it, or count it as lost."""
@@ -1233,17 +981,11 @@ class LocalEngine:
 
 _OVER_AT_MOST = 100
 _ENDS = (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED)
-# By which a run goes on, if there is time left for it.
-_STEPS_ON = (EventType.ATTEMPT_ENDED, EventType.STEP_ENDED)
-_OTHER_FAILED = "another item has failed"
 
 
-def _timed_out(run: LiveRun) -> Event:
-    from jobctl.core.durations import format
-
-    assert run.job.timeout is not None
-    reason = f"the run's timeout of {format(run.job.timeout)} passed"
-    return Event(EventType.RUN_TIMED_OUT, clock.now(), data={"reason": reason})
+def _word_for(how: Stop | None) -> str | None:
+    """The supervisor's word for how an attempt is to be stopped."""
+    return "run" if how is Stop.TIMEOUT else how
 
 
 def taken(executor: Executor, now: int) -> Event:
@@ -1273,64 +1015,6 @@ def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = N
     if like is not None:
         data.update(like=like.run, reused=like.reused)
     return Event(EventType.RUN_CREATED, now, data=data)
-
-
-def _begun_now(events: list[Event], now: int) -> list[Event]:
-    """The first events of a run that could not be recorded until now. It may be too late for it to begin at all."""
-    start_by = events[0].data.get("start_by") if events else None
-    if start_by is not None and start_by <= now:
-        end = Event(EventType.RUN_ENDED, now, data={"status": str(RunStatus.CANCELED), "reason": TOO_LATE})
-        return [events[0]._replace(at=min(events[0].at, now)), end]
-    return [event._replace(at=now) for event in events]
-
-
-def _under_way(decider: Decider) -> list[str]:
-    """What was started and has not ended: steps, and the compensation that is carried out."""
-    return [*decider.active(), *([decider.undoing + UNDO] if decider.undoing is not None else [])]
-
-
-def _word_for(how: Stop | None) -> str | None:
-    """The supervisor's word for how an attempt is to be stopped."""
-    return "run" if how is Stop.TIMEOUT else how
-
-
-def _end_event(action: FinishRun) -> Event:
-    data = {"status": str(action.status)}
-    if action.reason:
-        data["reason"] = action.reason
-    return Event(EventType.RUN_ENDED, clock.now(), data=data)
-
-
-def _end_of_wait(end: EndStep | EndWait) -> Event:
-    if isinstance(end, EndWait):
-        data: dict[str, Any] = {"name": end.signal}
-        if end.payload is not None:
-            data["payload"] = end.payload
-        return Event(EventType.WAIT_ENDED, clock.now(), end.step, data=data)
-    data = {"status": str(end.status)}
-    if end.outputs:
-        data["outputs"] = dict(end.outputs)
-    if end.error is not None:
-        data["error"] = end.error
-    return Event(EventType.STEP_ENDED, clock.now(), end.step, data=data)
-
-
-def _list_items(run: LiveRun, step: Step) -> Event:
-    """The event that makes a `foreach` step fall into its items - or ends it, when there is no list."""
-    known = run.state.step(step.name).items
-    if known is not None:
-        return Event(EventType.ITEMS_LISTED, clock.now(), step.name, data={"count": len(known)})
-    try:
-        items = run.context.items(step)
-    except UnresolvedError as error:
-        return ended_outside(step.name, "failed", run.context.mask(str(error)))
-    return Event(EventType.ITEMS_LISTED, clock.now(), step.name, data={"count": len(items), "items": items})
-
-
-def ended_outside(key: str, status: str, error: str) -> Event:
-    """A step, or its undo, that ends with no attempt running."""
-    kind = EventType.UNDO_ENDED if is_undo(key) else EventType.STEP_ENDED
-    return Event(kind, clock.now(), undone_key(key), data={"status": status, "error": error})
 
 
 def _takers(events: Iterable[Event]) -> list[str]:

@@ -33,9 +33,8 @@ class Notice(NamedTuple):
     run: LiveRun
 
 
-def begun(engine: LocalEngine, run: LiveRun, end: Event) -> tuple[Event, list[Notice]]:
-    """The end of a run of this engine, or its pause when it was stopped, naming the notifications that it brings, and
-    these."""
+def begun(engine: LocalEngine, run: LiveRun, end: Event) -> list[Notice]:
+    """The notifications that the end of a run of this engine brings, or its pause when it was stopped."""
     made = []
     of = notices.of_stop if end.type is EventType.RUN_PAUSED else notices.of_end
     about = of(run.name, run.job.name, end, run.state)
@@ -46,7 +45,7 @@ def begun(engine: LocalEngine, run: LiveRun, end: Event) -> tuple[Event, list[No
         live.context = engine.context_of(live, dict(run.context.env_file))
         events = [first, taken(engine.executor, end.at)]
         made.append(Notice(Batch(0, 0, events, replay(events), executor=engine.executor.id, new=new), live))
-    return _naming(end, [one.run.name for one in made]), made
+    return made
 
 
 def queued(store: Store, run: str, job: Job, end: Event, state: RunState) -> tuple[Event, list[Batch]]:
