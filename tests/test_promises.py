@@ -342,6 +342,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_daemon_whose_store_was_upgraded_ends_and_the_next_one_goes_on"
         ],
     },
+    "What is wrong is told to whoever asks, the same as often as it is asked, and also what cannot be told; nothing is"
+    " written": {
+        "tests/cli/test_status_check.py": [
+            "test_a_failed_run_is_news_until_its_next_success",
+            "test_what_cannot_be_told_is_said",
+            "test_nothing_is_written",
+        ],
+    },
     "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
         "tests/store/test_store.py": [
             "test_a_database_that_cannot_be_used_is_named_with_a_way_out",

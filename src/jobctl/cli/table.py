@@ -155,8 +155,19 @@ _ROWS = (
         "Show what runs, or one run in detail.",
         Argument("target", "RUN|JOB", "A run, or a job for its latest run.", arity="optional"),
         Option("--exit-status", help="End with the run's exit code, as `run` would."),
+        Option("--check", help="For monitors: say only what is wrong; exit code 1 when anything is."),
+        Option(
+            "--since", metavar="DURATION", help="With --check: how far back a missed fire time counts. Default: 24h."
+        ),
+        Option("--job", kind="list", metavar="JOB", into="jobs", help="With --check: only that job; several times."),
+        Option("--tag", kind="list", metavar="TAG", into="tags", help="With --check: only jobs with that tag."),
         HELP,
-        examples=("jobctl status", "jobctl status backup"),
+        more="""
+            --check looks for four things: that no daemon lives, that a job's last run failed (until its next one
+            succeeds, or `jobctl ack` says that somebody knows), that a fire time was missed, and that one of these
+            cannot be told. Nothing is written.
+            """,
+        examples=("jobctl status", "jobctl status backup", "jobctl status --check --since 2h --tag nightly"),
     ),
     Row(
         "why",
@@ -240,6 +251,16 @@ _ROWS = (
         REASON,
         HELP,
         examples=("jobctl retry-now backup verify",),
+    ),
+    Row(
+        "ack",
+        ACT,
+        "Say that somebody knows of a failed run.",
+        RUNS,
+        REASON,
+        HELP,
+        more="It stays failed, and is no news to `status --check` any more.",
+        examples=("jobctl ack backup --reason 'the disk was full'",),
     ),
     Row(
         "cancel",

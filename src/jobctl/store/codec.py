@@ -32,6 +32,7 @@ _CODES: dict[EventType, int] = {
     EventType.CHILD_ENDED: 20,
     EventType.WAIT_ENDED: 21,
     EventType.WAKE_REQUESTED: 22,
+    EventType.RUN_ACKNOWLEDGED: 23,
 }
 YEAR_9999 = 253_370_764_800_000  # ms; what lies beyond, Python cannot write in every zone
 _TYPES = {code: kind for kind, code in _CODES.items()}

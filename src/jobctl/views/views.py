@@ -386,6 +386,7 @@ def _described(event: Event) -> str:
         EventType.CANCEL_REQUESTED: "cancel requested",
         EventType.TERMINATE_REQUESTED: "terminate requested",
         EventType.RUN_TIMED_OUT: "the run's timeout passed",
+        EventType.RUN_ACKNOWLEDGED: "acknowledged",
     }
     reason = data.get("reason") if kind is not EventType.RUN_TIMED_OUT else None
     return words[kind] + _after(": ", reason) + _by(data)

@@ -53,8 +53,26 @@ _LONGEST_LINE = 300  # of a reason beside others; of the one that is asked for t
 _LONGEST_REASON = 2_000
 
 
-def main(settings: Settings, *, target: str | None, exit_status: bool) -> int:
-    """0; with `exit_status` the run's exit code, 75 while it is not over. NotFoundError for an unknown run."""
+def main(
+    settings: Settings,
+    *,
+    target: str | None,
+    exit_status: bool,
+    check: bool,
+    since: str | None,
+    jobs: list[str],
+    tags: list[str],
+) -> int:
+    """0; with `exit_status` the run's exit code, 75 while it is not over; with `check` 1 when anything is wrong.
+    NotFoundError for an unknown run."""
+    if check:
+        if target is not None or exit_status:
+            raise UsageError("--check is about everything here", hint="one job: jobctl status --check --job JOB")
+        from jobctl.cli import status_check
+
+        return status_check.main(settings, since=since, jobs=jobs, tags=tags)
+    if since is not None or jobs or tags:
+        raise UsageError("--since, --job and --tag belong to --check", hint="past runs: jobctl history --since 2h")
     if target is None:
         if exit_status:
             raise UsageError("--exit-status is about one run", hint="name it: jobctl status RUN --exit-status")

@@ -47,6 +47,7 @@ class EventType(StrEnum):
     # redo: the steps that start again, anew: from their beginning; by; updated; queued; alone: not with its parent
     RUN_REOPENED = "run_reopened"
     RUN_ENDED = "run_ended"  # status, reason; notifications: the runs that tell of it
+    RUN_ACKNOWLEDGED = "run_acknowledged"  # reason, by: somebody knows how it ended, which is no news any more
 
 
 TOO_LATE = "nobody took it in time"  # why a run that was not begun by its `start_by` is canceled
@@ -97,6 +98,8 @@ TRANSITIONS: Mapping[tuple[RunStatus | None, EventType], RunStatus] = {
     (RunStatus.CANCELED, EventType.RUN_REOPENED): _R,
     (RunStatus.TIMED_OUT, EventType.RUN_REOPENED): _R,
     (RunStatus.TERMINATED, EventType.RUN_REOPENED): _R,
+    (RunStatus.FAILED, EventType.RUN_ACKNOWLEDGED): RunStatus.FAILED,
+    (RunStatus.TIMED_OUT, EventType.RUN_ACKNOWLEDGED): RunStatus.TIMED_OUT,
     # `resume --from` of a run that succeeded does its tail again.
     (RunStatus.SUCCEEDED, EventType.RUN_REOPENED): _R,
 }

@@ -1,0 +1,96 @@
+"""`jobctl status --check`: what is wrong, for whoever asks every minute. Nothing is written, not even what `status`
+keeps of the definitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.cli import load, moments
+from jobctl.cli import printing as output
+from jobctl.cli.opened import store_of
+from jobctl.core import text
+from jobctl.core.errors import DefinitionError, NotFoundError
+from jobctl.engines.local.news import Trouble, troubles
+from jobctl.host import clock
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jobctl.core.model import Job
+    from jobctl.host.settings import Settings
+
+_SINCE = "24h"
+
+
+def main(settings: Settings, *, since: str | None, jobs: list[str], tags: list[str]) -> int:
+    """0 when nothing is wrong, else 1. NotFoundError for a job or a tag that nothing has; StoreError when the store
+    cannot be used."""
+    back = moments.span(since or _SINCE, "--since")
+    now = clock.now()
+    defined, problem = _defined(settings) if jobs or tags else ({}, None)
+    tagged = [job.name for job in defined.values() if not set(tags).isdisjoint(job.tags)]
+    try:
+        store = store_of(settings, asks=True)
+    except NotFoundError:
+        _must_be_known(jobs, tags, set(defined), tagged, problem)
+        found = [Trouble("no_daemon", f"no daemon lives on {settings.state_dir}", "start it: jobctl daemon")]
+        return _tell(settings, found, now - back, [])
+    with store:
+        known = {*defined, *store.jobs()} if jobs or tags else set()
+        with_tag = [*tagged, *(tag for tag in tags if store.history(tag=tag, limit=1))]
+        _must_be_known(jobs, tags, known, with_tag, problem)
+        found = troubles(store, now - back, jobs=jobs, tags=tags, tagged=tagged)
+        suffers = store.troubles()
+    if problem is not None:
+        found.append(Trouble("unknown", f"which jobs are meant cannot be told: {problem.message}", problem.hint))
+    return _tell(settings, found, now - back, suffers)
+
+
+def _defined(settings: Settings) -> tuple[dict[str, Job], DefinitionError | None]:
+    try:
+        return load.load(settings), None
+    except DefinitionError as error:
+        return {}, error if settings.files else None
+
+
+def _must_be_known(
+    jobs: list[str], tags: list[str], known: set[str], with_tag: list[str], problem: DefinitionError | None
+) -> None:
+    """A monitor that asks about a job that there is not would never hear of anything."""
+    if problem is not None:
+        return  # it may be in there; that it cannot be told is said
+    from jobctl.core.definition.suggest import did_you_mean
+
+    for name in jobs:
+        if name not in known:
+            raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, sorted(known)))
+    if tags and not with_tag:
+        raise NotFoundError(f"no job has the tag {tags[0]!r}", hint="see what jobs say: jobctl list")
+
+
+def _tell(settings: Settings, found: list[Trouble], since: int, suffers: list[str]) -> int:
+    if settings.json:
+        output.print_json(
+            {
+                "ok": not found,
+                "since": text.rfc3339(since),
+                "problems": [_document(one) for one in found],
+                "troubles": suffers,
+            }
+        )
+        return int(bool(found))
+    for one in found:
+        output.say(one.message)
+        if not settings.quiet:
+            output.say(f"  {one.hint}")
+    if not settings.quiet:
+        for sentence in suffers:
+            output.note(f"warning: {sentence}")
+        if not found:
+            output.say("nothing is wrong")
+    return int(bool(found))
+
+
+def _document(one: Trouble) -> dict[str, Any]:
+    since = text.rfc3339(one.since) if one.since is not None else None
+    return {**one._asdict(), "since": since}
