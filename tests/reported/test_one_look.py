@@ -13,10 +13,11 @@ import pytest
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.newrun import created
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import executor
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import created, taken
+from jobctl.engines.local.loop import taken
 from jobctl.host import clock
 from jobctl.store.append import Batch
 from jobctl.store.store import Store

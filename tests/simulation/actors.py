@@ -13,14 +13,15 @@ from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, Queue, encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.newrun import begin_by, created
 from jobctl.core.run.rows import NewRun
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import LOOK_MS, SLACK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
-from jobctl.engines.local.loop import LiveRun, LocalEngine, created
-from jobctl.engines.local.submit import record, start_by
+from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.submit import record
 from jobctl.engines.local.unbegun import end_late
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.store.store import Store
@@ -388,7 +389,7 @@ def in_turn(job: Job, new: NewRun, values: dict[str, Any], queues: Mapping[str, 
 
     def may_begin(store: Store) -> bool:
         if not made:
-            timed = new._replace(start_by=start_by(job, now()))
+            timed = new._replace(start_by=begin_by(job, now()))
             record(store, timed, [created(timed, values, now())])
             made.append(store.find(new.name).id)
         end_late(store, now())

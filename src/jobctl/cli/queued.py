@@ -11,9 +11,9 @@ from jobctl.cli.commands.wait import until
 from jobctl.cli.foreground import drive, user
 from jobctl.cli.signals import Signals
 from jobctl.core.errors import JobctlError
+from jobctl.core.run.newrun import created
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import holders, unbegun
-from jobctl.engines.local.loop import created
 from jobctl.engines.local.submit import record
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.host import clock
@@ -51,7 +51,7 @@ def drive_in_turn(
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can wait for a place")
     with Signals(store) as asked:  # from before anything of it is recorded: what is, a signal cancels
-        if not record(store, new, [created(new, params, clock.now(), like)]):
+        if not record(store, new, [created(new, params, clock.now(), like=like)]):
             asked.hand_back()
             return None
         return take_in_turn(settings, store, store.find(new.name), job, env_file, queues, asked, keeper)

@@ -12,8 +12,8 @@ from live_runs import HELD, Runs
 from jobctl.cli.main import main
 from jobctl.core.model import Compensation, Poll, RetryPolicy, Step, Timeouts, encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.newrun import created
 from jobctl.core.run.rows import NewRun
-from jobctl.engines.local.loop import created
 from jobctl.engines.local.submit import record
 
 HOUR = 3_600_000

@@ -12,6 +12,7 @@ from worlds import World
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import encode
 from jobctl.core.run.history import EventType
+from jobctl.core.run.newrun import created
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
@@ -236,7 +237,7 @@ def test_what_the_run_lacked_keeps_nobody_from_being_told(world: World, lack: st
         (world.folder / "gone").touch()
     job = world.job(f"{lack}\nnotify = {{ command = 'pwd > {world.folder}/told' }}\ncommand = 'true'")
     new = NewRun("x-000001", "x", encode(redact(job)))
-    first = local.created(new, {}, 1)
+    first = created(new, {}, 1)
     from jobctl.engines.local.submit import record
     from jobctl.engines.local.worker.take import fail
 

@@ -117,9 +117,10 @@ def _main(
         queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
         if key is not None or (queue is not None and queue.concurrency is not None):
             from jobctl.cli.queued import drive_in_turn
-            from jobctl.engines.local.submit import start_by, there_is
+            from jobctl.core.run.newrun import begin_by
+            from jobctl.engines.local.submit import there_is
 
-            new = new._replace(start_by=start_by(definition, clock.now(), asked.start_within), key=key)
+            new = new._replace(start_by=begin_by(definition, clock.now(), asked.start_within), key=key)
             while True:
                 code = drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old, keeper)
                 if code is not None:

@@ -15,8 +15,9 @@ from jobctl.core.model import Job, ParentClosePolicy, RunStatus, encode
 from jobctl.core.run import children as rules
 from jobctl.core.run.decide import Decider, Mode
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.newrun import described, made
 from jobctl.core.run.resume import restore, to_redo
-from jobctl.core.run.rows import NewRun, RunRow
+from jobctl.core.run.rows import RunRow
 from jobctl.core.run.turn import Answer, Ask, Budget, Child, Later, Moment, Start
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
@@ -29,7 +30,6 @@ from jobctl.engines.local.loop import (
     QUEUE_CHECK_MS,
     RETRY_STORE_MS,
     LiveRun,
-    created,
     taken,
 )
 from jobctl.engines.local.stored_job import job_of
@@ -168,14 +168,10 @@ class Children:
 
     def _anew(self, run: LiveRun, key: str, job: Job, text: str, given: dict[str, Any], now: int) -> Begun:
         name = self._store.unused_name(job.name, self._names)
-        params = parameters.values(job, given, run_values(job, name, now))
+        new = described(job, text, name, now)._replace(trigger="child", parent_step=key)
+        new, _, first = made(job, new, given, run_values(job, name, now), now, parent=(run.name, key))
         env_file = env_file_of(job)
         self._names.add(name)
-        new = NewRun(name, job.name, text, "child", queue=job.queue, priority=job.priority, parent_step=key)
-        if job.start_within is not None:
-            new = new._replace(start_by=now + job.start_within)
-        first = created(new, params, now)
-        first = first._replace(data={**first.data, "parent": {"run": run.name, "step": key}})
         queued = self._must_queue(job)
         events = [first] if queued else [first, taken(self._engine.executor, now)]
         child = LiveRun(0, name, job, 0, replay([first]), Decider(job))

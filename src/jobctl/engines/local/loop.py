@@ -18,6 +18,7 @@ from jobctl.core.model import Job, Queue, When
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.decide import Decider, Mode, Stop
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.newrun import created
 from jobctl.core.run.resume import restore
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.run.turn import (
@@ -210,7 +211,7 @@ class LocalEngine:
         run.state.params = params
         run.state.fire_time = new.fire_time
         run.context = self.context_of(run, env_file)
-        self.add_fact(run, created(new, params, now, like))
+        self.add_fact(run, created(new, params, now, like=like))
         self.add_fact(run, taken(self.executor, now))
         return run
 
@@ -999,22 +1000,6 @@ def in_a_sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
     return f"something unexpected happened in jobctl: {type(error).__name__}: {error}"
-
-
-def created(new: NewRun, params: dict[str, Any], now: int, like: Like | None = None) -> Event:
-    """The first event of a run; `like` is what it reuses of another."""
-    data: dict[str, Any] = {} if new.trigger == "manual" else {"trigger": new.trigger}
-    if new.fire_time is not None:
-        data["fire_time"] = new.fire_time
-    if new.start_by is not None:
-        data["start_by"] = new.start_by
-    if new.key is not None:
-        data["key"] = new.key
-    if params:
-        data["params"] = params
-    if like is not None:
-        data.update(like=like.run, reused=like.reused)
-    return Event(EventType.RUN_CREATED, now, data=data)
 
 
 def _takers(events: Iterable[Event]) -> list[str]:

@@ -12,11 +12,12 @@ from jobctl.core.model import Job, decode, encode
 from jobctl.core.run import notices
 from jobctl.core.run.decide import Decider
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.newrun import created
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
-from jobctl.engines.local.loop import LiveRun, created, taken
+from jobctl.engines.local.loop import LiveRun, taken
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
@@ -110,10 +111,9 @@ def _made(
         own = notices.notifier(job, command)
         names.add(name := store.unused_name(own.name, names))
         new = NewRun(name, own.name, encode(redact(own)), notices.TRIGGER)
-        first = created(new, dict(params), now)
         # Which of several commands: for `resume --updated`, when that in the file was mended.
         about_it = {**about, "place": place} if place else dict(about)
-        made.append((own, new, first._replace(data={**first.data, "about": about_it})))
+        made.append((own, new, created(new, params, now, about=about_it)))
     return made
 
 

@@ -9,6 +9,7 @@ from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, KeyConflictError, StoreUnavailableError
 from jobctl.core.model import Job, encode
 from jobctl.core.run.history import Event, RunState
+from jobctl.core.run.newrun import described, made
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.schedule import overlap
 from jobctl.core.schedule.overlap import Fire
@@ -16,7 +17,6 @@ from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.daemons import poke_daemons
-from jobctl.engines.local.loop import created
 from jobctl.host import clock
 from jobctl.store import firings
 from jobctl.store.append import Batch
@@ -116,27 +116,20 @@ def enqueue_each(
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can be left to a daemon")
     now, text = clock.now(), encode(redact(job))
-    by = start_by(job, now, start_within)
     queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
     for fire_time in fire_times:
         names.add(name := store.unused_name(job.name, names))
+        new = described(job, text, name, now, start_within=start_within)._replace(trigger=trigger, fire_time=fire_time)
+        new = new._replace(key=None if key is None else parameters.checked_key(key))
         values = run_values(job, name, now if fire_time is None else fire_time)
-        params = parameters.values(job, given, values)
-        new = NewRun(name, job.name, text, trigger, fire_time, job.queue, job.priority, start_by=by)
-        new = new._replace(key=parameters.key_of(job, params, values) if key is None else parameters.checked_key(key))
-        queued.append((new, [created(new, params, now, like)]))
+        run = made(job, new, given, values, now, like=like)
+        queued.append((run.new, [run.first]))
     refused: set[str] = set()
     for i in range(0, len(queued), _AT_A_TIME):
         refused |= record_all(store, queued[i : i + _AT_A_TIME])
         poke_daemons(store)
     return [new.name for new, _ in queued if new.name not in refused]
-
-
-def start_by(job: Job, due: int, start_within: int | None = None) -> int | None:
-    """When a run that is due at an instant must have begun; `start_within` replaces the job's. None: whenever."""
-    limit = job.start_within if start_within is None else start_within
-    return None if limit is None else due + limit
 
 
 def trigger(

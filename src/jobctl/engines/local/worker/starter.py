@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, RunStatus, encode
 from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.newrun import created, described, made
 from jobctl.core.run.rows import NewRun
 from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
-from jobctl.engines.local.loop import Company, LocalEngine, created
-from jobctl.engines.local.submit import batches_of, start_by
+from jobctl.engines.local.loop import Company, LocalEngine
+from jobctl.engines.local.submit import batches_of
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import Failed, OnFailed, end, ignore
 from jobctl.store import firings
@@ -64,13 +64,12 @@ class Starter:
         a missing parameter, an unreadable env_file - is recorded as failed, with why. `due`: from when on
         `start_within` counts, where that is not now. `again`: its fire time may have come before."""
         name = self._store.unused_name(job.name)
-        new = NewRun(name, job.name, self._text(job), trigger, fire_time, job.queue, job.priority, schedule)
-        new = new._replace(start_by=start_by(job, now if due is None else due), again=again)
+        new = described(job, self._text(job), name, now if due is None else due)
+        new = new._replace(trigger=trigger, fire_time=fire_time, schedule=schedule, again=again)
         try:
-            at = fire_time if fire_time is not None else now
-            values = run_values(job, new.name, at)
-            params = parameters.values(job, given or {}, values)
-            new = new._replace(key=parameters.key_of(job, params, values))
+            values = run_values(job, name, fire_time if fire_time is not None else now)
+            run = made(job, new, given or {}, values, now)
+            new = run.new
             env_file = env_file_of(job)
         except JobctlError as error:
             failed = Event(EventType.RUN_ENDED, now, data={"status": "failed", "reason": error.message})
@@ -83,10 +82,10 @@ class Starter:
             self._failed.append(Failed(new.name, job.name, trigger, error.message))
             return RunStatus.FAILED
         if hold or not self._capacity.take_place(job.queue):
-            self._made.append((new, [created(new, params, now)]))
+            self._made.append((new, [run.first]))
             return RunStatus.QUEUED
         self._capacity.had_turn(job.name)
-        self._engine.submit(new, job, params, env_file=env_file)
+        self._engine.submit(new, job, run.params, env_file=env_file)
         return RunStatus.RUNNING
 
     def end(self, job: str, *, terminate: bool) -> None:
