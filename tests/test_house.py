@@ -23,7 +23,6 @@ LINES = 70  # of a function: what fits on a screen
 LONG: set[tuple[str, str]] = {
     ("cli/commands/status.py", "_overview"),
     ("cli/foreground.py", "drive"),
-    ("core/definition/syntax.py", "_unquoted"),
     ("core/run/history.py", "_apply"),
     ("engines/local/loop.py", "_advance"),
     ("process/supervisor.py", "__init__"),

@@ -20,7 +20,8 @@ import tomli_w
 from hypothesis import strategies as st
 
 from jobctl.core.definition import schema, shapes
-from jobctl.core.definition.shapes import Shape, Table
+from jobctl.core.definition.shapes import Shape
+from jobctl.core.definition.tables import Table
 from jobctl.core.run.history import EventType
 from jobctl.core.schedule.cron import DAY_NAMES, MONTH_NAMES
 

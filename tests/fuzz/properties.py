@@ -26,10 +26,10 @@ from jobctl.core import durations, keys, model
 from jobctl.core.definition import document, references
 from jobctl.core.definition import jobs as definition
 from jobctl.core.definition.jobs import Definitions
+from jobctl.core.definition.plain import too_long
 from jobctl.core.definition.positions import Places
 from jobctl.core.definition.references import BadReferenceError, Reference, Scope
 from jobctl.core.definition.schema import json_schema
-from jobctl.core.definition.shapes import too_long
 from jobctl.core.errors import Problem, StoreError, StoreUnavailableError
 from jobctl.core.model import Job, Schedule, When
 from jobctl.core.run.decide import Decider, FinishRun, StartStep

@@ -15,7 +15,7 @@ from tests.fuzz.effort import tries
 from jobctl.cli.main import main
 from jobctl.cli.printing import problem_document
 from jobctl.core.definition import jobs as definition
-from jobctl.core.definition.jobs import Here
+from jobctl.core.definition.doubts import Here
 
 
 @tries(100)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobctl.core.definition import jobs as definition
-from jobctl.core.definition.shapes import VARIABLE_RULE
+from jobctl.core.definition.several import VARIABLE_RULE
 from jobctl.core.definition.traps import like_sh, unexpanded
 from jobctl.core.schedule.cron import CronError, parse_cron
 from jobctl.core.schedule.zones import ZoneError, check_zone

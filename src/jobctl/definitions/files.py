@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from jobctl.core.definition import document
 from jobctl.core.definition import jobs as definition
-from jobctl.core.definition.jobs import Definitions, Here
-from jobctl.core.definition.shapes import too_long
+from jobctl.core.definition.doubts import Here
+from jobctl.core.definition.jobs import Definitions
+from jobctl.core.definition.plain import too_long
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.core.model import Job, Queue
 from jobctl.definitions.trust import objection

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
-from jobctl.core.definition.jobs import Remark
+from jobctl.core.definition.doubts import Remark
 from jobctl.core.definition.suggest import closest
 from jobctl.core.definition.traps import first_program, like_sh, unexpanded
 from jobctl.core.errors import DefinitionError

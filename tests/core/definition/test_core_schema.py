@@ -9,7 +9,7 @@ import pytest
 
 from jobctl.core.definition import jobs as definition
 from jobctl.core.definition import schema
-from jobctl.core.definition.shapes import Table, tables
+from jobctl.core.definition.tables import Table, tables
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = [path for path in (ROOT / "jobs.example.toml", *sorted(ROOT.glob("examples/**/*.toml"))) if path.exists()]

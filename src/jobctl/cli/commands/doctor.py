@@ -159,7 +159,7 @@ def _definitions(settings: Settings) -> Iterator[Check]:
 
 def _at_night(settings: Settings) -> Iterator[Check]:
     """What will fail when its time comes: what `validate` warns of, but for schedules."""
-    from jobctl.core.definition.jobs import Here
+    from jobctl.core.definition.doubts import Here
     from jobctl.definitions.files import check_file
     from jobctl.definitions.outlook import Outlook
     from jobctl.host import clock

@@ -7,7 +7,7 @@ import os
 from jobctl.cli import printing as output
 from jobctl.cli.exit import pointed_at, two_lines
 from jobctl.cli.load import existing
-from jobctl.core.definition.jobs import Here
+from jobctl.core.definition.doubts import Here
 from jobctl.definitions.files import STDIN, check_file, duplicates
 from jobctl.definitions.outlook import Outlook
 from jobctl.host import clock, machine

@@ -3,20 +3,22 @@ jobctl/definitions.py's. What a single key may hold is schema.py's; here is what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobctl.core import kinds
-from jobctl.core.definition import document, graph, references, traps
-from jobctl.core.definition.excerpt import excerpt, hides
+from jobctl.core.definition import document, graph, references, schedules
+from jobctl.core.definition.doubts import Here, remarks_on, texts_of
+from jobctl.core.definition.findings import MOST_PROBLEMS, EnoughError, Findings, Raw, look_up, shown
+from jobctl.core.definition.moments import is_date
 from jobctl.core.definition.parameters import as_text
 from jobctl.core.definition.positions import Path, Places
 from jobctl.core.definition.references import Scope
-from jobctl.core.definition.schema import FILE, JOB, MAX_JOB_DEPTH, STEP
-from jobctl.core.definition.shapes import NAME_RULE, Named, is_date, kind
+from jobctl.core.definition.schema import FILE, JOB, MAX_JOB_DEPTH
+from jobctl.core.definition.shapes import Named, kind
 from jobctl.core.definition.suggest import did_you_mean, quoted
 from jobctl.core.errors import Problem
 from jobctl.core.kinds import Kind
@@ -33,15 +35,12 @@ from jobctl.core.model import (
     Queue,
     RetryPolicy,
     RunStatus,
-    Schedule,
     Step,
     Timeouts,
     When,
     with_children,
 )
-from jobctl.core.schedule.cron import parse_cron
 
-Raw = Mapping[str, Any]  # a table as tomllib gives it
 Clean = dict[str, Any]  # a table as schema.py's shapes give it: only what is valid, converted
 
 
@@ -52,19 +51,6 @@ class Definitions:
     jobs: Mapping[str, Job]
     queues: Mapping[str, Queue]
     file: str
-
-
-# A key of a job (`("steps", 0, "cwd")`), what there is to say of it, and the way out.
-Remark = tuple[tuple[str | int, ...], str, str]
-
-
-class Here(NamedTuple):
-    """Where and when definitions are looked at for what is valid and may surprise."""
-
-    now: Millis
-    zone: str  # the machine's
-    look: Callable[[Job], Iterable[Remark]] | None = None  # what the machine lacks of what a job names
-    schedules: bool = True  # remarks on schedules, too
 
 
 def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> tuple[Definitions | None, list[Problem]]:
@@ -82,16 +68,16 @@ def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> t
     large = _too_large(raw, file)
     if large is not None:
         return None, [large]
-    findings = _Findings(raw)
+    findings = Findings(raw)
     try:
         clean = FILE.read(_with_a_head(raw, findings), (), findings.error)
         reader = _Reader(raw, clean, findings, file, folder, here)
         jobs, queues = reader.jobs(), reader.queues()
         if here is not None and not findings.failed:
             reader.remark(jobs, here, text)
-    except _EnoughError:
+    except EnoughError:
         problems = findings.problems(file, text)
-        what = f"has more than {_MOST_PROBLEMS:,} problems: the others are not looked for"
+        what = f"has more than {MOST_PROBLEMS:,} problems: the others are not looked for"
         return None, [*problems, Problem(what, hint="correct these first", file=file)]
     problems = findings.problems(file, text)
     if findings.failed:
@@ -99,7 +85,7 @@ def parse(data: bytes, *, file: str, folder: str, here: Here | None = None) -> t
     return Definitions(jobs, queues, file), problems
 
 
-def _with_a_head(raw: Raw, findings: _Findings) -> Raw:
+def _with_a_head(raw: Raw, findings: Findings) -> Raw:
     """The file; of one whose head [jobs.NAME] is missing, that is said once, and the keys of the job are left out."""
     keys = [key for key in raw if key in JOB.keys]
     if "jobs" in raw or not keys:
@@ -122,101 +108,17 @@ def _too_large(raw: Raw, file: str) -> Problem | None:
         steps = table.get("steps") if isinstance(table, dict) else None
         if isinstance(steps, list) and len(steps) > document.MOST_STEPS:
             problem = document.too_many_steps()
-            problem.job = _shown(name)
+            problem.job = shown(name)
             break
     if problem is not None:
         problem.file = file
     return problem
 
 
-class _EnoughError(Exception):
-    """So many problems that nobody reads the others."""
-
-
-_MOST_PROBLEMS = 1_000
-_EXCERPTS = 100  # lines shown of one file: nobody reads more
-
-
-class _Findings:
-    """Collects what is wrong by key path; lines and names are looked up at the end, and only if there is something."""
-
-    def __init__(self, raw: Raw) -> None:
-        self.failed = False
-        self._raw = raw
-        self._found: dict[tuple[Path, str], tuple[str, bool]] = {}  # what jobs inherit is reported once
-
-    def error(self, path: Path, message: str, hint: str = "") -> None:
-        self.failed = True
-        self._found.setdefault((path, message), (hint, False))
-        if len(self._found) >= _MOST_PROBLEMS:
-            raise _EnoughError
-
-    def replace(self, path: Path, message: str, hint: str) -> None:
-        """An error in place of what was found there."""
-        self._found = {key: value for key, value in self._found.items() if key[0] != path}
-        self.error(path, message, hint)
-
-    def warning(self, path: Path, message: str, hint: str) -> None:
-        self._found.setdefault((path, message), (hint, True))
-
-    def problems(self, file: str, text: str) -> list[Problem]:
-        if not self._found:
-            return []
-        places = Places(text)
-        problems: list[Problem] = []
-        for (path, message), (hint, warning) in self._found.items():
-            job, step, key = self._names(path)
-            problem = Problem(message, hint=hint, file=file, job=job, step=step, key=key, warning=warning)
-            span = None if isinstance(path, Named) else places.value(path)
-            at, end = span or places.key(path) or (-1, -1)
-            if at >= 0:
-                # The line is that of the key, as ever, unless the value says more: an element of a list.
-                problem.line = places.line(path)
-                if places.line_of(at) != problem.line:
-                    at, end = places.key(path) or (at, end)
-                problem.column = at - text.rfind("\n", 0, at)
-                if len(problems) < _EXCERPTS:
-                    problem.excerpt = excerpt(text, at, end - at)
-            problems.append(problem)
-        return sorted(problems, key=lambda problem: problem.line)
-
-    def _names(self, path: Path) -> tuple[str, str, str]:
-        """Job, step and key that a path leads to: ("jobs", "trip", "steps", 0, "retry") -> trip, charge, retry."""
-        if len(path) < 2 or path[0] != "jobs":
-            return "", "", _dotted(path)
-        job, rest = _shown(path[1]), path[2:]
-        if len(rest) < 2 or rest[0] != "steps":
-            return job, "", _dotted(rest)
-        name = _look_up(self._raw, (*path[:4], "name"))
-        known = isinstance(name, str) and NAME_RULE.fullmatch(name)
-        return job, str(name) if known else f"#{int(rest[1]) + 1}", _dotted(rest[2:])
-
-
-def _dotted(path: Path) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else ("." if text else "") + _shown(part)
-    return text
-
-
-def _shown(name: str | int) -> str:
-    return quoted(str(name))[1:-1]
-
-
-def _look_up(raw: Any, path: Path) -> Any:
-    """What stands at the path, None where there is nothing."""
-    for part in path:
-        try:
-            raw = raw[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return raw
-
-
 class _Reader:
     """One file. `raw` is what it says, `clean` what of it is valid; what is invalid was reported and is passed over."""
 
-    def __init__(self, raw: Raw, clean: Clean, findings: _Findings, file: str, folder: str, here: Here | None) -> None:
+    def __init__(self, raw: Raw, clean: Clean, findings: Findings, file: str, folder: str, here: Here | None) -> None:
         self._raw = raw
         self._tables: dict[str, Clean] = clean.get("jobs", {})
         self._queues: dict[str, Clean] = clean.get("queues", {})
@@ -247,18 +149,18 @@ class _Reader:
     def remark(self, jobs: Mapping[str, Job], here: Here, text: str) -> None:
         """What is valid and will likely not do what was meant when the time comes."""
         for job in jobs.values():
-            for keys, message, hint in (*_remarks(job, here.now), *(here.look(job) if here.look else ())):
+            for keys, message, hint in (*remarks_on(job, here.now), *(here.look(job) if here.look else ())):
                 self._findings.warning(self._where(job.name, keys), message, hint)
         self._remark_on_numbers(jobs, text)
 
     def _where(self, job: str, keys: tuple[str | int, ...]) -> Path:
         first, *rest = keys
-        if first == "steps" and _look_up(self._raw, ("jobs", job, "steps")) is None:
+        if first == "steps" and look_up(self._raw, ("jobs", job, "steps")) is None:
             return ("jobs", job, *rest[1:])  # of a job that is one command
         if first == "default_env":
             return ("defaults", "env", *rest)
         place = self._place(job, *map(str, keys[:1]))
-        if first in ("notify", "schedule") and not isinstance(_look_up(self._raw, place), list):
+        if first in ("notify", "schedule") and not isinstance(look_up(self._raw, place), list):
             rest = rest[1:]
         return (*place, *rest)
 
@@ -269,7 +171,7 @@ class _Reader:
             for name, param in job.params.items():
                 if isinstance(param.default, (int, float)) and not isinstance(param.default, bool):
                     place = self._place(job.name, "params", name)
-                    found.append(((*place, "default") if isinstance(_look_up(self._raw, place), dict) else place,
+                    found.append(((*place, "default") if isinstance(look_up(self._raw, place), dict) else place,
                                   param.default))  # fmt: skip
         places = Places(text) if found else None
         for path, value in found:
@@ -290,7 +192,7 @@ class _Reader:
     def _place(self, job: str, *keys: str) -> Path:
         """Where a key of a job stands: in the job, or in the defaults."""
         path: Path = ("jobs", job, *keys)
-        inherited = _look_up(self._raw, path) is None and _look_up(self._raw, ("defaults", *keys)) is not None
+        inherited = look_up(self._raw, path) is None and look_up(self._raw, ("defaults", *keys)) is not None
         return ("defaults", *keys) if inherited else path
 
     # --- one job ---------------------------------------------------------------------------------------------------
@@ -311,7 +213,9 @@ class _Reader:
             folder=self._folder,
             file=self._file,
             steps=tuple(self._steps(name, table)),
-            schedules=self._schedules(name, table.get("schedule", ()), table.get("timezone")),
+            schedules=schedules.read(
+                name, table.get("schedule", ()), table.get("timezone"), self._raw, self._findings, self._here
+            ),
             params=params,
             default_env=self._defaults.get("env", {}),
             env=table.get("env", {}),
@@ -321,35 +225,9 @@ class _Reader:
             **_only(table, *_PLAIN_JOB_KEYS),
         )
 
-    def _schedules(self, job: str, tables: tuple[Clean, ...], timezone: str | None) -> tuple[Schedule, ...]:
-        many = isinstance(_look_up(self._raw, ("jobs", job, "schedule")), list)
-        schedules: list[Schedule] = []
-        for i, table in enumerate(tables):
-            path: Path = ("jobs", job, "schedule", *([i] if many else []))
-            schedule = Schedule(**table)
-            if schedule.every is not None and schedule.offset >= schedule.every:
-                self._error((*path, "offset"), "must be less than `every`", "it only shifts the fire times")
-            if schedule.start_at is not None and schedule.end_at is not None and schedule.start_at >= schedule.end_at:
-                self._error((*path, "end_at"), "is not after `start_at`: it would never fire", "exchange the two")
-            if schedule in schedules:
-                self._error(path, "is in the list twice", "one schedule fires once: remove one of them")
-            schedules.append(schedule)
-            if self._here is not None and self._here.schedules and schedule.cron is not None:
-                self._warn_of_surprises(schedule, timezone, path, self._here)
-        return tuple(schedules)
-
-    def _warn_of_surprises(self, schedule: Schedule, timezone: str | None, path: Path, here: Here) -> None:
-        from jobctl.core.definition.remarks import surprises
-
-        raw = _look_up(self._raw, path)
-        asked = isinstance(raw, dict) and "dst_gap" in raw
-        zone = schedule.timezone or timezone or here.zone
-        for sentence in surprises(parse_cron(schedule.cron or ""), zone, now=here.now, gaps=not asked):
-            self._findings.warning(path, sentence, "")
-
     def _notify(self, job: str, tables: tuple[Clean, ...]) -> tuple[Notify, ...]:
         place = self._place(job, "notify")
-        many = isinstance(_look_up(self._raw, place), list)
+        many = isinstance(look_up(self._raw, place), list)
         notes = []
         for i, table in enumerate(tables):
             if "command" not in table:
@@ -381,13 +259,13 @@ class _Reader:
 
     def _param(self, job: str, name: str, table: Clean) -> Param:
         place = self._place(job, "params", name)
-        raw_default = _look_up(self._raw, self._place(job, "params", name, "default"))
-        if not isinstance(_look_up(self._raw, place), dict):
-            raw_default = _look_up(self._raw, place)
+        raw_default = look_up(self._raw, self._place(job, "params", name, "default"))
+        if not isinstance(look_up(self._raw, place), dict):
+            raw_default = look_up(self._raw, place)
         default, choices = table.get("default"), table.get("choices", ())
         example = choices[0] if default is None and choices else default
         of = table.get("type") or _type_of(raw_default) or _type_of(example) or ParamType.STRING
-        at = (*place, "default") if isinstance(_look_up(self._raw, place), dict) else place
+        at = (*place, "default") if isinstance(look_up(self._raw, place), dict) else place
         if isinstance(default, str) and "{{" in default:
             if of in (ParamType.STRING, ParamType.DATE):
                 self._check_text(job, default, at, _RUN_ONLY)
@@ -456,7 +334,7 @@ class _Reader:
         return out
 
     def _says_needs(self, path: Path) -> bool:
-        return _look_up(self._raw, (*path, "needs")) is not None
+        return look_up(self._raw, (*path, "needs")) is not None
 
     def _need_is_sound(
         self,
@@ -507,7 +385,7 @@ class _Reader:
 
     def _step(self, job: str, table: Clean, step: Clean, path: Path, needs: tuple[str, ...], scope: Scope) -> Step:
         """The Step, its references checked. `table` is its job, with the defaults for steps."""
-        raw = _look_up(self._raw, path)
+        raw = look_up(self._raw, path)
         of = kinds.of_table(raw if isinstance(raw, dict) else step)
         foreach = self._foreach(job, step, path, scope)
         if foreach is not None:
@@ -547,9 +425,9 @@ class _Reader:
 
     def _retry(self, table: Clean, place: Path) -> RetryPolicy:
         """The policy of a table; what it does not say has Temporal's default. An empty one is a single attempt."""
-        if not table and _look_up(self._raw, place) is None:
+        if not table and look_up(self._raw, place) is None:
             return RetryPolicy()
-        if _look_up(self._raw, place) == 0:
+        if look_up(self._raw, place) == 0:
             self._findings.warning(
                 place, "0 attempts means as many as it takes", "for a single attempt write 1, or leave `retry` out"
             )
@@ -566,7 +444,7 @@ class _Reader:
         if not of.has_one_duration:
             return Timeouts(**_merge(inherited, own))
         if own:
-            if isinstance(_look_up(self._raw, (*path, "timeout")), str):
+            if isinstance(look_up(self._raw, (*path, "timeout")), str):
                 return Timeouts(schedule_to_close=own["start_to_close"])
             self._error((*path, "timeout"), f"a `{of.names[0]}` step has one duration", 'write timeout = "3d"')
         return Timeouts(**inherited) if "timeout" not in step else Timeouts()
@@ -576,7 +454,7 @@ class _Reader:
         if "command" not in table:
             return None
         path = (*path, "compensate")
-        long = isinstance(_look_up(self._raw, path), dict)
+        long = isinstance(look_up(self._raw, path), dict)
         # It runs after its step has ended, so it may name that step's results.
         name, ended = step["name"], scope.ended
         own = replace(scope, ended=lambda other: other == name or ended(other))
@@ -594,13 +472,13 @@ class _Reader:
         if "items" not in table:
             return None
         place: Path = (*path, "foreach")
-        if isinstance(_look_up(self._raw, place), dict):
+        if isinstance(look_up(self._raw, place), dict):
             place = (*place, "items")
         items = table["items"]
         if isinstance(items, str):
             self._check_list_reference(job, items, place, scope)
         else:
-            for inner, text in _texts(items, place):
+            for inner, text in texts_of(items, place):
                 if references.mentioned(text):
                     message = "references are not replaced in the items of a written list"
                     self._error(inner, message, 'name a whole list: foreach = "{{ params.files }}"')
@@ -629,7 +507,7 @@ class _Reader:
         given: dict[str, Any] = step.get("params", {})
         place = (*path, "params")
         for name, value in given.items():
-            for inner, text in _texts(value, (*place, name)):
+            for inner, text in texts_of(value, (*place, name)):
                 self._check_text(job, text, inner, scope)
         declared = self._params.get(step.get("job", ""))
         if declared is None:
@@ -640,7 +518,7 @@ class _Reader:
                 self._error((*place, name), f"job {step['job']} has no parameter {name}", hint)
             elif not (isinstance(value, str) and "{{" in value):
                 self._check_value(value, declared[name].type, (*place, name), declared[name].choices)
-        said = _look_up(self._raw, place) or {}
+        said = look_up(self._raw, place) or {}
         for name, param in declared.items():
             if param.default is None and name not in said:
                 self._error(place, f"job {step['job']} needs the parameter {name}", f"params = {{ {name} = … }}")
@@ -812,51 +690,6 @@ def _only(table: Clean, *keys: str) -> dict[str, Any]:
     return {key: table[key] for key in keys if key in table}
 
 
-def _remarks(job: Job, now: Millis) -> Iterator[Remark]:
-    """What can be said of a job without looking at the machine."""
-    for keys, env in ((("default_env",), job.default_env), (("env",), job.env)):
-        yield from _unexpanded(keys, env)
-    for i, step in enumerate(job.steps):
-        yield from _unexpanded(("steps", i, "env"), step.env)
-        commands = [("command", step.command, step.shell or job.shell)]
-        if step.compensate is not None:
-            commands.append(("compensate", step.compensate.command, job.shell))
-        for key, command, shell in commands:
-            for message, hint in _command_traps(command, shell):
-                yield ("steps", i, key), message, hint
-    for i, note in enumerate(job.notify):
-        for message, hint in _command_traps(note.command, job.shell):
-            yield ("notify", i, "command"), message, hint
-    for i, schedule in enumerate(job.schedules):
-        if schedule.at is not None and schedule.at <= now:
-            yield ("schedule", i, "at"), "is over: it will not fire", "write a time to come, or start it: jobctl run"
-        elif schedule.end_at is not None and schedule.end_at <= now:
-            yield ("schedule", i, "end_at"), "is over: it will not fire any more", "write a time to come, or remove it"
-
-
-# Keys that are likely variables as well.
-_GOOD_NAMES = frozenset({"name", "job", "queue", "signal", "when", "description", "tags"})
-
-
-def _unexpanded(keys: tuple[str | int, ...], env: Mapping[str, str]) -> Iterator[Remark]:
-    for name, value in env.items():
-        what = traps.unexpanded(value, shown=not hides(name)) if "$" in value or "~" in value or "`" in value else ""
-        if what:
-            hint = "write the value itself, or set it in the command; `inherit_env` passes on what the caller has"
-            yield (*keys, name), f"{what} stands in the value as it is: nothing expands it", hint
-        if name not in _GOOD_NAMES and (name in JOB.keys or name in STEP.keys):
-            hint = f"if the key `{name}` is meant, move it above the head of `env`"
-            yield (*keys, name), f"is a variable called {name} here, and no key of the job", hint
-
-
-def _command_traps(command: str | tuple[str, ...] | None, shell: str) -> Iterator[tuple[str, str]]:
-    if isinstance(command, str):
-        if foreign := traps.foreign_script(command, shell):
-            yield foreign
-        elif unchecked := traps.unchecked_lines(command, shell):
-            yield unchecked
-
-
 def _keep(table: Clean) -> Keep:
     return Keep(table.get("runs"), table.get("for"))
 
@@ -894,15 +727,3 @@ def _with_items(scope: Scope, foreach: ForEach) -> Scope:
             *(frozenset(item) if isinstance(item, dict) else frozenset() for item in foreach.items)
         )
     return replace(scope, item=True, item_keys=keys)
-
-
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """All texts inside a JSON value, with their places."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, (list, tuple)):
-        for i, item in enumerate(value):
-            yield from _texts(item, (*path, i))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts(item, (*path, key))

@@ -1,5 +1,5 @@
 """The table of all keys of a definitions file: their places, kinds and meaning. Validation and the JSON Schema for
-editors both come from it. What the kinds are is shapes.py's; what keys mean together is definition.py's."""
+editors both come from it. What a kind of value is stands in shapes.py; what keys mean together in jobs.py."""
 
 from __future__ import annotations
 
@@ -7,34 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from jobctl.core import kinds
-from jobctl.core.definition.shapes import (
-    Boolean,
-    Choice,
-    CronText,
-    Date,
-    Defs,
-    Duration,
-    Either,
-    Environment,
-    Instant,
-    Integer,
-    Json,
-    Key,
-    ListOf,
-    MapOf,
-    Name,
-    NotATable,
-    Number,
-    OneOrMany,
-    ScheduleText,
-    Short,
-    Size,
-    Steps,
-    Table,
-    Text,
-    Zone,
-    all_keys,
-)
+from jobctl.core.definition.moments import CronText, Date, Duration, Instant, ScheduleText, Zone
+from jobctl.core.definition.plain import Boolean, Choice, Integer, Name, Number, Size, Text
+from jobctl.core.definition.several import Either, Environment, Json, ListOf, MapOf, NotATable, OneOrMany, Short, Steps
+from jobctl.core.definition.shapes import Defs
+from jobctl.core.definition.tables import Key, Table, all_keys
 from jobctl.core.kinds import command
 from jobctl.core.model import MAX_ITEMS, OnTimeout, OverlapPolicy, ParamType, ParentClosePolicy, RunStatus, When
 

@@ -8,11 +8,12 @@ from jobctl.core.kinds.kind import Kind, Way
 from jobctl.core.model import Step, StepKind
 
 if TYPE_CHECKING:
-    from jobctl.core.definition.shapes import Key
+    from jobctl.core.definition.tables import Key
 
 
 def _keys() -> dict[str, Key]:
-    from jobctl.core.definition.shapes import Key, Text
+    from jobctl.core.definition.plain import Text
+    from jobctl.core.definition.tables import Key
 
     about = "Asks a person this question and waits for the answer."
     return {"approval": Key(Text(literal=True), about, example='"Ship it?"')}

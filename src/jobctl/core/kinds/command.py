@@ -9,12 +9,14 @@ from jobctl.core.kinds.kind import Checks, Kind, Way
 from jobctl.core.model import Step, StepKind
 
 if TYPE_CHECKING:
-    from jobctl.core.definition.shapes import Key, Shape
+    from jobctl.core.definition.shapes import Shape
+    from jobctl.core.definition.tables import Key
 
 
 def shape() -> Shape:
     """What a command may be, wherever one stands."""
-    from jobctl.core.definition.shapes import Arguments, Either, Text
+    from jobctl.core.definition.plain import Text
+    from jobctl.core.definition.several import Arguments, Either
 
     return Either(Text(), Arguments())
 
@@ -29,7 +31,7 @@ def in_words(command: str | tuple[str, ...]) -> str:
 
 
 def _keys() -> dict[str, Key]:
-    from jobctl.core.definition.shapes import Key
+    from jobctl.core.definition.tables import Key
 
     about = "A text for the shell, or a list that is run as it is, references replaced."
     return {"command": Key(shape(), about, example='"./backup.sh"')}

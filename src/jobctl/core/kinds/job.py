@@ -9,11 +9,12 @@ from jobctl.core.kinds.kind import Kind, Way, texts_in
 from jobctl.core.model import Step, StepKind
 
 if TYPE_CHECKING:
-    from jobctl.core.definition.shapes import Key
+    from jobctl.core.definition.tables import Key
 
 
 def _keys() -> dict[str, Key]:
-    from jobctl.core.definition.shapes import Key, Name
+    from jobctl.core.definition.plain import Name
+    from jobctl.core.definition.tables import Key
 
     return {"job": Key(Name(), "Runs this job of the same file and waits for it.", example='"other"')}
 

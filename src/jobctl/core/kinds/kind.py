@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobctl.core.definition.shapes import Key
+    from jobctl.core.definition.tables import Key
     from jobctl.core.model import Step, StepKind
 
 

@@ -8,11 +8,12 @@ from jobctl.core.kinds.kind import Kind, Way
 from jobctl.core.model import Step, StepKind
 
 if TYPE_CHECKING:
-    from jobctl.core.definition.shapes import Key
+    from jobctl.core.definition.tables import Key
 
 
 def _keys() -> dict[str, Key]:
-    from jobctl.core.definition.shapes import Key, Name
+    from jobctl.core.definition.plain import Name
+    from jobctl.core.definition.tables import Key
 
     return {"signal": Key(Name(), "Waits for the signal of this name.", example='"paid"')}
 

@@ -9,11 +9,12 @@ from jobctl.core.kinds.kind import Checks, Kind, Way
 from jobctl.core.model import Step, StepKind
 
 if TYPE_CHECKING:
-    from jobctl.core.definition.shapes import Key
+    from jobctl.core.definition.tables import Key
 
 
 def _keys() -> dict[str, Key]:
-    from jobctl.core.definition.shapes import Duration, Instant, Key
+    from jobctl.core.definition.moments import Duration, Instant
+    from jobctl.core.definition.tables import Key
 
     return {
         "sleep": Key(Duration(), "Waits so long; costs nothing meanwhile."),

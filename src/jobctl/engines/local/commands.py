@@ -156,7 +156,7 @@ class RunContext:
         command = self._command(step, step.compensate.command, state.name + UNDO, None, number, files, None)
         command.environment["JOBCTL_STEP_STATUS"] = str(state.status)
         if state.outputs:
-            from jobctl.core.definition.shapes import too_long
+            from jobctl.core.definition.plain import too_long
         for key, value in state.outputs.items():
             name, text = "JOBCTL_OUTPUT_" + key.upper().replace("-", "_"), as_text(value)
             # What a signal brought may be no variable. An undo without one output is better than none at all.
@@ -249,7 +249,7 @@ class RunContext:
 
     def _item_text(self, key: str) -> str:
         """The item as a variable. UnresolvedError when it can be none."""
-        from jobctl.core.definition.shapes import too_long
+        from jobctl.core.definition.plain import too_long
 
         text = as_text(self._item(key))
         try:
