@@ -25,7 +25,6 @@ LONG: set[tuple[str, str]] = {
     ("cli/foreground.py", "drive"),
     ("core/run/history.py", "_apply"),
     ("engines/local/loop.py", "_advance"),
-    ("process/supervisor.py", "__init__"),
 }
 
 CIRCLES: list[set[str]] = [

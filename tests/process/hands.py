@@ -13,13 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from jobctl.core.run.attempts import Outcome
-from jobctl.process import descent, frames, journal, keepers, kernel
+from jobctl.process import descent, frames, journal, keepers, kernel, orders
 from jobctl.process.attempt import AttemptFiles, outcome, read_failure
 from jobctl.process.descent import TOKEN
 from jobctl.process.end import End
 from jobctl.process.frames import Message
 from jobctl.process.keepers import Link
-from jobctl.process.supervisor import _end
 
 PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
 BOOT = "boot1"
@@ -184,7 +183,7 @@ class Hands:
         return None
 
     def end(self, id: str = "x-1/main.1", link: Link | None = None) -> End:
-        return _end(self.fact("ended", link, id=id))
+        return orders.end(self.fact("ended", link, id=id))
 
     def outcome(self, id: str = "x-1/main.1") -> Outcome:
         return outcome(self.end(id), read_failure(self.files(int(id.rpartition(".")[2])).failure))

@@ -22,7 +22,8 @@ from jobctl.core.model import Timeouts
 from jobctl.host import clock
 from jobctl.process import descent, journal
 from jobctl.process.attempt import AttemptFiles
-from jobctl.process.supervisor import Attempt, Command, Ended, Report, Supervisor
+from jobctl.process.held import Attempt, Command, Ended, Report
+from jobctl.process.supervisor import Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
 

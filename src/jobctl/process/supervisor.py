@@ -12,22 +12,32 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic
 
-from jobctl.core.model import Poll, Timeouts
+from jobctl.core.model import Poll
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.children import RUN_STOPPED
-from jobctl.core.text import size
 from jobctl.host import clock
 from jobctl.host.files import PASSING
 from jobctl.process import attempt as files_of
-from jobctl.process import descent, frames, keepers, sizes
-from jobctl.process.attempt import AttemptFiles, FileError
+from jobctl.process import descent, frames, keepers, orders, outcomes, sizes
+from jobctl.process.attempt import FileError
 from jobctl.process.end import End
 from jobctl.process.frames import Message
+from jobctl.process.held import (
+    Attempt,
+    Ended,
+    NotStartableError,
+    Owner,
+    Report,
+    Suspended,
+    is_probe_of,
+    let_go_of_pidfd,
+    probe_id,
+)
 from jobctl.process.keepers import Link
+from jobctl.process.limits import Limits
 from jobctl.process.timers import RETRY_MS, Timers
 from jobctl.process.watch import Watch
 
@@ -35,10 +45,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.process.journal import Entry, Found
 
-Owner = TypeVar("Owner")
-
 LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their grace
-LOOKS_FOR_A_BEAT = 4  # in the time after which there is silence
 LOOK_AGAIN_MS = 20  # for a keeper that does not listen yet
 REAP_AGAIN_MS = 2
 LOCKED_CHECK_MS = 1_000  # for the lock of an attempt that lives out of our sight
@@ -48,178 +55,6 @@ SLOW_MS = 3_000  # a keeper that has not answered for so long gets a second one 
 UNASKED_MS = 60_000  # how long the first process of an attempt that nobody here has is kept, for who may ask
 SUBREAPER_AFTER_MS = 100  # what a short run is spared
 _REFUSALS = 5
-BACKSTOP_MS = 1_000  # later than we would stop it ourselves
-
-_NO_TIMEOUTS = Timeouts()
-_NO_FAILURE = files_of.Failure()
-_LOST = "lost: its process ended and nobody saw how"
-
-
-class Command(NamedTuple):
-    """What an attempt runs."""
-
-    argv: list[str]
-    environment: dict[str, str]
-    cwd: str
-    only_if: str = ""
-    shell: str = "/bin/sh"
-
-
-class NotStartableError(Exception):
-    """There is nothing that could be run. `outcome` is what the attempt has come to."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.error)
-        self.outcome = outcome
-
-
-class Ended(NamedTuple):
-    """An attempt is over. `extra`: cursor, outputs, stdout, unchecked, strays - what there is of them."""
-
-    outcome: Outcome
-    extra: dict[str, Any]
-
-
-class Suspended(NamedTuple):
-    """An attempt has ended itself, to go on as another one when what it waits for has come."""
-
-    wait: dict[str, Any]
-    extra: dict[str, Any]
-
-
-Report = Ended | Suspended
-
-
-class Attempt(Generic[Owner]):
-    """What is wanted of an attempt, and how it stands here."""
-
-    __slots__ = (
-        "beat",
-        "between_probes",
-        "checked",
-        "close_at",
-        "command",
-        "deadline_at",
-        "disk_limit",
-        "end",
-        "ended_at",
-        "executors",
-        "files",
-        "goes_on",
-        "grace",
-        "has_condition",
-        "held_by",
-        "id",
-        "key",
-        "kill_at",
-        "kind_of_stop",
-        "left",
-        "link",
-        "log_limit",
-        "looks",
-        "mark",
-        "may_start",
-        "may_suspend",
-        "number",
-        "over",
-        "owner",
-        "pending_stop",
-        "pid",
-        "pidfd",
-        "poll",
-        "probe_id",
-        "probes",
-        "refusals",
-        "report",
-        "run",
-        "run_limit",
-        "started_at",
-        "step_started_at",
-        "strays",
-        "take",
-        "timeouts",
-        "token",
-        "wants_stdout",
-        "what",
-    )
-
-    def __init__(
-        self,
-        owner: Owner,
-        key: str,
-        number: int,
-        *,
-        run: str,
-        take: int,
-        files: AttemptFiles,
-        token: str,
-        timeouts: Timeouts,
-        started_at: int,
-        step_started_at: int,
-        command: Callable[[bool], Command],
-        poll: Poll | None = None,
-        goes_on: Callable[[], bool] = lambda: True,
-        may_suspend: bool = False,
-        has_condition: bool = False,
-        wants_stdout: bool = False,
-        grace: int = 10_000,
-        log_limit: int = 0,
-        disk_limit: int = 0,
-        run_limit: int | None = None,
-    ) -> None:
-        """`run`, `take`: under which name, and by which claim of it, keepers hold the attempt. `command(checked)` makes
-        what is to be run, without the condition when that has said yes. `run_limit`: the instant at which the owner
-        will stop it, for when the owner is not there. Instants of the wall clock, in ms.
-        """
-        self.owner, self.key, self.number = owner, key, number
-        self.run, self.take = run, take
-        self.id = f"{run}/{key}.{number}"
-        self.files, self.token = files, token
-        self.timeouts, self.poll = timeouts, poll
-        self.started_at, self.step_started_at = started_at, step_started_at
-        self.command = command
-        self.goes_on = goes_on
-        self.may_suspend, self.has_condition, self.wants_stdout = may_suspend, has_condition, wants_stdout
-        self.grace, self.run_limit = grace, run_limit
-        self.log_limit, self.disk_limit = log_limit, disk_limit
-        # When schedule_to_close has passed, on the clock that does not step.
-        closes = timeouts.schedule_to_close
-        left = None if closes is None else step_started_at + closes - clock.now()
-        self.close_at = None if left is None else clock.monotonic() + left
-        self.over = False
-        # Who has its process: keeper | pid | shell | lock; "" while there is none.
-        self.held_by = ""
-        self.link: Link | None = None
-        self.pid: int | None = None  # of its first process, or of its shell keeper
-        self.pidfd = -1
-        self.mark = 0
-        self.probe_id = self.id
-        # drain (a poll's) | cancel | kill | daemon (it ends) | run | start_to_close | schedule_to_close | heartbeat |
-        # deadline (a poll's)
-        self.kind_of_stop: str | None = None
-        self.pending_stop: str | None = None  # wanted while nobody knew where it is
-        self.kill_at: int | None = None  # monotonic
-        self.deadline_at: int | None = None  # the instant that a timer is set for
-        # The heartbeat file as it was last seen, and since when (monotonic) it is so; None: nobody looks.
-        self.beat: tuple[tuple[int, int] | None, int] | None = None
-        self.probes = 0  # of a poll
-        self.between_probes = False
-        self.checked = False  # its condition (only_if) has said yes
-        self.end: End | None = None
-        self.ended_at = 0  # on the clock that does not step, as its keeper saw it
-        self.what: str | None = None  # the letters of the files that there are; None: not known
-        self.left: list[str] = []  # keepers that are still to be asked for it
-        self.looks = 0
-        self.may_start = True
-        self.executors: list[str] = []  # that may have begun it
-        self.refusals = 0
-        self.strays = 0
-        self.report: Report | None = None  # waits until what it left is killed
-
-    @property
-    def running(self) -> bool:
-        """Whether there is, or may be, a process of it."""
-        return bool(self.held_by)
 
 
 class Supervisor(Generic[Owner]):
@@ -245,6 +80,7 @@ class Supervisor(Generic[Owner]):
         self.trouble = ""  # what keeps attempts waiting, in a sentence; "" for nothing
         self._watch = watch
         self._told = told
+        self._limits: Limits[Owner] = Limits(timers, self.stop)
         self._stays = stays
         self._forked = forked
         self._attempts: dict[str, Attempt[Owner]] = {}  # by probe_id
@@ -310,7 +146,7 @@ class Supervisor(Generic[Owner]):
         if self._forked is not None:
             self._forked.close()
         for attempt in self._attempts.values():
-            _let_go_of_pidfd(attempt)
+            let_go_of_pidfd(attempt)
         keepers.reap()
 
     # -- keepers ---------------------------------------------------------------------------------------------------
@@ -378,7 +214,7 @@ class Supervisor(Generic[Owner]):
         verb = message[0]
         attempt = self._attempts.get(told.get("id", ""))
         if verb == b"ended":
-            end = _end(told)
+            end = orders.end(told)
             if attempt is None:
                 self._latest(link, told["id"], end, told)
             elif attempt.link is link or attempt.link is None:
@@ -507,7 +343,7 @@ class Supervisor(Generic[Owner]):
         link = self._keeper()
         try:
             command = attempt.command(attempt.checked)
-            order = self._order(attempt, command, link)
+            order = orders.start(attempt, command, link)
         except NotStartableError as error:
             self._tell(attempt, Ended(error.outcome, {}))
             return
@@ -519,44 +355,10 @@ class Supervisor(Generic[Owner]):
         link.send(order)
         # What keepers before it had of the attempt is settled.
         attempt.left, attempt.pid = [], None
-        _let_go_of_pidfd(attempt)
+        let_go_of_pidfd(attempt)
         self._flushing.add(link)
         attempt.link, attempt.held_by = link, "keeper"
         self._watch_attempt(attempt)
-
-    def _order(self, attempt: Attempt[Owner], command: Command, link: Link) -> Message:
-        """NotStartableError for what no process can be given."""
-        again = bool(attempt.probes) or attempt.checked
-        told = [
-            f"id={attempt.probe_id}", f"run={attempt.run}", f"take={attempt.take}", f"token={attempt.token}",
-            f"base_path={attempt.files.base}", f"cwd={command.cwd}", f"grace={attempt.grace}",
-            f"cap={attempt.log_limit}",
-        ]  # fmt: skip
-        if attempt.disk_limit:
-            told.append(f"disk={attempt.disk_limit}")
-        if again or attempt.poll is not None:
-            told.append("again=1")
-        if command.only_if:
-            told += [f"cond={command.only_if}", f"shell={command.shell}"]
-        now = clock.now()
-        timeouts = attempt.timeouts
-        if timeouts.start_to_close is not None:
-            left = timeouts.start_to_close
-            if not attempt.poll and not attempt.probes:
-                left = max(0, attempt.started_at + left - now)
-            told.append(f"limit=start_to_close:{left}")
-        if timeouts.schedule_to_close is not None:
-            left = attempt.step_started_at + timeouts.schedule_to_close - now
-            told.append(f"limit=schedule_to_close:{max(0, left) + BACKSTOP_MS}")
-        if attempt.run_limit is not None:
-            told.append(f"limit=run:{max(0, attempt.run_limit - now) + BACKSTOP_MS}")
-        told += [f"a={part}" for part in command.argv]
-        try:
-            return [b"start", frames.joined(told), *link.environment(command.environment)]
-        except UnicodeEncodeError:
-            raise NotStartableError(Outcome(rules.FAILED, error="it could not be started: half a character")) from None
-        except ValueError as error:
-            raise NotStartableError(Outcome(rules.FAILED, error=f"it could not be started: {error}")) from None
 
     def _refused(self, attempt: Attempt[Owner], number: int) -> None:
         """Not begun: it is still the same attempt when there is room again."""
@@ -575,8 +377,8 @@ class Supervisor(Generic[Owner]):
         self.timers.at(clock.monotonic() + RETRY_MS, self._begin, attempt)
 
     def _watch_attempt(self, attempt: Attempt[Owner]) -> None:
-        self._set_deadline(attempt)
-        self._listen(attempt)
+        self._limits.set(attempt)
+        self._limits.listen(attempt)
         if attempt.link is not None and not self._pinging:
             self._pinging = True
             self.timers.at(clock.monotonic() + PING_MS, self._ping)
@@ -601,7 +403,7 @@ class Supervisor(Generic[Owner]):
         attempt.may_start = may_start
         if attempt.poll is not None:
             attempt.probes = (files_of.read_poll(attempt.files.poll) or (0, 0))[0]  # its waits go on growing from there
-            attempt.probe_id = _probe_id(attempt)
+            attempt.probe_id = probe_id(attempt)
         self._attempts[attempt.probe_id] = attempt
         attempt.executors = list(candidates)
         attempt.left = self._names(attempt)
@@ -686,7 +488,7 @@ class Supervisor(Generic[Owner]):
         if attempt.poll is None:
             found = entries.get(attempt.id)
             return None if found is not None and found.unbegun else found
-        return next((entries[id] for id in reversed(entries) if _is_probe_of(id, attempt.id)), None)
+        return next((entries[id] for id in reversed(entries) if is_probe_of(id, attempt.id)), None)
 
     def _claimed(self, link: Link, run: str) -> None:
         """All that a keeper has of a run was told: what was not named it does not have."""
@@ -723,7 +525,7 @@ class Supervisor(Generic[Owner]):
         if attempt is not None and attempt.left[:1] == [link.name]:
             return attempt
         return next((one for (name, _), waiting in self._claims.items() if name == link.name for one in waiting
-                     if id == one.id or (one.poll is not None and _is_probe_of(id, one.id))), None)  # fmt: skip
+                     if id == one.id or (one.poll is not None and is_probe_of(id, one.id))), None)  # fmt: skip
 
     def _latest(self, link: Link, id: str, end: End, told: dict[str, str]) -> None:
         attempt = self._find(link, id)
@@ -744,7 +546,7 @@ class Supervisor(Generic[Owner]):
     def _hold_pidfd(self, attempt: Attempt[Owner], link: Link, first: int, last: int) -> None:
         """Should its keeper die, the process is still the one that is meant, and how it ends can be asked. One that we
         have made hands its children on to us."""
-        _let_go_of_pidfd(attempt)
+        let_go_of_pidfd(attempt)
         if attempt.pid is None or link.pid is not None or not hasattr(os, "pidfd_open"):
             return
         try:
@@ -872,73 +674,6 @@ class Supervisor(Generic[Owner]):
                 attempt.started_at = clock.now()
             self._begin(attempt)
 
-    # -- deadlines -------------------------------------------------------------------------------------------------
-
-    def _first_deadline(self, attempt: Attempt[Owner]) -> rules.Deadline | None:
-        timeouts = attempt.timeouts
-        limit = attempt.poll.deadline if attempt.poll is not None else None
-        if timeouts == _NO_TIMEOUTS and limit is None:
-            return None
-        if attempt.link is not None:
-            timeouts = replace(timeouts, start_to_close=None)  # its keeper's, whoever else lives
-        return rules.first_deadline(
-            replace(timeouts, heartbeat=None),  # which is counted by another clock: _listen
-            attempt_started_at=attempt.started_at,
-            step_started_at=attempt.step_started_at,
-            last_heartbeat_at=attempt.started_at,
-            poll_deadline=limit,
-        )
-
-    def _set_deadline(self, attempt: Attempt[Owner]) -> None:
-        first = self._first_deadline(attempt)
-        # One timer for all heartbeats and probes: when it is due, it is set for what is the first deadline then.
-        if first is not None and (attempt.deadline_at is None or first.at < attempt.deadline_at):
-            attempt.deadline_at = first.at
-            self.timers.at_wall(first.at, self._deadline, attempt, first.at)
-
-    def _deadline(self, attempt: Attempt[Owner], at: int) -> None:
-        if attempt.deadline_at != at:
-            return  # an earlier one was set since
-        attempt.deadline_at = None
-        if attempt.over or attempt.kind_of_stop is not None:
-            return
-        first = self._first_deadline(attempt)
-        if first is None or attempt.between_probes:  # the next probe has its own
-            return
-        if first.at <= at:
-            self.stop(attempt, first.kind)
-        else:
-            self._set_deadline(attempt)
-
-    def _listen(self, attempt: Attempt[Owner]) -> None:
-        """Look for heartbeats. One is a change of the file, whatever its time says: that is another clock's, and both
-        may be set. Silence is counted by the clock that does not step, from when the last change was seen."""
-        silence = attempt.timeouts.heartbeat
-        if silence is None:
-            return
-        is_timed, mono = attempt.beat is not None, clock.monotonic()
-        attempt.beat = files_of.heartbeat_mark(attempt.files.heartbeat), mono
-        if not is_timed:
-            self.timers.at(mono + _next_look(silence, 0), self._listened, attempt)
-
-    def _listened(self, attempt: Attempt[Owner]) -> None:
-        silence = attempt.timeouts.heartbeat
-        if silence is None or attempt.beat is None:
-            return
-        if attempt.over or attempt.kind_of_stop is not None or attempt.between_probes or not attempt.running:
-            attempt.beat = None  # whoever begins something of it listens again
-            return
-        mono = clock.monotonic()
-        mark, since = attempt.beat
-        seen = files_of.heartbeat_mark(attempt.files.heartbeat)
-        if seen != mark:
-            mark, since = attempt.beat = seen, mono
-        if mono - since >= silence:
-            attempt.beat = None
-            self.stop(attempt, "heartbeat")
-        else:
-            self.timers.at(mono + _next_look(silence, mono - since), self._listened, attempt)
-
     # -- stop ------------------------------------------------------------------------------------------------------
 
     def stop(self, attempt: Attempt[Owner], kind: str) -> None:
@@ -1044,17 +779,17 @@ class Supervisor(Generic[Owner]):
         if attempt.over:
             return
         attempt.end = end
-        attempt.ended_at = _when(end)
+        attempt.ended_at = outcomes.when(end)
         done = end is not None and end.how == "exit" and end.status == 0
         wait: dict[str, Any] | None = None
         damage: str | None = None
-        if attempt.kind_of_stop is None and attempt.may_suspend and self._has(attempt, "s"):
+        if attempt.kind_of_stop is None and attempt.may_suspend and outcomes.has(attempt, "s"):
             try:
                 wait = files_of.read_suspension(attempt.files.suspend)
             except FileError as error:
                 damage = str(error)
         if wait is not None:
-            extra = self._files(attempt)
+            extra = outcomes.left_behind(attempt)
             if attempt.has_condition and not (end is not None and end.ran):
                 extra["unchecked"] = True
             self._finish(attempt, Suspended(wait, extra), sweep=done)
@@ -1063,12 +798,12 @@ class Supervisor(Generic[Owner]):
         if poll is not None and end is not None and end.how == "exit" and end.status == 1 << 8:
             self._not_yet(attempt, poll)
             return
-        outcome, extra = self._result(attempt, end)
+        outcome, extra = outcomes.result(attempt, end)
         if damage is not None:
             outcome = Outcome(rules.FAILED, error=damage)
         if outcome.status == rules.SUCCEEDED and attempt.close_at is not None and attempt.ended_at >= attempt.close_at:
             attempt.kind_of_stop = "schedule_to_close"  # nobody was there to stop it
-            outcome = _stopped(attempt, outcome)
+            outcome = outcomes.stopped(attempt, outcome)
         # What it handed on cannot be read: it has failed after all.
         self._finish(attempt, Ended(outcome, extra), sweep=done and outcome.status != rules.SUCCEEDED)
 
@@ -1095,7 +830,7 @@ class Supervisor(Generic[Owner]):
         self._attempts.pop(attempt.probe_id, None)
         self._unrecorded.add(attempt.id)
         self._say(attempt.id, "")
-        _let_go_of_pidfd(attempt)
+        let_go_of_pidfd(attempt)
         self._told(attempt, report)
 
     def recorded(self, id: str) -> None:
@@ -1104,63 +839,6 @@ class Supervisor(Generic[Owner]):
         found = self._ended_under.pop(id, None)
         if found is not None:
             self._acks.setdefault(found[0], []).append(found[1])
-
-    def _has(self, attempt: Attempt[Owner], letter: str) -> bool:
-        return attempt.what is None or letter in attempt.what
-
-    def _files(self, attempt: Attempt[Owner]) -> dict[str, Any]:
-        """What a command that has not succeeded has left: its cursor, and outputs that its undo may need."""
-        extra: dict[str, Any] = {}
-        cursor = files_of.read_cursor(attempt.files.heartbeat) if self._has(attempt, "h") else None
-        if cursor:
-            extra["cursor"] = cursor
-        if self._has(attempt, "o"):
-            with suppress(FileError):  # that it cannot be read is no second failure
-                extra["outputs"] = files_of.read_outputs(attempt.files.output)
-        return extra
-
-    def _result(self, attempt: Attempt[Owner], end: End | None) -> tuple[Outcome, dict[str, Any]]:
-        files = attempt.files
-        unchecked = attempt.has_condition and not attempt.checked and not (end is not None and _skipped(end))
-        try:
-            outcome = self._outcome(attempt, end)
-            if outcome.status == rules.SUCCEEDED:
-                extra: dict[str, Any] = {}
-                cursor = files_of.read_cursor(files.heartbeat) if self._has(attempt, "h") else None
-                if cursor:
-                    extra["cursor"] = cursor
-                extra["outputs"] = files_of.read_outputs(files.output) if self._has(attempt, "o") else {}
-                if attempt.wants_stdout:
-                    extra["stdout"] = files_of.read_stdout(files.log)
-            else:
-                extra = self._files(attempt)
-        except FileError as error:
-            outcome, extra = Outcome(rules.FAILED, error=str(error)), self._files(attempt)
-        if unchecked:
-            extra["unchecked"] = True
-        if attempt.strays:
-            extra["strays"] = attempt.strays
-        return outcome, extra
-
-    def _outcome(self, attempt: Attempt[Owner], end: End | None) -> Outcome:
-        if attempt.kind_of_stop is not None:
-            known = files_of.outcome(end, _NO_FAILURE) if end is not None and end.status else Outcome("")
-            return _stopped(attempt, known)
-        try:
-            failure = files_of.read_failure(attempt.files.failure) if self._has(attempt, "f") else _NO_FAILURE
-        except FileError as error:
-            known = files_of.outcome(end, _NO_FAILURE) if end is not None else Outcome(rules.FAILED, error=_LOST)
-            return known if known.error is None else known._replace(error=f"{known.error}; {error}")
-        if end is not None:
-            return files_of.outcome(end, failure)
-        # What it has said of its failure stands, whoever saw it end.
-        return Outcome(
-            rules.FAILED,
-            error=_LOST,
-            error_type=failure.type,
-            non_retryable=failure.non_retryable,
-            next_retry_delay=failure.next_retry_delay,
-        )
 
     # -- polls -----------------------------------------------------------------------------------------------------
 
@@ -1172,7 +850,7 @@ class Supervisor(Generic[Owner]):
         attempt.probes += 1
         attempt.checked = True
         self._attempts.pop(attempt.probe_id, None)
-        attempt.probe_id = _probe_id(attempt)
+        attempt.probe_id = probe_id(attempt)
         self._attempts[attempt.probe_id] = attempt
         if not attempt.goes_on():
             self._tell(attempt, Ended(Outcome(rules.CANCELED, 1, error=RUN_STOPPED), {}))
@@ -1183,7 +861,7 @@ class Supervisor(Generic[Owner]):
         )
         if next_probe.retry_at is None:
             assert next_probe.why is not None
-            error = _did_not_hold(poll, attempt.timeouts, next_probe.why)
+            error = outcomes.did_not_hold(poll, attempt.timeouts, next_probe.why)
             self._tell(attempt, Ended(Outcome(rules.TIMED_OUT, 1, error=error, timeout=next_probe.why), {}))
             return
         try:
@@ -1217,53 +895,6 @@ class Supervisor(Generic[Owner]):
         self.timers.do(self._begin, attempt)
 
 
-def _when(end: End | None) -> int:
-    """When it ended, on the clock that does not step: by the boot's clock, in another boot by the wall clock."""
-    mono = clock.monotonic()
-    if end is None or not (end.boot or end.wall):
-        return mono
-    ago = clock.boottime() - end.boot if end.boot else clock.now() - end.wall
-    return mono - max(0, ago)
-
-
-def _next_look(silence: int, lasted: int) -> int:
-    """In how many milliseconds to look for a heartbeat again: some times before it is due, so that what has just come
-    does not count as longer ago by much; and when it is."""
-    return max(1, min(silence - lasted, silence // LOOKS_FOR_A_BEAT))
-
-
-def _probe_id(attempt: Attempt[Any]) -> str:
-    return f"{attempt.id}~{attempt.probes}" if attempt.probes else attempt.id
-
-
-def _is_probe_of(id: str, attempt: str) -> bool:
-    return id == attempt or id.startswith(attempt + "~")
-
-
-def _let_go_of_pidfd(attempt: Attempt[Any]) -> None:
-    if attempt.pidfd >= 0:
-        os.close(attempt.pidfd)
-        attempt.pidfd = -1
-
-
-def _skipped(end: End) -> bool:
-    return end.how == "condition" and end.status == 1 << 8
-
-
-def _end(told: dict[str, str]) -> End:
-    return End(
-        told["id"],
-        told["how"],
-        int(told["status"]),
-        told.get("by", ""),
-        told.get("what", ""),
-        told.get("ran") == "1",
-        int(told.get("began", "0")),
-        int(told.get("wall", "0")),
-        int(told.get("boot", "0")),
-    )
-
-
 def _leader(token: str, mark: int) -> tuple[int | None, bool]:
     """(the process of an attempt that leads a session of its own: the first one - also when it has ended and came to us
     to be reaped; whether one is there that is about to become it, when there is none)."""
@@ -1279,40 +910,3 @@ def _leader(token: str, mark: int) -> tuple[int | None, bool]:
             return pid, False
     # Made, and the keeper died before the new process had left its session.
     return None, any((found := descent.look(pid)) is not None and found.alive for pid in ours)
-
-
-def _stopped(attempt: Attempt[Any], known: Outcome) -> Outcome:
-    """The outcome of an attempt that was stopped, whatever its command made of the signal."""
-    kind = attempt.kind_of_stop
-    assert kind is not None
-    error = {"cancel": "canceled", "kill": "terminated", "drain": RUN_STOPPED}.get(kind)
-    if error is not None:
-        return Outcome(rules.CANCELED, known.exit_code, known.signal, error=error)
-    if kind == "daemon":
-        return Outcome(rules.STOPPED, known.exit_code, known.signal, error="the daemon ended")
-    if kind == "disk_limit":  # what it has written is still there: another attempt would not come further
-        room = f"make room in {os.path.dirname(attempt.files.base)} before it is taken up again, or raise the limit"
-        error = f"stopped: the files of the run take more than its disk_limit of {size(attempt.disk_limit)}; {room}"
-        return Outcome(rules.FAILED, known.exit_code, known.signal, error=error, non_retryable=True)
-    from jobctl.core.durations import format
-
-    if kind == "run":
-        error = "stopped: the run's timeout passed"
-    elif kind == "lease":
-        error = "stopped: its lease was not renewed"
-    elif kind == "deadline":
-        assert attempt.poll is not None
-        error = _did_not_hold(attempt.poll, attempt.timeouts, kind)
-    else:
-        limit = getattr(attempt.timeouts, kind, None)
-        after = format(limit) if limit is not None else "its limit"
-        error = f"no heartbeat for {after}" if kind == "heartbeat" else f"{kind} of {after} passed"
-    return Outcome(rules.TIMED_OUT, known.exit_code, known.signal, error=error, timeout=kind)
-
-
-def _did_not_hold(poll: Poll, timeouts: Timeouts, which: str) -> str:
-    from jobctl.core.durations import format
-
-    limit = poll.deadline if which == "deadline" else timeouts.schedule_to_close
-    assert limit is not None
-    return f"the condition did not hold within {format(limit)}"

@@ -18,7 +18,7 @@ from jobctl.core.text import rfc3339
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles, journal_path, waits_path
 from jobctl.process.descent import TOKEN
-from jobctl.process.supervisor import Command
+from jobctl.process.held import Command
 
 if TYPE_CHECKING:
     from jobctl.definitions.masking import Masker

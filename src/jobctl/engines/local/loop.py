@@ -42,8 +42,9 @@ from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
 from jobctl.process import attempt as files_of
 from jobctl.process.attempt import AttemptFiles
+from jobctl.process.held import Attempt, Command, Ended, NotStartableError, Report
 from jobctl.process.keepers import private_files
-from jobctl.process.supervisor import Attempt, Command, Ended, NotStartableError, Report, Supervisor
+from jobctl.process.supervisor import Supervisor
 from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
 from jobctl.store.append import Batch, Beside, NotTogetherError
