@@ -59,7 +59,7 @@ OPENED: dict[tuple[str, str], str] = {
     ("store/migrations.py", "_schema"): "a file of ours, beside the program",
     ("store/trial.py", "check"): NEW,
     ("store/trial.py", "_other"): "the file that `check` has just made",
-    ("cli/outline.py", "_save"): NEW,
+    ("definitions/kept.py", "_write"): NEW,
     ("cli/commands/import_crontab.py", "_replace"): NEW,
 }
 HELPERS = {"host/files.py"}

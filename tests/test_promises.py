@@ -206,6 +206,16 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/reported/test_hostile_folders.py": ["test_nothing_of_it_is_run"],
     },
+    "What is kept of a definitions file is what stands in it, or is not believed; deleted, damaged or not to be written"
+    " it changes nothing, and no secret is in it": {
+        "tests/definitions/test_kept.py": [
+            "test_what_is_kept_is_what_the_file_says",
+            "test_it_is_read_again_when_what_it_depends_on_is_another",
+            "test_what_is_no_entry_of_ours_is_replaced",
+            "test_a_full_disk_changes_nothing_and_leaves_nothing",
+            "test_secrets_are_not_kept",
+        ],
+    },
     "What jobctl says of a definitions file shows no value that may be a secret": {
         "tests/reported/test_bad_toml.py": ["test_what_may_be_a_secret_is_not_repeated"],
         "tests/core/definition/test_document.py": ["test_values_are_not_repeated"],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.core.definition.document import SIZE_LIMIT
+from jobctl.core.definition.limits import SIZE_LIMIT
 from jobctl.core.errors import DefinitionError
 from jobctl.definitions.files import check_file, read_env_file, read_file
 

@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from jobctl.host.settings import Settings
 
 
-def load(settings: Settings) -> dict[str, Job]:
+def load(settings: Settings) -> Mapping[str, Job]:
     """All jobs by name, in the files' order. DefinitionError with the problems of all the files."""
     return catalog(settings).jobs
 
 
 def catalog(settings: Settings) -> Catalog:
     """All jobs and queues of the files. DefinitionError as above."""
+    from jobctl.definitions import kept
+
+    return kept.catalog(existing(settings), settings.state_dir)
+
+
+def afresh(settings: Settings) -> Mapping[str, Job]:
+    """As `load`, for whoever believes only the files, or may write nothing: what was kept of them is not asked."""
     from jobctl.definitions.files import read_files
 
-    return read_files(existing(settings))
+    return read_files(existing(settings)).jobs
 
 
 def existing(settings: Settings) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import load, outline
+from jobctl.cli import load
 from jobctl.core.errors import DefinitionError, JobctlError
+from jobctl.definitions import outline
 from jobctl.host import machine
 
 if TYPE_CHECKING:

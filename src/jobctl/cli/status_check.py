@@ -14,6 +14,7 @@ from jobctl.engines.local.news import Trouble, troubles
 from jobctl.host import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from jobctl.core.model import Job
@@ -46,9 +47,9 @@ def main(settings: Settings, *, since: str | None, jobs: list[str], tags: list[s
     return _tell(settings, found, now - back, suffers)
 
 
-def _defined(settings: Settings) -> tuple[dict[str, Job], DefinitionError | None]:
+def _defined(settings: Settings) -> tuple[Mapping[str, Job], DefinitionError | None]:
     try:
-        return load.load(settings), None
+        return load.afresh(settings), None
     except DefinitionError as error:
         return {}, error if settings.files else None
 

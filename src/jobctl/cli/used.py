@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.cli.outline import Outline
+from jobctl.definitions.outline import Outline
 from jobctl.views.views import UNREADABLE
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def gone(store: Store) -> list[str]:
 
 def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
     """The jobs of these files that have schedules, as the daemons have read them."""
-    from jobctl.cli import schedules, words
+    from jobctl.cli import schedules
     from jobctl.core.model import Job, Schedule
+    from jobctl.core.schedule.words import all_in_words
     from jobctl.store import firings
 
     read: dict[str, Job] = {}
@@ -85,7 +86,7 @@ def _fire(store: Store, files: Collection[str], now: int) -> dict[str, Outline]:
         name: Outline(
             name,
             job.file,
-            "; ".join(words.schedule(schedule, job) for schedule in job.schedules),
+            all_in_words(job),
             None if name in paused else schedules.next_of(store, job, now),
         )
         for name, job in read.items()

@@ -1,4 +1,4 @@
-"""Parts of a definition in plain words, for `list` and `show`. What they mean is core's business."""
+"""Parts of a definition in plain words, for `show`. Schedules have theirs in core/schedule/words.py."""
 
 from __future__ import annotations
 
@@ -7,36 +7,7 @@ from jobctl.core.durations import format as duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.core.model import Job, Millis, Poll, RetryPolicy, Schedule, Step, Timeouts
-
-
-def schedule(schedule: Schedule, job: Job) -> str:
-    """`30 2 * * * (Europe/Berlin)`, `every 15m`, `once at 2026-12-24T17:00:00+00:00`, and what limits it."""
-    zone = schedule.timezone or job.timezone
-    if schedule.cron is not None:
-        text = schedule.cron + (f" ({zone})" if zone else "")
-    elif schedule.every is not None:
-        text = f"every {duration(schedule.every)}"
-        text += f", offset {duration(schedule.offset)}" if schedule.offset else ""
-    elif schedule.boot:
-        text = "at each start of the machine"
-    else:
-        text = f"once at {instant(schedule.at or 0)}"
-    if schedule.jitter:
-        text += f", jitter up to {duration(schedule.jitter)}"
-    if schedule.start_at is not None:
-        text += f", from {instant(schedule.start_at)}"
-    if schedule.end_at is not None:
-        text += f", until {instant(schedule.end_at)}"
-    left_out = [*schedule.exclude, *schedule.exclude_dates]
-    return text + (f", except {', '.join(left_out)}" if left_out else "")
-
-
-def instant(ms: Millis) -> str:
-    """RFC 3339, UTC."""
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
+    from jobctl.core.model import Poll, RetryPolicy, Step, Timeouts
 
 
 def action(step: Step) -> str:

@@ -272,8 +272,13 @@ def encode(job: Job) -> str:
     return json.dumps(_plain(job), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def encode_in_order(job: Job) -> str:
+    """The job as JSON text, what is named in the order of its file: shown, it is as if it had just been read."""
+    return json.dumps(_plain(job), separators=(",", ":"), ensure_ascii=False)
+
+
 def decode(text: str) -> Job:
-    """The job that `encode` wrote. Keys that a newer version added are an error: TypeError."""
+    """The job that `encode` wrote, or the other. Keys that a newer version added are an error: TypeError."""
     job = _build(Job, json.loads(text))
     if not isinstance(job, Job):
         raise TypeError("it is no job")

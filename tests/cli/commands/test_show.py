@@ -10,6 +10,7 @@ import pytest
 from jobctl.cli import words
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Poll, RetryPolicy, Schedule, Timeouts
+from jobctl.core.schedule.words import in_words
 
 JOBS = """\
 [defaults]
@@ -103,7 +104,7 @@ def test_retry_in_words(policy: RetryPolicy, expected: str) -> None:
     ],
 )
 def test_a_schedule_in_words(schedule: Schedule, expected: str) -> None:
-    assert words.schedule(schedule, Job("a", "/", (), timezone="Europe/Berlin")) == expected
+    assert in_words(schedule, Job("a", "/", (), timezone="Europe/Berlin")) == expected
 
 
 def test_limits_in_words() -> None:

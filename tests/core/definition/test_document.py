@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobctl.core.definition import document
+from jobctl.core.definition import document, limits
 from jobctl.core.errors import Problem
 
 
@@ -13,7 +13,7 @@ from jobctl.core.errors import Problem
         (b"\xef\xbb\xbfa = 1", 1, "byte order mark", "without BOM"),
         ("a = 1".encode("utf-16"), 1, "UTF-16", "save it as UTF-8"),
         (b"a = 1\n\nb = \0", 3, "NUL byte", "text file"),
-        (b"#" * (document.SIZE_LIMIT + 1), 0, "larger than 16 MiB", "split it"),
+        (b"#" * (limits.SIZE_LIMIT + 1), 0, "larger than 16 MiB", "split it"),
         (b"\na = 30s", 2, "is not TOML", "in quotes"),
         (b"a = yes\n", 1, "is not TOML", "in quotes"),
         (b"\na =", 2, "the value of `a` is missing", "write one behind"),

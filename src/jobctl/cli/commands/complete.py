@@ -156,12 +156,12 @@ def _names(kind: str, flags: dict[str, Any]) -> list[str]:
 
         with Store(known.state_dir, create=False, asks=True) as store:
             return [row.name for row in store.history(limit=MANY)]
-    from jobctl.core.definition import document
+    from jobctl.core.definition import document, limits
     from jobctl.host.files import read_regular
 
     found: list[str] = []
     for file in known.files:
-        read = document.read(read_regular(file, document.SIZE_LIMIT))
+        read = document.read(read_regular(file, limits.SIZE_LIMIT))
         if isinstance(read, tuple):
             found += read[1].get("jobs", {})
     return found

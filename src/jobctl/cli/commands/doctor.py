@@ -145,7 +145,7 @@ def _definitions(settings: Settings) -> Iterator[Check]:
         return
     files = ", ".join(settings.files)
     try:
-        jobs = load.load(settings)
+        jobs = load.afresh(settings)
     except DefinitionError as error:
         problem = error.problems[0]
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""

@@ -73,7 +73,7 @@ def main(
 
 
 def _is_defined(settings: Settings, name: str, now: int) -> bool:
-    from jobctl.cli import outline
+    from jobctl.definitions import outline
 
     return name in outline.read(settings, now=now)[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobctl.cli import printing as output
 from jobctl.cli.load import load
-from jobctl.cli.words import schedule
+from jobctl.core.schedule.words import all_in_words, in_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def main(settings: Settings) -> int:
                 {
                     "name": job.name,
                     "description": job.description,
-                    "schedules": [schedule(s, job) for s in job.schedules],
+                    "schedules": [in_words(schedule, job) for schedule in job.schedules],
                     "steps": len(job.steps),
                     "tags": list(job.tags),
                     "file": job.file,
@@ -33,7 +33,7 @@ def main(settings: Settings) -> int:
         (
             job.name,
             str(len(job.steps)),
-            "; ".join(schedule(s, job) for s in job.schedules) or "-",
+            all_in_words(job) or "-",
             ", ".join(job.tags) or "-",
             job.description,
         )

@@ -6,13 +6,14 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from jobctl.cli import load, moments, outline
+from jobctl.cli import load, moments
 from jobctl.cli import printing as output
 from jobctl.cli.opened import store_of
 from jobctl.core import text
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.model import Keep
+from jobctl.definitions import outline
 from jobctl.host import clock
 from jobctl.store.store import Store
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.cli import moments, schedules, words
+from jobctl.cli import moments, schedules
 from jobctl.cli import printing as output
 from jobctl.cli.commands.status import damage_of, say_problems
 from jobctl.cli.opened import store_of
 from jobctl.core import text
 from jobctl.core.errors import NotFoundError
 from jobctl.core.model import encode_schedule
+from jobctl.core.schedule.words import in_words
 from jobctl.host import clock
 from jobctl.store import firings
 from jobctl.views import views
@@ -106,7 +107,7 @@ def _row(line: _Line, now: int) -> tuple[str, ...]:
 
 def _expression(line: _Line) -> str:
     """The schedule in words, without the zone, which stands beside it."""
-    return words.schedule(replace(line.schedule, timezone=None), replace(line.job, timezone=None))
+    return in_words(replace(line.schedule, timezone=None), replace(line.job, timezone=None))
 
 
 def _became(last: Last) -> str:
@@ -121,7 +122,7 @@ def _document(line: _Line) -> dict[str, object]:
     last, pause = line.last, line.pause
     return {
         "job": line.job.name,
-        "schedule": words.schedule(line.schedule, line.job),
+        "schedule": in_words(line.schedule, line.job),
         "timezone": schedules.zone_of(line.schedule, line.job),
         "next_fire_at": None if line.next_fire is None else text.rfc3339(line.next_fire),
         "last_fire": None

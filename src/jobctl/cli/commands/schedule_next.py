@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import moments, schedules, words
+from jobctl.cli import moments, schedules
 from jobctl.cli import printing as output
 from jobctl.core import text
 from jobctl.core.definition.remarks import explain
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import encode_schedule
 from jobctl.core.schedule.schedule import fires, jitter
+from jobctl.core.schedule.words import in_words
 from jobctl.core.schedule.zones import LAST_INSTANT, format_instant
 from jobctl.host import clock
 
@@ -49,7 +50,7 @@ def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) 
             [
                 {
                     "job": job.name,
-                    "schedule": words.schedule(schedule, job),
+                    "schedule": in_words(schedule, job),
                     "times": [format_instant(at) for at in times],
                 }
                 for job, schedule, times in found
@@ -58,7 +59,7 @@ def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) 
         return 0
     color = output.colored(settings.color)
     for i, (job, schedule, times) in enumerate(found):
-        title = output.safe(f"{job.name}: {words.schedule(schedule, job)}")
+        title = output.safe(f"{job.name}: {in_words(schedule, job)}")
         print(("\n" if i else "") + output.paint(title, "bold", on=color))
         if not times:
             output.say("  when the machine starts" if schedule.boot else "  never again")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import outline, schedules
 from jobctl.cli import printing as output
+from jobctl.cli import schedules
 from jobctl.cli.commands.schedule_list import told
 from jobctl.cli.foreground import user
 from jobctl.cli.opened import store_of
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import NotFoundError
+from jobctl.definitions import outline
 from jobctl.engines.local.daemons import poke_daemons
 from jobctl.host import clock
 from jobctl.store import firings

@@ -8,6 +8,7 @@ from jobctl.cli.load import find_job, load
 from jobctl.core import kinds
 from jobctl.core.durations import format as duration
 from jobctl.core.kinds.command import in_words
+from jobctl.core.schedule import words as schedules
 from jobctl.core.text import size
 
 TYPE_CHECKING = False
@@ -52,7 +53,7 @@ def _job(job: Job) -> Iterator[tuple[str, str]]:
         yield "description", job.description
     yield "file", job.file
     for schedule in job.schedules:
-        yield "schedule", words.schedule(schedule, job)
+        yield "schedule", schedules.in_words(schedule, job)
     if job.schedules:
         yield "overlap", job.overlap.value
         window = job.catchup_window

@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, TypeVar
 
-from jobctl.cli import items, outline, used
+from jobctl.cli import items, used
 from jobctl.cli import printing as output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.opened import store_of
@@ -17,6 +17,7 @@ from jobctl.cli.secrets import hidden
 from jobctl.core import text
 from jobctl.core.errors import JobctlError, NotFoundError, Problem, StoreUnavailableError, UsageError
 from jobctl.core.run.notices import is_notifier, origin, sentence
+from jobctl.definitions import outline
 from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
 from jobctl.store.store import Store
@@ -25,9 +26,9 @@ from jobctl.views import views
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from jobctl.cli.outline import Outline
     from jobctl.core.run.rows import RunRow
     from jobctl.core.run.why import Reason
+    from jobctl.definitions.outline import Outline
     from jobctl.host.settings import Settings
     from jobctl.views.views import Document, Seen
 

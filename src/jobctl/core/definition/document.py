@@ -6,13 +6,9 @@ import re
 from collections import Counter
 from typing import Any
 
+from jobctl.core.definition.limits import DEEPEST, MOST_JOBS, MOST_STEPS, SIZE_LIMIT
 from jobctl.core.definition.positions import KEY, STRING, TRIPLE
 from jobctl.core.errors import Problem
-
-SIZE_LIMIT = 16 * 1024 * 1024  # bytes; a file of 10,000 jobs has some 3 MB
-MOST_JOBS = 10_000  # in one file
-MOST_STEPS = 10_000  # in one job
-DEEPEST = 32  # names of a dotted key, brackets inside of one another: what reads them takes the square of it
 
 # What counts for the braces: texts as a whole, quotes that open none, comments, brackets, line breaks, and commas that
 # nothing follows.

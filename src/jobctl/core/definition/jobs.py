@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from jobctl.core import kinds
-from jobctl.core.definition import document, graph, references, schedules
+from jobctl.core.definition import document, graph, limits, references, schedules
 from jobctl.core.definition.doubts import Here, remarks_on, texts_of
 from jobctl.core.definition.findings import MOST_PROBLEMS, EnoughError, Findings, Raw, look_up, shown
 from jobctl.core.definition.moments import is_date
@@ -103,10 +103,10 @@ def _too_large(raw: Raw, file: str) -> Problem | None:
     jobs = raw.get("jobs")
     if not isinstance(jobs, dict):
         return None
-    problem = document.too_many_jobs() if len(jobs) > document.MOST_JOBS else None
+    problem = document.too_many_jobs() if len(jobs) > limits.MOST_JOBS else None
     for name, table in jobs.items() if problem is None else ():
         steps = table.get("steps") if isinstance(table, dict) else None
-        if isinstance(steps, list) and len(steps) > document.MOST_STEPS:
+        if isinstance(steps, list) and len(steps) > limits.MOST_STEPS:
             problem = document.too_many_steps()
             problem.job = shown(name)
             break

@@ -1,20 +1,14 @@
-"""Names, schedules and next fire times of the defined jobs, remembered between calls: `status` and `schedule` read no
-definitions file twice.
-
-What was read is kept in the state folder, under `cache/`, for as long as the file is the same (size, inode, time of its
-last change) and so are jobctl's version and the machine's zone. A cache that cannot be used is not missed.
-"""
+"""Names, schedules and next fire times of the defined jobs, for those who want no more of them: `status`, `schedule`.
+They come from kept.py, which reads no definitions file twice; what is worked out here is kept there too."""
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jobctl
 from jobctl.core.errors import DefinitionError, Problem
+from jobctl.definitions import kept
 from jobctl.host import machine
-from jobctl.host.files import open_regular
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Schedule
@@ -83,49 +77,20 @@ def _read(settings: Settings, now: int) -> tuple[dict[str, tuple[str, dict[str, 
 
 
 def _read_file(file: str, state_dir: str, now: int) -> list[dict[str, Any]]:
-    try:
-        info = os.stat(file)
-        stamp = [info.st_mtime_ns, info.st_size, info.st_ino]
-        key = [jobctl.__version__, file, *stamp, *machine.zone_marks()] if state_dir else []
-    except OSError:
-        key = []  # the one who reads it says what is wrong
-    path = _cache_path(state_dir, file)
-    kept = _load(path, key)
-    if kept is not None and kept["rules"] != machine.rule_marks(kept["rules"]):
-        kept = None  # tzdata has changed
-    jobs: list[dict[str, Any]] = _jobs(file) if kept is None else kept["jobs"]
-    stale = [job for job in jobs if kept is None or not _holds(job["next"], kept["at"], now)]
+    entry, was_kept = kept.entry(file, state_dir)
+    stale = [job for job in entry.jobs if entry.at is None or not _holds(job["next"], entry.at, now)]
     if stale:
         zone = machine.zone()
         for job in stale:
             job["next"] = _next_fire(job, now, zone)
-    if stale or kept is None:
-        zones = {schedule["timezone"] or job["zone"] for job in jobs for schedule in job["schedules"]} - {None}
-        _save(path, {"key": key, "rules": machine.rule_marks(sorted(zones)), "at": now, "jobs": jobs})
-    return jobs
+    if stale or not was_kept:
+        entry.keep(at=now)
+    return entry.jobs
 
 
 def _holds(next_fire: int | None, asked_at: int, now: int) -> bool:
     """Whether what was the next fire time after `asked_at` still is the next one."""
     return asked_at <= now and (next_fire is None or now < next_fire)
-
-
-def _jobs(file: str) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    from jobctl.cli import words
-    from jobctl.definitions.files import read_file
-
-    return [
-        {
-            "job": job.name,
-            "schedule": "; ".join(words.schedule(schedule, job) for schedule in job.schedules) or None,
-            "schedules": [asdict(schedule) for schedule in job.schedules],
-            "zone": job.timezone,
-            "next": None,
-        }
-        for job in read_file(file).jobs.values()
-    ]
 
 
 def _next_fire(job: dict[str, Any], now: int, machine_zone: str) -> int | None:
@@ -144,35 +109,3 @@ def _schedule(kept: dict[str, Any]) -> Schedule:
     # JSON has lists where the model has tuples, and they would not compare as equal.
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()}
     return Schedule(**fields)
-
-
-def _cache_path(state_dir: str, file: str) -> str:
-    from zlib import crc32
-
-    # Two files of one name in here only forget each other: which file it is about stands in the key.
-    return os.path.join(state_dir, "cache", f"outline-{crc32(os.fsencode(file)):08x}.json")
-
-
-def _load(path: str, key: list[Any]) -> Any:
-    """What was kept under that key; None when there is nothing that can be used."""
-    try:
-        with os.fdopen(open_regular(path), encoding="utf-8") as source:
-            kept = json.load(source)
-        return kept if key and kept["key"] == key else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _save(path: str, document: dict[str, Any]) -> None:
-    """Keep it, for the user's eyes only. Where that cannot be, or nothing has run yet: not."""
-    if not document["key"] or not os.path.isdir(os.path.dirname(os.path.dirname(path))):
-        return
-    new = f"{path}.{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(fd, "w", encoding="utf-8") as target:
-            json.dump(document, target, separators=(",", ":"))
-        os.replace(new, path)
-    except OSError:
-        pass

@@ -1,21 +1,26 @@
-"""What is remembered of definitions files, and when it is not believed."""
+"""Names, schedules and next fire times, from what is kept. When that is not believed: test_kept.py."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from jobctl.cli import outline
-from jobctl.cli.outline import Outline
 from jobctl.definitions import files as definitions
+from jobctl.definitions import outline
+from jobctl.definitions.outline import Outline
 from jobctl.host.settings import Settings
 
 MINUTE = 60_000
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 HOURLY = '[jobs.a]\nschedule = { every = "1h" }\ncommand = "true"\n[jobs.b]\ncommand = "true"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
@@ -29,8 +34,8 @@ def settings(folder: Path) -> Settings:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The definitions files that were read."""
     seen: list[str] = []
-    read = definitions.read_file
-    monkeypatch.setattr(definitions, "read_file", lambda path: (seen.append(path), read(path))[1])
+    read = definitions.understand
+    monkeypatch.setattr(definitions, "understand", lambda path, *more: (seen.append(path), read(path, *more))[1])
     return seen
 
 
@@ -65,28 +70,6 @@ def test_a_fire_time_that_passed_is_replaced_without_reading_the_file(
     assert len(reads) == 1
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda folder, _: (folder / "jobs.toml").write_text(HOURLY + '[jobs.c]\ncommand = "true"\n'),
-        lambda folder, _: os.utime(folder / "jobs.toml", ns=(0, 0)),
-        lambda _, patch: patch.setenv("TZ", "Asia/Tokyo"),
-        lambda _, patch: patch.setattr("jobctl.__version__", "99"),
-        lambda folder, _: cache(folder).write_text("{"),
-        lambda folder, _: cache(folder).write_text("[]"),
-        lambda folder, _: cache(folder).unlink(),
-    ],
-    ids=["other content", "other time", "other zone", "other version", "no JSON", "other JSON", "gone"],
-)
-def test_the_file_is_read_again_when(
-    change: object, settings: Settings, reads: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outline.read(settings, now=NOW)
-    change(folder, monkeypatch)  # type: ignore[operator]
-    outline.read(settings, now=NOW)
-    assert len(reads) == 2
-
-
 def test_without_a_state_folder_nothing_is_kept(settings: Settings, folder: Path) -> None:
     (folder / "state").rmdir()
     assert outline.read(settings, now=NOW)[1] == []
@@ -104,10 +87,3 @@ def test_a_file_with_problems_does_not_hide_the_others(settings: Settings, folde
         ("none.toml", ""),
         ("same.toml", "a"),
     }
-
-
-def test_the_cache_holds_no_more_than_it_says(settings: Settings, folder: Path) -> None:
-    (folder / "jobs.toml").write_text('[jobs.a]\ncommand = "secret stuff"\nenv = { TOKEN = "hunter22" }\n')
-    outline.read(settings, now=NOW)
-    (job,) = json.loads(cache(folder).read_text())["jobs"]
-    assert job == {"job": "a", "schedule": None, "schedules": [], "zone": None, "next": None}
