@@ -11,12 +11,12 @@ from test_docs import ARCHITECTURE, ROOT, rows
 # A promise, as it stands there -> file of tests -> its tests.
 PROMISES: dict[str, dict[str, list[str]]] = {
     "An event that was acknowledged is never lost, power cuts included": {
-        "tests/store/test_store.py": ["test_a_turn_that_cannot_be_written_leaves_nothing_half_written"],
+        "tests/store/test_append.py": ["test_a_turn_that_cannot_be_written_leaves_nothing_half_written"],
         "tests/faults/test_power_cut.py": ["test_what_was_acknowledged_survives_a_power_cut"],
         "tests/faults/test_many_killed.py": ["test_nothing_is_lost_and_nothing_done_twice"],
     },
     "Two writers never both add the same event of a run": {
-        "tests/store/test_store.py": [
+        "tests/store/test_append.py": [
             "test_of_two_writers_one_reads_again",
             "test_many_writers_append_one_after_the_other",
         ],
@@ -133,7 +133,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
     "The disk is full: nothing is damaged, what runs goes on, and is recorded when there is room": {
-        "tests/store/test_store.py": ["test_a_full_disk_and_room_again"],
+        "tests/store/test_database.py": ["test_a_full_disk_and_room_again"],
         "tests/engines/local/test_loop.py": [
             "test_a_full_disk_stops_new_work_and_nothing_else",
             "test_a_cancel_while_the_disk_is_full_is_carried_out_when_there_is_room",
@@ -291,7 +291,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/reported/test_damaged_attempts.py": ["test_each_file_of_an_attempt_damaged_in_each_way"],
         "tests/reported/test_damaged_rows.py": ["test_who_asks_is_answered", "test_the_daemon_goes_on_with_the_others"],
-        "tests/store/test_store.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
+        "tests/store/test_queries.py": ["test_a_damaged_event_breaks_its_run_and_no_other"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
     "A job has one run for a key, however often and by however many it is asked for": {
@@ -361,7 +361,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
     },
     "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
-        "tests/store/test_store.py": [
+        "tests/store/test_database.py": [
             "test_a_database_that_cannot_be_used_is_named_with_a_way_out",
             "test_a_folder_that_cannot_be_written",
         ],

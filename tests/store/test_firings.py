@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.synchronize
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from histories import CREATED, DEFINITION, ENDED
@@ -19,12 +17,6 @@ from jobctl.store.store import Store
 
 NOW = 1_800_000_000_000
 A, B = "/etc/a.toml", "/etc/b.toml"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(str(tmp_path)) as one:
-        yield one
 
 
 def fire(store: Store, schedule: int, fire_time: int, name: str, *events: Event) -> bool:
