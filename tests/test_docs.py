@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli.exit import EXIT_CODES
+from jobctl.cli.codes import EXIT_CODES
 from jobctl.cli.table import TABLE
 from jobctl.core.definition.schema import FILE, JOB, STEP
 from jobctl.core.run.history import TRANSITIONS, EventType

@@ -15,6 +15,8 @@ from jobctl.cli.main import main
 from jobctl.cli.show import render
 from jobctl.core.model import Compensation, ForEach, Job, Step
 from jobctl.core.run.history import Event, EventType
+from jobctl.views.run import Attempt
+from jobctl.views.run import Step as Seen
 
 JOBS = """
 [jobs.x]
@@ -156,24 +158,23 @@ def test_no_secret_is_shown(failed: str, capsys: pytest.CaptureFixture[str]) -> 
 # -- many ------------------------------------------------------------------------------------------------------------
 
 
-def _item(index: int, status: str, **more: Any) -> dict[str, Any]:
-    return {"index": index, "status": status, "attempts": [], **more}
+def _item(place: int, status: str, attempts: int = 0) -> Seen:
+    made = [Attempt(number, "failed", None, None, 0, 0, None, 0, "", 0) for number in range(1, attempts + 1)]
+    return Seen("each", status, attempts, None, {}, None, None, None, None, None, made, place=place)
 
 
 def test_of_many_items_few_are_shown() -> None:
-    documents = [_item(i, "succeeded" if i % 3 else "failed") for i in range(9_000)]
-    documents += [_item(i, "running") for i in range(9_000, 9_003)] + [
-        _item(i, "pending") for i in range(9_003, 10_000)
-    ]
-    assert items.of_documents(documents) == "9,000 of 10,000 items done, 3 running, 3,000 failed"
-    shown, more = items.telling(documents)
-    assert [item["index"] for item in shown] == [0, 3, 6, 9, 12, 15, 18, 9_000, 9_001, 9_002]
+    found = [_item(i, "succeeded" if i % 3 else "failed") for i in range(9_000)]
+    found += [_item(i, "running") for i in range(9_000, 9_003)] + [_item(i, "pending") for i in range(9_003, 10_000)]
+    assert items.of_values(found) == "9,000 of 10,000 items done, 3 running, 3,000 failed"
+    shown, more = items.telling(found)
+    assert [item.place for item in shown] == [0, 3, 6, 9, 12, 15, 18, 9_000, 9_001, 9_002]
     assert more == 2_993
 
 
 def test_what_was_passed_over_is_not_done() -> None:
-    documents = [_item(0, "skipped"), _item(1, "skipped", attempts=[{}]), _item(2, "canceled")]
-    assert items.of_documents(documents) == "2 of 3 items done, 1 canceled"
+    found = [_item(0, "skipped"), _item(1, "skipped", attempts=1), _item(2, "canceled")]
+    assert items.of_values(found) == "2 of 3 items done, 1 canceled"
 
 
 # -- the live view ---------------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from daemons import waiting_daemon
 
+import looked
 from jobctl.cli.main import main
 from jobctl.store.store import Store
-from jobctl.views import views
 
 JOB = """
 [jobs.x]
@@ -51,7 +51,7 @@ def _latest(folder: Path, job: str) -> dict[str, Any]:
     with Store(str(folder / "state"), create=False) as store:
         row = store.latest(job)
         assert row is not None
-        return views.run_document(store, row)
+        return looked.run_document(store, row)
 
 
 def _order(folder: Path) -> list[str]:

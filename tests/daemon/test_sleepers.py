@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from places import DAY, HOUR, MINUTE, Place
 
+import looked
 from jobctl.core.model import Queue
 from jobctl.core.run.rows import RunRow
 from jobctl.daemon.log import Journal
@@ -24,7 +25,6 @@ from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.host import clock
 from jobctl.store.store import Store
-from jobctl.views import views
 
 STEP = '[[jobs.x.steps]]\nname = "{}"\n'
 NAP = STEP.format("nap") + 'sleep = "{}"\n'
@@ -80,7 +80,7 @@ def worked(place: Place) -> int:
 
 
 def waiting_for(place: Place) -> object:
-    document = views.run_document(place.store, row(place))
+    document = looked.run_document(place.store, row(place))
     assert not document["interrupted"]
     return document["waiting_for"]["kind"] if document["waiting_for"] else None
 

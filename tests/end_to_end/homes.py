@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+import looked
 from jobctl.core.errors import NotFoundError
 from jobctl.core.run.history import EventType
 from jobctl.core.run.rows import RunRow
 from jobctl.store.store import Store
-from jobctl.views import views
 
 JOBCTL = (sys.executable, "-m", "jobctl")
 PATIENCE = 30  # seconds until something that must happen counts as not happening
@@ -70,7 +70,7 @@ class Home:
         try:
             with Store(str(self.state), create=False) as store:
                 rows = store.history(limit=1)
-                return views.run_document(store, rows[0]) if rows else None
+                return looked.run_document(store, rows[0]) if rows else None
         except NotFoundError:
             return None
 
@@ -176,7 +176,7 @@ class Daemons(Home):
 
     def run_document(self, name: str) -> dict[str, Any]:
         with Store(str(self.state), create=False) as store:
-            return views.run_document(store, store.find(name))
+            return looked.run_document(store, store.find(name))
 
     def events(self, row: RunRow, kind: EventType) -> int:
         with Store(str(self.state), create=False) as store:

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
+import looked
 from jobctl.core.errors import NotFoundError
 from jobctl.store.store import Store
-from jobctl.views import views
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PATIENCE = 60  # seconds until something that must happen counts as not happening
@@ -75,7 +75,7 @@ class Example:
         """The run as `status --json` has it; None while there is none."""
         try:
             with Store(str(self.state), create=False) as store:
-                return views.run_document(store, store.find(run))
+                return looked.run_document(store, store.find(run))
         except NotFoundError:
             return None
 

@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 from test_examples import PATIENCE, Example, of
 
+import looked
 from jobctl.core.errors import NotFoundError
 from jobctl.core.run.rows import RunRow
 from jobctl.store.store import Store
-from jobctl.views import views
 
 GATE = "until [ -e go ]; do sleep 0.05; done"  # what a command does in place of taking some time
 
@@ -64,7 +64,7 @@ def runs(example: Example) -> list[RunRow]:
 
 def documents(example: Example) -> list[dict[str, Any]]:
     with Store(str(example.state), create=False) as store:
-        return [views.run_document(store, row) for row in store.history(limit=10_000)[::-1]]
+        return [looked.run_document(store, row) for row in store.history(limit=10_000)[::-1]]
 
 
 def until(example: Example, holds: Callable[[], object]) -> None:

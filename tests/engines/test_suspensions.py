@@ -17,7 +17,7 @@ from jobctl.engines.local import control as requests
 from jobctl.engines.local.loop import LiveRun
 from jobctl.host import clock
 from jobctl.process import descent
-from jobctl.views import views
+from jobctl.views.events import describe
 
 BIN = str(Path(sys.executable).parent)
 
@@ -239,7 +239,7 @@ def test_a_sleeping_script_is_no_process_and_goes_on_from_where_it_was(world: Wo
     assert world.read("done") == "a\nafter\nb\n"
     (fired,) = world.events(run, EventType.TIMER_FIRED)
     assert fired.at >= world.events(run, EventType.ATTEMPT_ENDED)[0].data["wait"]["until"]
-    assert any("attempt 1 suspended until" in views.describe(event) for event in world.events(run))
+    assert any("attempt 1 suspended until" in describe(event) for event in world.events(run))
 
 
 @pytest.mark.parametrize("payload", [None, 7, "text", {"k": ["ü", None]}, False])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import kept
+import looked
 from jobctl.core.definition import parameters
 from jobctl.core.model import Job, encode
 from jobctl.core.run.history import Event, EventType
@@ -22,7 +23,6 @@ from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.process import descent
 from jobctl.store.store import Store
-from jobctl.views import views
 
 PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
 
@@ -109,7 +109,7 @@ class World:
         return self.store.run(run.id)
 
     def document(self, run: LiveRun) -> Document:
-        return views.run_document(self.store, self.row(run))
+        return looked.run_document(self.store, self.row(run))
 
     def step(self, run: LiveRun, name: str = "main") -> Document:
         return next(step for step in self.document(run)["steps"] if step["name"] == name)

@@ -21,6 +21,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from tests.fuzz.slow_cron import SlowCron
 
+import looked
 from jobctl.cli.printing import problem_document
 from jobctl.core import durations, keys, model
 from jobctl.core.definition import document, references
@@ -41,7 +42,8 @@ from jobctl.crontab import Became, Dialect, convert, to_toml
 from jobctl.process import attempt, journal, shell_keeper
 from jobctl.process.attempt import Failure, FileError
 from jobctl.store.store import Store
-from jobctl.views.views import describe, event_document, run_document
+from jobctl.views.documents import event_document
+from jobctl.views.events import describe
 
 PATIENCE = 20  # seconds for one input, on a machine that has a lot else to do; more is a hang
 NOW = 1_795_000_000_000  # in November 2026
@@ -385,7 +387,7 @@ def crontab(text: str, dialect: Dialect, user_field: bool) -> bool:
 def history(store: Store, row: RunRow) -> bool:
     """A run whose history holds anything is read, and shown, or is a StoreError that names it. Whether it is read."""
     try:
-        document = run_document(store, row)
+        document = looked.run_document(store, row)
         events = [event_document(event, number) for number, event in enumerate(store.events(row.id), 1)]
         words = [describe(event) for event in store.events(row.id)]
     except StoreError as error:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 from homes import Daemons
 
+import looked
 from jobctl.store.store import Store
-from jobctl.views import views
 
 # By name: what a command does to the path that $f names.
 WAYS = {
@@ -87,8 +87,8 @@ def test_each_file_of_an_attempt_damaged_in_each_way(home: Callable[[str], Daemo
         ticks = len(place.lines("ticks"))
         place.until(lambda: len(place.lines("ticks")) > ticks)
         for row in store.alive():  # who asks is answered meanwhile
-            json.dumps(views.run_document(store, row))
-            views.reasons(store, row, 0)
+            json.dumps(looked.run_document(store, row))
+            looked.reasons(store, row, 0)
         place.go()
         place.until(lambda: not [r for r in store.alive() if r.job != "tick"])
         ticks = len(place.lines("ticks"))
@@ -100,7 +100,7 @@ def test_each_file_of_an_attempt_damaged_in_each_way(home: Callable[[str], Daemo
         for name in commands:
             row = store.latest(name)
             assert row is not None
-            step = views.run_document(store, row)["steps"][0]
+            step = looked.run_document(store, row)["steps"][0]
             assert len(step["attempts"]) == 1, (name, step)  # nothing ran twice
             assert step["status"] in ("succeeded", "failed"), (name, step)
             if "unexpected" in (row.reason or ""):

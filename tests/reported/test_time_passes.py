@@ -11,10 +11,10 @@ import pytest
 from places import Place
 from worlds import World
 
+import looked
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.host import clock
-from jobctl.views import views
 
 HOUR = 3_600_000
 
@@ -145,10 +145,12 @@ def test_a_wait_lasts_as_long_as_it_says(
         before = 0 if "sleep" in what else 1
         place.until(lambda: _tried(tmp_path) == before and _waits(place))
         wall[0] = step
-        shown = views.run_document(place.store, place.runs()[0])["waiting_for"]["until"]
+        shown = looked.run_document(place.store, place.runs()[0])["waiting_for"]["until"]
         ends = datetime.fromisoformat(shown).timestamp() * 1000
         assert abs(ends - clock.now() - lasts) < 5_000  # as it will be, by the clock that people look at
-        assert "now" not in " ".join(reason.text for reason in views.reasons(place.store, place.runs()[0], clock.now()))
+        assert "now" not in " ".join(
+            reason.text for reason in looked.reasons(place.store, place.runs()[0], clock.now())
+        )
         if restarted:
             place.die()
             place = Place(tmp_path)

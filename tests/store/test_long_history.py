@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import looked
 from jobctl.core.model import Queue
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LocalEngine
@@ -14,7 +15,6 @@ from jobctl.engines.local.worker import dispatcher
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.store import firings
 from jobctl.store.store import Store
-from jobctl.views import views
 
 
 def _whose_turn(store: Store) -> None:
@@ -31,7 +31,7 @@ QUESTIONS: dict[str, Callable[[Store], object]] = {
     "what wakes next": lambda store: store.next_wake(),
     "what an executor has": lambda store: store.seqs("me"),
     "what is alive of a job": lambda store: firings.alive_runs(store, "job"),
-    "what a queued run waits for": lambda store: views.run_document(store, store.alive()[0]),
+    "what a queued run waits for": lambda store: looked.run_document(store, store.alive()[0]),
     "how far schedules are": lambda store: firings.progress(store, [1]),
     "what was dropped": lambda store: firings.lately_dropped(store, 1_000_000),
     "the latest of a job": lambda store: store.latest("job"),

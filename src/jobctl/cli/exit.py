@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
     from jobctl.core.errors import JobctlError, Problem
 
-# A run's end as the exit code of whatever waited for it.
-EXIT_CODES = {"succeeded": 0, "failed": 1, "timed_out": 124, "canceled": 130, "terminated": 137}
-STILL_RUNNING = 75
-
 INTERRUPTED = 130
 _NO_ROOM = (27, 28, 122)  # EFBIG, ENOSPC, EDQUOT
 BROKEN_PIPE = 141  # 128 + SIGPIPE: what the shell would see of a program that SIGPIPE ended
@@ -57,7 +53,7 @@ def show(error: JobctlError, *, json: bool) -> int:
 
         document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
         if problems:
-            from jobctl.cli.printing import problem_document
+            from jobctl.views.documents import problem as problem_document
 
             document["problems"] = [problem_document(p) for p in problems]
         try:

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from jobctl.cli import signals
 from jobctl.cli.signals import Signals
+from jobctl.cli.user import user
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType
-from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.base import Can, need
 from jobctl.host import clock
-from jobctl.store.store import LOOP_PATIENCE_MS, Store
+from jobctl.host.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from jobctl.core.model import Queue
-    from jobctl.host.settings import Settings
-    from jobctl.process.keepers import Link
+    from jobctl.engines.base import Client, Foreground, Run, Watched
 
 TICK_MS = 100
 
@@ -35,10 +35,12 @@ class View(Protocol):
     def wants_ticks(self) -> bool:
         """Whether `tick` shows something by itself: output as it comes, a clock."""
 
-    def begin(self, run: LiveRun) -> None:
+    tells_end: bool  # whether `end` says how it ended: somebody else may be about to
+
+    def begin(self, run: Watched) -> None:
         """Before the first turn, and before anything of the run is recorded."""
 
-    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+    def recorded(self, run: Watched, events: list[Event]) -> None:
         """Events were appended to the run's history; `run.state` has them already."""
 
     def tick(self) -> None:
@@ -47,84 +49,47 @@ class View(Protocol):
     def say(self, text: str) -> None:
         """A remark of ours that must be seen now, beside whatever the view shows."""
 
-    def end(self, run: LiveRun) -> None:
+    def end(self, run: Watched) -> None:
         """The run is over, or this process is about to stop advancing it. The terminal is as it was before."""
 
 
 def drive(
     settings: Settings,
-    store: Store,
-    begin: Callable[[LocalEngine], LiveRun],
+    client: Client,
+    begin: Callable[[Foreground], Watched],
     *,
     queues: Mapping[str, Queue] | None = None,
-    keeper: Link | None = None,
+    keeper: Any = None,
     asked: Signals | None = None,
+    tells_end: bool = True,
 ) -> int:
-    """Advance one run until it ends; its exit code. `begin` submits or takes it with the engine it is given. `keeper`
-    was forked before the store was opened.
+    """Advance one run until it ends; its exit code. `begin` begins or takes it with the worker it is given. `keeper`
+    was forked before anything was opened.
 
     `queues` limit how many attempts of theirs run at once, here and elsewhere. The first SIGINT, SIGTERM or SIGHUP
     cancels the run gracefully, a second one kills. `asked`: those that came since something of the run was recorded.
+    `tells_end`: not where the caller says how it ended.
     """
+    need(client, Can.FOREGROUND)
     if asked is None:
-        with Signals(store) as asked:
-            return drive(settings, store, begin, queues=queues, keeper=keeper, asked=asked)
-    executor = Executor(store.state_dir, "foreground")
-    view = _view(settings, store, lambda: asked.came)
+        with Signals(client) as asked:
+            return drive(settings, client, begin, queues=queues, keeper=keeper, asked=asked, tells_end=tells_end)
+    view = _view(settings, client, lambda: asked.came)
+    view.tells_end = tells_end
     audience = _Audience(view, settings)
-    engine = LocalEngine(store, executor, observer=audience, keeper=keeper)
-    engine.queues = queues or {}
-    engine.remark = view.say
-    audience.rescued = engine.rescued
-    asked.wake(executor.wake_fd)
-    hurried = closed = False
+    worker = client.foreground(audience, queues=queues or {}, keeper=keeper, remark=view.say)
+    asked.wake(worker.wake_fd)
 
     def close() -> None:
-        nonlocal closed
-        if not closed:
-            closed = True
-            asked.sleep()
-            engine.close()
-            store.be_patient()
+        asked.sleep()
+        worker.close()
 
     try:
-        run = begin(engine)
+        run = begin(worker)
         view.begin(run)
-        troubled = ""
-        give_up_at: int | None = None  # monotonic: asked to end, and the store does not take it
         try:
-            left: str | None = None  # what is said of child runs that go on here without the run; "": nothing
-            while engine.busy:
-                if run.new is None and run.state.finished_at is not None and engine.runs:
-                    if _goes_on(store, engine):
-                        break
-                    if left is None:
-                        left = _left(engine, run)
-                        if left:
-                            view.say(left)
-                if run.new is None and not hurried:  # it is recorded: from here on there are timeouts to be kept
-                    store.be_patient(LOOP_PATIENCE_MS)
-                    hurried = True
-                engine.turn(TICK_MS if view.wants_ticks else None)
-                if run.new is not None and engine.trouble is not None:
-                    raise engine.trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
-                numbers = asked.take()
-                if left is not None and numbers:
-                    break
-                for count, number in enumerate(numbers, asked.count - len(numbers) + 1):
-                    _ask(engine, run, view, number, count)
-                if engine.trouble is None:
-                    give_up_at = None
-                elif asked.count and give_up_at is None:
-                    give_up_at = clock.monotonic() + run.job.kill_grace
-                if engine.trouble is not None and (asked.count > 1 or _is_past(give_up_at)):
-                    raise engine.trouble  # the end cannot be recorded; what runs goes on, for `resume`
-                trouble = str(engine.trouble or "")  # after each try another object, mostly about the same
-                if trouble != troubled:
-                    troubled = trouble
-                    view.say(f"{trouble}; trying again" if trouble else "the state store can be written again")
-                view.tick()
-            audience.leave(store, engine)
+            _Driven(worker, run, view, asked).to_its_end()
+            audience.leave(client, worker)
         finally:
             close()  # first: nobody waits with what goes on for whoever reads the rest here
             cut_short = _end(view, run, asked)
@@ -138,7 +103,97 @@ def drive(
     return signals.code(status, asked.last)
 
 
-def _end(view: View, run: LiveRun, asked: Signals) -> int:
+def carry_out(
+    settings: Settings, client: Client, run: Run, asked: Signals | None = None, *, tells_end: bool = True
+) -> str:
+    """End here what nobody else will: take the run that was asked to end and see it through. How it ended."""
+    from jobctl.cli import printing as output
+
+    kept = client.kept(run, strict=False)
+    for remark in kept.remarks:
+        output.note(remark)
+
+    def begin(worker: Foreground) -> Watched:
+        taken = worker.take(run, kept.job, kept.env_file)
+        if taken is None:
+            raise JobctlError(f"run {run.name} was just taken up by another process", hint=f"jobctl status {run.name}")
+        return taken
+
+    # What is printed is the answer to `cancel`: with --json it is one document, and the run's events are not in it.
+    how = Settings(quiet=True, color=settings.color) if settings.json else settings
+    drive(how, client, begin, asked=asked, tells_end=tells_end)
+    return client.run(run).status.replace("_", " ")
+
+
+class _Driven:
+    """The run while it is advanced, turn by turn."""
+
+    def __init__(self, worker: Foreground, run: Watched, view: View, asked: Signals) -> None:
+        self._worker = worker
+        self._run = run
+        self._view = view
+        self._asked = asked
+        self._left: str | None = None  # what is said of child runs that go on here without the run; "": nothing
+        self._troubled = ""
+        self._give_up_at: int | None = None  # monotonic: asked to end, and nothing can be recorded
+
+    def to_its_end(self) -> None:
+        """Until it is over and nothing of it is left that needs this process."""
+        while self._worker.busy:
+            if self._is_left():
+                return
+            self._worker.turn(TICK_MS if self._view.wants_ticks else None)
+            trouble = self._worker.trouble
+            if trouble is not None and not self._run.recorded:
+                raise trouble  # nothing of it is recorded, nothing of it runs: nothing is lost
+            numbers = self._asked.take()
+            if self._left is not None and numbers:
+                return
+            for count, number in enumerate(numbers, self._asked.count - len(numbers) + 1):
+                self._ask(number, count)
+            self._follow(trouble)
+            self._view.tick()
+
+    def _is_left(self) -> bool:
+        """Whether what is still here goes on without this process. What does not is told of, once."""
+        left = self._worker.left()
+        if left is None:
+            return False
+        if left.goes_on:
+            return True
+        if self._left is None:
+            self._left = ""
+            if left.alone:
+                names = ", ".join(left.alone[:3]) + (" …" if len(left.alone) > 3 else "")
+                over = f"{self._run.name} is over, and without it go on: {names}"
+                self._left = f"{over}; Ctrl-C leaves them to: jobctl resume {left.alone[0]}"
+                self._view.say(self._left)
+        return False
+
+    def _ask(self, number: int, count: int) -> None:
+        name = signals.name(number)
+        if count == 1:
+            self._view.say(f"{name}: canceling {self._run.name}; once more to stop waiting and kill")
+            self._worker.ask(terminate=False, reason=f"canceled by {name}", by=user())
+        else:
+            self._view.say(f"{name} again: killing {self._run.name}")
+            self._worker.ask(terminate=True, reason=f"killed by a second {name}", by=user())
+
+    def _follow(self, trouble: JobctlError | None) -> None:
+        """What cannot be recorded is said, and not waited for by whoever wants an end."""
+        if trouble is None:
+            self._give_up_at = None
+        elif self._asked.count and self._give_up_at is None:
+            self._give_up_at = clock.monotonic() + self._run.job.kill_grace
+        if trouble is not None and (self._asked.count > 1 or _is_past(self._give_up_at)):
+            raise trouble  # the end cannot be recorded; what runs goes on, for `resume`
+        said = str(trouble or "")  # after each try another object, mostly about the same
+        if said != self._troubled:
+            self._troubled = said
+            self._view.say(f"{said}; trying again" if said else "the state store can be written again")
+
+
+def _end(view: View, run: Watched, asked: Signals) -> int:
     """Have the view shown to its end; the signal that cut it short, 0 for none. Whoever has asked for the end of the
     run, by closing the terminal say, is told by the exit code that it was canceled, not that nobody can read it."""
     try:
@@ -158,17 +213,13 @@ class _Audience:
     def __init__(self, view: View, settings: Settings) -> None:
         self._view = view
         self._quiet = settings.quiet
-        self._run: int | None = None  # the first that is heard of
-        self.rescued: Collection[int] = ()  # runs of others, of which only the end is told
+        self._run = ""  # the first that is heard of
         self._lines: list[str] = []
 
-    def recorded(self, run: LiveRun, events: list[Event]) -> None:
-        if self._run is None:
-            self._run = run.id
+    def recorded(self, run: Watched, events: list[Event]) -> None:
+        self._run = self._run or run.name
         about = run.state.about
-        if run.id in self.rescued:
-            return
-        if about is None or run.id == self._run:
+        if about is None or run.name == self._run:
             self._view.recorded(run, events)
             return
         from jobctl.core.run.notices import sentence
@@ -186,13 +237,10 @@ class _Audience:
             again = f"next attempt in {duration(end.data['retry_at'] - end.at)}"
             self._view.say(f"the notification that {what} has failed: {end.data.get('error')}; {again}")
 
-    def leave(self, store: Store, engine: LocalEngine) -> None:
+    def leave(self, client: Client, worker: Foreground) -> None:
         """This process advances no run any more: who goes on with the notifications that are not over?"""
-        names = [run.name for run in engine.runs.values() if run.state.about is not None and run.id != self._run]
-        if names:
-            from jobctl.engines.local.daemons import daemons
-
-            who = "a daemon goes on with it" if daemons(store) else f"go on with it: jobctl resume {names[0]}"
+        if names := worker.untold():
+            who = "a daemon goes on with it" if client.has_daemon() else f"go on with it: jobctl resume {names[0]}"
             self._lines += [f"not notified yet: {name}; {who}" for name in names]
 
     def tell(self) -> None:
@@ -202,80 +250,23 @@ class _Audience:
             output.note(line)
 
 
-def _goes_on(store: Store, engine: LocalEngine) -> bool:
-    """Whether what is left here when the run is over goes on without this process: child runs that were left alone, and
-    notifications that wait for their next attempt, when a daemon has them from here on. What was only taken up for its
-    place is left as it was."""
-    if engine.runs.keys() <= engine.rescued:
-        return True
-    notices = [run for run in engine.runs.values() if run.state.about is not None]
-    if not all(any(step.retry_at is not None for step in run.state.steps.values()) for run in notices):
-        return False
-    if not notices and all(run.decider.outcome is not None for run in engine.runs.values()):
-        return False  # they are about to end
-    from jobctl.engines.local.daemons import daemons
-
-    return bool(daemons(store))
-
-
-def _left(engine: LocalEngine, run: LiveRun) -> str:
-    """What is to be said of child runs that go on when the run is over and no daemon has them: they were left alone."""
-    alone = [
-        child
-        for child in engine.runs.values()
-        if child.decider.outcome is None and child.state.about is None and child.id not in engine.rescued
-    ]
-    if not alone:
-        return ""
-    names = ", ".join(child.name for child in alone[:3]) + (" …" if len(alone) > 3 else "")
-    return f"{run.name} is over, and without it go on: {names}; Ctrl-C leaves them to: jobctl resume {alone[0].name}"
-
-
 def _is_past(moment: int | None) -> bool:
     return moment is not None and clock.monotonic() >= moment
 
 
-def _view(settings: Settings, store: Store, hurried: Callable[[], bool]) -> View:
+def _view(settings: Settings, client: Client, hurried: Callable[[], bool]) -> View:
     if settings.json:
         from jobctl.cli.show.plain import JsonView
 
-        return JsonView(settings, store, hurried)
+        return JsonView(settings, client, hurried)
     if settings.quiet or not _is_terminal():
         from jobctl.cli.show.plain import PlainView
 
-        return PlainView(settings, store, hurried)
+        return PlainView(settings, client, hurried)
     from jobctl.cli.show.render import LiveView
 
-    return LiveView(settings, store, hurried)
+    return LiveView(settings, client, hurried)
 
 
 def _is_terminal() -> bool:
     return sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-
-def _ask(engine: LocalEngine, run: LiveRun, view: View, number: int, count: int) -> None:
-    name = signals.name(number)
-    if count == 1:
-        view.say(f"{name}: canceling {run.name}; once more to stop waiting and kill")
-        engine.request(run, EventType.CANCEL_REQUESTED, reason=f"canceled by {name}", by=user())
-    else:
-        view.say(f"{name} again: killing {run.name}")
-        engine.request(run, EventType.TERMINATE_REQUESTED, reason=f"killed by a second {name}", by=user())
-
-
-def user() -> str:
-    """Who asks, for the history."""
-    name = os.environ.get("LOGNAME") or os.environ.get("USER")
-    if name:
-        return name
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
-def way_on(run_name: str, status: str) -> str:
-    """How a run that did not succeed is taken up again: the last line of its summary."""
-    return "" if status == "succeeded" else f"take it up again with: jobctl resume {run_name}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobctl.views.views import Document
+    from jobctl.views.run import Step
 
 SHOWN = 10
 
@@ -22,21 +22,21 @@ def progress(total: int, done: int, counts: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-def of_documents(items: list[Document]) -> str:
-    """The same for the items of a run's document."""
-    done = sum(1 for item in items if item["status"] not in ("pending", "running", "waiting") and _began(item))
-    return progress(len(items), done, Counter(item["status"] for item in items))
+def of_values(items: list[Step]) -> str:
+    """The same for the items of a step."""
+    done = sum(1 for item in items if item.status not in ("pending", "running", "waiting") and _began(item))
+    return progress(len(items), done, Counter(item.status for item in items))
 
 
-def telling(items: list[Document]) -> tuple[list[Document], int]:
+def telling(items: list[Step]) -> tuple[list[Step], int]:
     """Those that are to be shown one by one, in their order: they run, or something is wrong with them. And how many
     more there are of this kind."""
     order = {status: place for place, status in enumerate(_TELLING)}
-    found = [item for item in items if item["status"] in order or "compensation" in item]
-    found.sort(key=lambda item: order.get(item["status"], len(order)))
-    return sorted(found[:SHOWN], key=lambda item: int(item["index"])), max(0, len(found) - SHOWN)
+    found = [item for item in items if item.status in order or item.compensation is not None]
+    found.sort(key=lambda item: order.get(item.status, len(order)))
+    return sorted(found[:SHOWN], key=lambda item: item.place or 0), max(0, len(found) - SHOWN)
 
 
-def _began(item: Document) -> bool:
+def _began(item: Step) -> bool:
     # What was passed over because the run was over has no attempts, and is called skipped too.
-    return item["status"] != "skipped" or bool(item["attempts"])
+    return item.status != "skipped" or bool(item.attempts)

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, TextIO
 
-    from jobctl.core.errors import Problem
-
 TALK_MS = 3_000  # that a reader of stderr may take
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -116,19 +114,3 @@ def paged(lines: Sequence[str], *, ask: bool = True, environ: Mapping[str, str] 
         except (OSError, ValueError):
             pass  # there is no such pager
     print(text)
-
-
-def problem_document(problem: Problem) -> dict[str, Any]:
-    """A problem as `validate --json` and errors in JSON have it; null for what is not known."""
-    return {
-        "file": problem.file or None,
-        "line": problem.line or None,
-        "column": problem.column or None,
-        "source": problem.excerpt.text if problem.excerpt else None,
-        "job": problem.job or None,
-        "step": problem.step or None,
-        "key": problem.key or None,
-        "message": problem.message,
-        "hint": problem.hint or None,
-        "severity": "warning" if problem.warning else "error",
-    }

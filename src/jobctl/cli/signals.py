@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli.exit import EXIT_CODES
+from jobctl.cli.codes import EXIT_CODES
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.host import clock
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from jobctl.store.store import Store
+    from jobctl.engines.base import Client
 
 _NOTICED_MS = 20  # a sleep goes on when a handler has returned
 
@@ -28,11 +28,11 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Signals:
     """Those that came, counted; the pipe wakes whoever waits. A handler does nothing else.
 
-    A wait for the store's lock ends when one comes. If that was a wait to record the very first thing, then nothing has
+    A wait to record something ends when one comes. If that was a wait to record the very first thing, then nothing has
     begun, and the process ends as it would have before: the error of `with` is no other.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, client: Client) -> None:
         self.count = 0  # of those that were taken
         self.last = 0
         self._new: list[int] = []
@@ -45,8 +45,8 @@ class Signals:
             self._before[number] = before
             signal.signal(number, self._came)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)  # blocked, as may be inherited too, they never came
-        self._store = store
-        store.give_up = lambda: bool(self._new)
+        self._client = client
+        client.give_up_when(lambda: bool(self._new))
 
     def _came(self, number: int, _: FrameType | None) -> None:
         self._new.append(number)
@@ -85,7 +85,7 @@ class Signals:
 
     def restore(self) -> None:
         self.sleep()
-        self._store.give_up = None
+        self._client.give_up_when(None)
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before.clear()

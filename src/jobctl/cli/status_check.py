@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, moments
 from jobctl.cli import printing as output
-from jobctl.cli.opened import store_of
+from jobctl.cli.opened import client_of
 from jobctl.core import text
 from jobctl.core.errors import DefinitionError, NotFoundError
-from jobctl.engines.local.news import Trouble, troubles
+from jobctl.engines.base import Trouble
 from jobctl.host import clock
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ def main(settings: Settings, *, since: str | None, jobs: list[str], tags: list[s
     defined, problem = _defined(settings) if jobs or tags else ({}, None)
     tagged = [job.name for job in defined.values() if not set(tags).isdisjoint(job.tags)]
     try:
-        store = store_of(settings, asks=True)
+        client = client_of(settings, asks=True)
     except NotFoundError:
         _must_be_known(jobs, tags, set(defined), tagged, problem)
         found = [Trouble("no_daemon", f"no daemon lives on {settings.state_dir}", "start it: jobctl daemon")]
         return _tell(settings, found, now - back, [])
-    with store:
-        known = {*defined, *store.jobs()} if jobs or tags else set()
-        with_tag = [*tagged, *(tag for tag in tags if store.history(tag=tag, limit=1))]
+    with client:
+        known = {*defined, *client.jobs()} if jobs or tags else set()
+        with_tag = [*tagged, *(tag for tag in tags if client.runs(tag=tag, limit=1).found)]
         _must_be_known(jobs, tags, known, with_tag, problem)
-        found = troubles(store, now - back, jobs=jobs, tags=tags, tagged=tagged)
-        suffers = store.troubles()
+        found = client.wrong(now - back, jobs=jobs, tags=tags, tagged=tagged)
+        suffers = client.troubles()
     if problem is not None:
         found.append(Trouble("unknown", f"which jobs are meant cannot be told: {problem.message}", problem.hint))
     return _tell(settings, found, now - back, suffers)

@@ -28,3 +28,8 @@ def _of_runs(definition: dict[str, Any]) -> dict[str, Any]:
     """Without what is only about when runs begin: a backfill has its own overlap, and nobody resumes for a schedule."""
     begins = ("overlap", "schedules", "catchup_window", "start_within", "keep", "description", "tags")
     return {key: value for key, value in definition.items() if key not in begins}
+
+
+def has_changed(job: str, kept: str) -> bool:
+    """The same of the file that is named in what was kept with the run."""
+    return changed(str(json.loads(kept).get("file", "")), job, kept)

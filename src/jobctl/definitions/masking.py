@@ -74,7 +74,7 @@ def _layers(job: Job) -> Iterator[Mapping[str, str]]:
 
 
 def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> Any:
-    """A document - of a run, or an event's data - whose foreign texts have been through `mask`."""
+    """A document or a value - of a run, or an event's data - whose foreign texts have been through `mask`."""
     if isinstance(value, str):
         return mask(value) if foreign else value
     if isinstance(value, list):
@@ -85,6 +85,9 @@ def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> 
             key: masked(item, mask, foreign=foreign or key in _FOREIGN or (key == "items" and "name" not in value))
             for key, item in value.items()
         }
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # a value of views/: its fields are called as JSON's
+        fields = zip(value._fields, value, strict=True)
+        return type(value)(*(masked(item, mask, foreign=foreign or name in _FOREIGN) for name, item in fields))
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.core.keys import UNDO, file_name, item_index, step_name
+from jobctl.core.keys import file_name
 from jobctl.process.attempt import AttemptFiles
 
 if TYPE_CHECKING:
@@ -22,21 +22,6 @@ def attempt_files(state_dir: str, run: str, state: RunState) -> list[tuple[str, 
     """(key; attempt; its state; its files) of every attempt of a run, in order of start. Without those of a list that
     another one has replaced."""
     folder = run_folder(state_dir, run)
-    found = [
-        (name + suffix, attempt.number, attempt, AttemptFiles(folder, name + suffix, attempt.number))
-        for suffix, steps in (("", state.steps), (UNDO, state.undo))
-        for name, step in steps.items()
-        if _is_there(state, name)
-        for attempt in step.attempts
+    return [
+        (key, attempt.number, attempt, AttemptFiles(folder, key, attempt.number)) for key, attempt in state.attempts()
     ]
-    found.sort(key=lambda item: item[2].started_at)
-    return found
-
-
-def _is_there(state: RunState, key: str) -> bool:
-    """Whether a key is that of a step, or of an item of a list as it is now."""
-    index = item_index(key)
-    if index is None:
-        return True
-    step = state.steps.get(step_name(key))
-    return step is not None and step.items is not None and index < len(step.items)

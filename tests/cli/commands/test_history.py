@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from live_runs import HELD, Runs
 
+import looked
 from jobctl.cli.main import main
 from jobctl.core.model import RetryPolicy, Step
-from jobctl.views import views
+from jobctl.views.documents import event_document
 
 GOOD = Step("main", command="true")
 BAD = Step("main", command="exit 3")
@@ -36,7 +37,7 @@ def test_newest_first(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(rf"{second} +b +running +{TIME} \(.*\) +{TOOK} so far", lines[1])
     assert re.fullmatch(rf"{first} +a +failed +{TIME} \(.*\) +{TOOK} +step main: exit code 3", lines[2])
     assert json.loads(history(capsys, "--json")) == [
-        views.summary(runs.store, runs.store.find(name)) for name in (second, first)
+        looked.summary(runs.store, runs.store.find(name)) for name in (second, first)
     ]
 
 
@@ -106,8 +107,7 @@ def test_the_events_of_a_run(runs: Runs, capsys: pytest.CaptureFixture[str]) -> 
     assert documents[2]["type"] == "attempt_started"
     assert documents[2]["attempt"] == 1
     assert documents == [
-        views.event_document(event, number)
-        for number, event in enumerate(runs.store.events(runs.store.find(name).id), 1)
+        event_document(event, number) for number, event in enumerate(runs.store.events(runs.store.find(name).id), 1)
     ]
 
 

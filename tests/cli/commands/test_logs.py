@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from live_runs import HELD, Runs
 
+import looked
 from jobctl.cli.commands.logs import _Out, _Pieces
 from jobctl.cli.main import main
 from jobctl.core.model import Compensation, Job, RetryPolicy, Step
@@ -18,7 +19,6 @@ from jobctl.core.run.history import EventType
 from jobctl.definitions.masking import Masker
 from jobctl.host.settings import Settings
 from jobctl.process.logs import CHUNK, LINE_LIMIT
-from jobctl.views import views
 
 
 def logs(capsysbinary: pytest.CaptureFixture[bytes], *args: str) -> bytes:
@@ -80,7 +80,7 @@ def test_as_json(runs: Runs, capsysbinary: pytest.CaptureFixture[bytes]) -> None
     ]
     assert json.loads(logs(capsysbinary, name, "--json")) == lines
     followed = [json.loads(line) for line in logs(capsysbinary, name, "-f", "--json").splitlines()]
-    assert followed == [*lines, views.run_document(runs.store, runs.store.find(name))]
+    assert followed == [*lines, looked.run_document(runs.store, runs.store.find(name))]
 
 
 def test_nothing_written_yet(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+import looked
 from jobctl.cli.main import main
 from jobctl.store import database
 from jobctl.store.store import Store
-from jobctl.views import views
 
 JOBCTL = [sys.executable, "-m", "jobctl"]
 UNLIMITED = 30  # seconds: more than any of these takes
@@ -27,7 +27,7 @@ def _define(folder: Path, text: str) -> None:
 
 def _documents(folder: Path) -> list[dict[str, Any]]:
     with Store(str(folder / "state"), create=False) as store:
-        return [views.run_document(store, row) for row in store.history()]
+        return [looked.run_document(store, row) for row in store.history()]
 
 
 @pytest.mark.parametrize(

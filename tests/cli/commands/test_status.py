@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from live_runs import HELD, Runs
 
+import looked
 from jobctl.cli.main import main
 from jobctl.core.model import Compensation, RetryPolicy, Step, Timeouts, When
 from jobctl.core.run.history import EventType
-from jobctl.views import views
 
 JOBS = """\
 [jobs.backup]
@@ -71,7 +71,7 @@ def test_the_overview(folder: Path, runs: Runs, capsys: pytest.CaptureFixture[st
         ("undefined", None),
     ]
     assert document["jobs"][0]["next_fire_at"]
-    assert document["jobs"][1]["last_run"] == views.summary(runs.store, runs.store.find(failed))
+    assert document["jobs"][1]["last_run"] == looked.summary(runs.store, runs.store.find(failed))
 
 
 def test_what_runs_now(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +178,7 @@ def test_a_run_in_detail(folder: Path, runs: Runs, capsys: pytest.CaptureFixture
     ]
     for line, pattern in zip(status(capsys, name).splitlines(), expected, strict=True):
         assert re.fullmatch(pattern, line)
-    assert json.loads(status(capsys, "job", "--json")) == views.run_document(runs.store, runs.store.find(name))
+    assert json.loads(status(capsys, "job", "--json")) == looked.run_document(runs.store, runs.store.find(name))
 
 
 def test_why_a_step_has_not_begun(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,7 +252,7 @@ def test_the_ordinary_call_loads_little(folder: Path, runs: Runs, capsys: pytest
     code = "import sys; from jobctl.cli.main import main; main(['status']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert "jobctl.views.views" in loaded
+    assert "jobctl.views.overview" in loaded
     heavy = {"dataclasses", "inspect", "tomllib", "zoneinfo", "rich", "typer", "sqlite_utils", "subprocess"}
     assert loaded & {*heavy, "jobctl.core.model", "jobctl.core.definition.jobs", "jobctl.engines.local.loop"} == set()
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from live_runs import HELD, Runs
 
+import looked
 from jobctl.cli.main import main
 from jobctl.core.model import Step
 from jobctl.core.run.history import EventType
-from jobctl.views import views
 
 GOOD = Step("main", command="true")
 
@@ -54,7 +54,7 @@ def test_the_end_is_said_with_its_reason(runs: Runs, capsys: pytest.CaptureFixtu
 
 def test_as_json(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     names = [runs.done(runs.job(GOOD)) for _ in range(2)]
-    documents = [views.run_document(runs.store, runs.store.find(name)) for name in names]
+    documents = [looked.run_document(runs.store, runs.store.find(name)) for name in names]
     assert main(["wait", names[0], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == documents[0]
     assert main(["wait", *names, "--json"]) == 0

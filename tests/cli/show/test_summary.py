@@ -199,7 +199,7 @@ def test_a_failure_shows_the_last_lines_of_its_output_without_secrets(tmp_path: 
     job = Job("x", "/", (A, B), env={"API_TOKEN": "sesame-open"})
     run = run_of(job, [*CREATED, *FAILED_B, over(20, "failed", "step bb: exit code 7")], tmp_path)
     lines = [f"line {i}" for i in range(30)]
-    Path(run.context.folder, "bb.1.log").write_text("\n".join([*lines, "x sesame-open"]), encoding="utf-8")
+    Path(run.log_file("bb", 1)).write_text("\n".join([*lines, "x sesame-open"]), encoding="utf-8")
     texts = [line.text for line in summary.lines(run, now=20, streamed=False)]
     at = texts.index("the end of the output of step bb:")
     assert texts[at + 1 : at + 11] == [f"  | {line}" for line in [*lines[-9:], "x ***"]]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from worlds import World, statuses
 
+import looked
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Queue, encode
 from jobctl.core.run.history import Event, EventType
@@ -19,7 +20,6 @@ from jobctl.engines.local import loop as local
 from jobctl.engines.local.child_runs import Family, close_orphans
 from jobctl.engines.local.loop import LiveRun
 from jobctl.engines.local.stored_job import job_of
-from jobctl.views import views
 
 HELD = "until [ -e go ]; do sleep 0.01; done"
 
@@ -126,7 +126,7 @@ def test_a_child_gets_its_parameters_and_hands_its_outputs_on(world: World) -> N
     assert document["steps"][1]["child"] == {"run": kid.name, "job": "y", "status": "succeeded"}
     assert document["steps"][1]["outputs"] == {"mail": "anna"}  # of two outputs of a name the later step's
     assert document["parent"] is None
-    assert views.run_document(world.store, kid)["parent"] == {"run": run.name, "step": "kid"}
+    assert looked.run_document(world.store, kid)["parent"] == {"run": run.name, "step": "kid"}
     [begun] = world.events(run, EventType.WAIT_STARTED)
     assert begun.data == {"kind": "child", "name": kid.name, "job": "y"}
     [told] = world.events(run, EventType.CHILD_ENDED)

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from worlds import World
 
+import looked
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import encode
 from jobctl.core.run.history import EventType
 from jobctl.core.run.newrun import created
+from jobctl.core.run.notices import updated
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
@@ -20,7 +22,6 @@ from jobctl.engines.local import loop as local
 from jobctl.engines.local import notifications as notices
 from jobctl.engines.local import stored_job as kept
 from jobctl.engines.local.loop import LiveRun
-from jobctl.views import views
 
 TELL = "env | grep ^JOBCTL_ > told.$JOBCTL_STATUS; echo $JOBCTL_STATUS >> told"
 ENDS = {
@@ -98,7 +99,7 @@ def test_the_end_and_what_tells_of_it_are_one_commit(world: World) -> None:
     [row] = told(world)
     assert world.events(run)[-1].data["notifications"] == [row.name]
     assert world.document(run)["notifications"] == [{"run": row.name, "status": "succeeded"}]
-    about = views.run_document(world.store, row)["about"]
+    about = looked.run_document(world.store, row)["about"]
     assert (about["run"], about["status"]) == (run.name, "failed")
 
 
@@ -130,10 +131,11 @@ def test_one_that_fails_is_tried_three_times_and_tells_nobody(world: World, monk
     [row] = told(world)
     assert row.status == "failed"
     assert world.document(run)["notifications"] == [{"run": row.name, "status": "failed"}]
-    [found] = views.failed_notifications(world.store, world.store.jobs(), 0)
+    [found] = looked.failed_notifications(world.store, world.store.jobs(), 0)
     assert (found["id"], found["about"]["run"]) == (row.name, run.name)
     assert (
-        views.failed_notifications(world.store, world.store.jobs(), row.finished_at + 1 if row.finished_at else 0) == []
+        looked.failed_notifications(world.store, world.store.jobs(), row.finished_at + 1 if row.finished_at else 0)
+        == []
     )
 
 
@@ -147,10 +149,10 @@ def test_a_later_one_that_succeeds_makes_good_for_one_that_failed(world: World) 
     world.until(lambda: not world.engine.busy)
     world.store.request(row.id, lambda *_: (_reopened(), None))
     world.store.request(row.id, lambda *_: (_failed(), None))
-    assert len(views.failed_notifications(world.store, world.store.jobs(), 0)) == 1
+    assert len(looked.failed_notifications(world.store, world.store.jobs(), 0)) == 1
     (world.folder / "once").rmdir()
     world.run(once)
-    assert views.failed_notifications(world.store, world.store.jobs(), 0) == []
+    assert looked.failed_notifications(world.store, world.store.jobs(), 0) == []
     assert run.state.status == "failed"
 
 
@@ -224,7 +226,7 @@ def test_it_has_the_parameters_and_the_environment_of_the_run(world: World) -> N
     [row] = told(world)
     assert "topsecret" not in world.store.definition(row.definition)
     assert "topsecret" not in json.dumps([event.data for event in world.store.events(row.id)])
-    assert "***" in views.run_document(world.store, row)["about"]["reason"]
+    assert "***" in looked.run_document(world.store, row)["about"]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -270,11 +272,11 @@ def test_secrets_come_from_the_file_again_by_the_job_that_it_is_about(world: Wor
 def test_a_command_that_was_mended_in_the_file_is_taken_where_that_is_asked_for(world: World) -> None:
     job = world.job("notify = [{ command = 'one' }, { on = ['failed'], command = 'two' }]\ncommand = 'false'")
     about = {"job": "x", "status": "failed", "place": 1}
-    assert notices.updated(job, about).steps[0].command == "two"
+    assert updated(job, about).steps[0].command == "two"
     with pytest.raises(JobctlError, match="no such notification any more: on failed"):
-        notices.updated(job, {**about, "place": 2})
+        updated(job, {**about, "place": 2})
     with pytest.raises(JobctlError, match="on missed"):
-        notices.updated(job, {"job": "x", "status": "missed"})
+        updated(job, {"job": "x", "status": "missed"})
 
 
 def test_a_job_without_loads_and_asks_nothing_for_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

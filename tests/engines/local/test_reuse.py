@@ -12,9 +12,10 @@ from jobctl.core.model import encode
 from jobctl.core.run.history import EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.definitions.masking import redact
+from jobctl.engines.base import Reused
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.loop import LiveRun
-from jobctl.engines.local.reuse import Like, like
+from jobctl.engines.local.reuse import like
 
 JOB = """
 params = { day = "monday", word = "w" }
@@ -39,7 +40,7 @@ command = "echo end >> order; [ ! -e worse ]"
 """
 
 
-def again(world: World, found: Like, name: str = "x-new") -> LiveRun:
+def again(world: World, found: Reused, name: str = "x-new") -> LiveRun:
     """The new run, to its end."""
     job = world.job(world.read("jobs.toml"))
     new = NewRun(name, "x", encode(redact(job)), fire_time=found.fire_time)

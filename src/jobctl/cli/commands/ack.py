@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli.foreground import user
 from jobctl.cli.stop import each
-from jobctl.engines.local import news
-from jobctl.host import clock
+from jobctl.cli.user import user
 
 if TYPE_CHECKING:
+    from jobctl.engines.base import Client, Run
     from jobctl.host.settings import Settings
 
 
 def main(settings: Settings, *, runs: list[str], reason: str | None) -> int:
     """0 when it was recorded for all of them; 1 for a run that has not failed."""
-    return each(settings, runs, news.acknowledge(reason, user(), clock.now()))
+
+    def ask(client: Client, run: Run) -> str:
+        new = client.acknowledge(run, reason=reason, by=user())
+        return "acknowledged" if new else "somebody knew already"
+
+    return each(settings, runs, ask)

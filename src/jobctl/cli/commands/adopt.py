@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
-from jobctl.core.errors import JobctlError, UsageError
+from jobctl.core.errors import UsageError
 
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
@@ -13,34 +13,25 @@ if TYPE_CHECKING:
 
 def main(settings: Settings, *, original_is_gone: bool, as_copy: bool) -> int:
     """0 when it is done. JobctlError when the folder is no copy, or its original lives."""
-    from jobctl.cli.foreground import user
-    from jobctl.engines.local import adopt
-    from jobctl.host.settings import state_dir_ready
-    from jobctl.store.store import Store
+    from jobctl.cli.user import user
+    from jobctl.engines.base import Can, need
+    from jobctl.engines.connect import connect
 
     if original_is_gone == as_copy:
         raise UsageError(
             f"exactly one of --original-is-gone and --as-copy is needed{', not both' if as_copy else ''}",
             hint="--original-is-gone: this folder goes on in its place; --as-copy: a store of its own, open runs end",
         )
-    with Store(state_dir_ready(settings.state_dir, False), create=False) as store:
-        if store.copy is None:
-            raise JobctlError(
-                f"the state folder {store.state_dir} is no copy: there is nothing to adopt",
-                hint="see how it stands: jobctl status",
-            )
-        of = store.copy.of.path
-        if original_is_gone:
-            ended: list[str] = []
-            if adopt.original_is_gone(store):
-                output.note(f"the original is still in {of}: remove it, or never run jobctl on it again")
-        else:
-            ended = adopt.as_copy(store, user())
+    with connect(settings) as client:
+        need(client, Can.ADOPT)
+        of, ended, there = client.adopt(as_copy=as_copy, by=user())
+    if there:
+        output.note(f"the original is still in {of}: remove it, or never run jobctl on it again")
     if settings.json:
         output.print_json({"adopted": "original" if original_is_gone else "copy", "of": of, "ended": ended})
     elif not settings.quiet:
         for name in ended:
-            output.say(f"{name}: terminated: {adopt.COPIED}")
+            output.say(f"{name}: terminated: copied")
         here = "goes on as the one" if original_is_gone else "is a store of its own now, its schedules begin now"
         output.say(f"{settings.state_dir} {here}")
     return 0

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli.foreground import user
 from jobctl.cli.stop import each
-from jobctl.engines.local import control as requests
+from jobctl.cli.user import user
 
 if TYPE_CHECKING:
-    from jobctl.core.run.rows import RunRow
+    from jobctl.engines.base import Client, Run
     from jobctl.host.settings import Settings
-    from jobctl.store.store import Store
 
 
 def main(settings: Settings, *, run: str, step: str | None, comment: str | None) -> int:
     """0 when it was recorded; 1 when the run does not wait for an answer now."""
 
-    def ask(store: Store, row: RunRow) -> str:
-        requests.answer(store, row, step, approved=True, comment=comment, by=user())
+    def ask(client: Client, found: Run) -> str:
+        client.answer(found, step, approved=True, comment=comment, by=user())
         return "approved"
 
     return each(settings, [run], ask)

@@ -152,10 +152,10 @@ def _names(kind: str, flags: dict[str, Any]) -> list[str]:
 
     known = settings.resolve(flags, os.environ, os.getcwd())
     if kind == "RUN":
-        from jobctl.store.store import Store
+        from jobctl.engines.connect import connect
 
-        with Store(known.state_dir, create=False, asks=True) as store:
-            return [row.name for row in store.history(limit=MANY)]
+        with connect(known, asks=True) as client:
+            return client.names(MANY)
     from jobctl.core.definition import document, limits
     from jobctl.host.files import read_regular
 

@@ -58,14 +58,13 @@ def _daemon(
 ) -> int:
     import sys
 
-    from jobctl.cli.opened import say_upgraded
+    from jobctl.cli.printing import note
     from jobctl.daemon.log import Journal
     from jobctl.daemon.loop import Daemon, default_concurrency
     from jobctl.daemon.systemd import Notifier
     from jobctl.engines.local import adopt
-    from jobctl.engines.local.daemons import end_for_upgrade
+    from jobctl.engines.local.client import opened
     from jobctl.host.settings import state_dir_ready
-    from jobctl.store.store import Store
 
     style = log_format or ("json" if settings.json else "text")
     if style not in ("text", "json"):
@@ -73,9 +72,8 @@ def _daemon(
     files = existing(settings)
     journal, notifier = Journal(style, sys.stderr, quiet=settings.quiet), Notifier()
     state_dir = state_dir_ready(settings.state_dir, True)
-    with Store(state_dir, before_upgrade=end_for_upgrade(state_dir)) as store:
-        if store.upgraded is not None:
-            say_upgraded(store.upgraded)
+    with opened(state_dir, create=True, told=note) as client:
+        store = client.store
         if store.copy is not None:
             if once:
                 raise store.copy.error()

@@ -14,6 +14,7 @@ from jobctl.host import machine
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job
+    from jobctl.engines.base import Client, Run
     from jobctl.host.settings import Settings
     from jobctl.store.store import Store
 
@@ -173,8 +174,8 @@ def _at_night(settings: Settings) -> Iterator[Check]:
 
 
 def _schedules(jobs: Iterable[Job]) -> Iterator[Check]:
-    from jobctl.cli.schedules import zone_of
     from jobctl.cli.second_opinion import difference
+    from jobctl.engines.coming import zone_of
     from jobctl.host import clock
 
     now = clock.now()
@@ -226,8 +227,8 @@ def _filesystem(path: str) -> str:
 
 
 def _store(settings: Settings) -> Iterator[Check]:
+    from jobctl.engines.local.client import LocalClient
     from jobctl.store.store import Store
-    from jobctl.views import views
 
     try:
         with Store(settings.state_dir, create=False, asks=True) as store:
@@ -248,12 +249,10 @@ def _store(settings: Settings) -> Iterator[Check]:
 
                 yield Check("state folder", WARN, store.copy.sentence(), WAYS)
                 return
-            interrupted = [
-                row.name
-                for row in store.awake()
-                if row.status == "running" and views.is_interrupted(*views.look(store, row))
-            ]
-            yield from _keepers(settings, store)
+            client = LocalClient(store)
+            runs = client.alive(asleep=0).found
+            interrupted = [run.name for run in runs if run.interrupted]
+            yield from _keepers(settings, client, runs)
     except NotFoundError:
         yield Check("store", OK, "nothing has run yet")
         return
@@ -273,15 +272,16 @@ def _store(settings: Settings) -> Iterator[Check]:
 
 def _troubles(store: Store) -> Iterator[Check]:
     """What the store and its daemons suffer from just now."""
+    from jobctl.core.text import rfc3339
+    from jobctl.engines.local.client import LocalClient
     from jobctl.store import trouble
-    from jobctl.views import views
 
     for sentence in [*store.troubles(), trouble.writer(store.path)]:
         if sentence:
             yield Check("store", WARN, sentence, "it goes on by itself when that is over; nothing recorded is lost")
-    for daemon in views.daemons(store):
-        for one in daemon["troubles"]:
-            yield Check("daemon", WARN, f"process {daemon['pid']}: {one['message']}", f"since {one['since']}")
+    for daemon in LocalClient(store).daemons():
+        for one in daemon.troubles:
+            yield Check("daemon", WARN, f"process {daemon.pid}: {one.message}", f"since {rfc3339(one.since)}")
 
 
 def _unknown(store: Store) -> Iterator[Check]:
@@ -299,12 +299,11 @@ def _unknown(store: Store) -> Iterator[Check]:
         )
 
 
-def _keepers(settings: Settings, store: Store) -> Iterator[Check]:
+def _keepers(settings: Settings, client: Client, runs: Iterable[Run]) -> Iterator[Check]:
     """What keeps attempts waiting, and what was left running because nobody knows whose it is."""
     from jobctl.engines.local import executor
     from jobctl.host import clock
     from jobctl.process import standing
-    from jobctl.views import views
 
     folder = executor.folder(settings.state_dir)
     try:
@@ -313,16 +312,16 @@ def _keepers(settings: Settings, store: Store) -> Iterator[Check]:
         yield Check("keepers", FAIL, f"{folder} cannot be read: {error.strerror}", f"chmod 700 {folder}")
         return
     held = []
-    for row in store.awake():
+    for run in runs:
         try:
-            reasons = views.reasons(store, row, clock.now()) if row.status == "running" else []
+            reasons = client.reasons(run, clock.now()) if run.status == "running" else []
         except JobctlError:
             continue  # `status` tells
-        held += [(row.name, reason) for reason in reasons if reason.fields.get("keeper") == standing.HELD]
+        held += [(run.name, reason) for reason in reasons if reason.fields.get("keeper") == standing.HELD]
     for name, pid in stopped.items():
         yield Check("keepers", WARN, f"keeper {name} (process {pid}) is stopped", f"let it go on: kill -CONT {pid}")
-    for run, reason in held:
-        yield Check("keepers", WARN, f"{run}: {reason.text}", f"who has it open: {reason.commands[0]}")
+    for name, reason in held:
+        yield Check("keepers", WARN, f"{name}: {reason.text}", f"who has it open: {reason.commands[0]}")
     for one in strays:
         pids = " ".join(map(str, one.pids))
         count = len(one.pids)

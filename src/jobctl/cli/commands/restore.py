@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def main(settings: Settings, *, archive: str, as_copy: bool) -> int:
     """0 when it is there and may go on. JobctlError when nothing was done, or the original lives."""
-    from jobctl.cli.foreground import user
+    from jobctl.cli.user import user
     from jobctl.engines.local import backup
 
     file = archive

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import load
 from jobctl.cli import printing as output
-from jobctl.cli.commands.run import say_waits
-from jobctl.cli.foreground import drive, user
-from jobctl.cli.opened import store_of
+from jobctl.cli.asked import need_daemon, say_waits
+from jobctl.cli.foreground import drive
+from jobctl.cli.opened import client_of
 from jobctl.cli.signals import Signals
+from jobctl.cli.user import user
 from jobctl.core.errors import JobctlError, UsageError
-from jobctl.core.model import encode
 from jobctl.core.run.notices import TRIGGER, origin
 from jobctl.definitions.files import check_file, env_file_of
-from jobctl.definitions.masking import redact
-from jobctl.engines.local import control as requests
-from jobctl.engines.local import unbegun
-from jobctl.engines.local.daemons import daemons, need_daemon, poke_daemons
-from jobctl.engines.local.stored_job import job_of
 from jobctl.host import clock
 from jobctl.process import keepers
-from jobctl.store.store import Store
-from jobctl.views.views import has_changed, run_document
+from jobctl.views.documents import Documents
+from jobctl.views.run import definition_changed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job, Queue
-    from jobctl.core.run.rows import RunRow
-    from jobctl.engines.local.loop import LiveRun, LocalEngine
+    from jobctl.engines.base import Client, Foreground, Run, Watched
     from jobctl.host.settings import Settings
-    from jobctl.process.keepers import Link
 
 
 def _queues(job: Job) -> Mapping[str, Queue]:
@@ -44,14 +37,14 @@ def _queues(job: Job) -> Mapping[str, Queue]:
     return found.queues if found is not None else {}
 
 
-def _updated(jobs: Mapping[str, Job], store: Store, row: RunRow) -> Job:
+def _updated(jobs: Mapping[str, Job], client: Client, run: Run) -> Job:
     """The run's job as the file has it now."""
-    about = store.state(row).about if row.trigger == TRIGGER else None
+    about = client.state(run).about if run.trigger == TRIGGER else None
     if about is None:
-        return load.find_job(jobs, row.job)
-    from jobctl.engines.local.notifications import updated
+        return load.find_job(jobs, run.job)
+    from jobctl.core.run.notices import updated
 
-    return updated(load.find_job(jobs, origin(row.job)), about)
+    return updated(load.find_job(jobs, origin(run.job)), about)
 
 
 def main(
@@ -71,72 +64,80 @@ def main(
 
 def _resume(
     settings: Settings,
-    keeper: Link | None,
-    run: str,
+    keeper: Any,
+    name: str,
     from_step: str | None,
     updated: bool,
     *,
     require_daemon: bool = False,
 ) -> int:
     """Here under this keeper; without one by a daemon."""
-    detach = keeper is None
-    with store_of(settings) as store:
-        row = store.find(run)
-        if store.copy is not None:
-            raise store.copy.error(f"run {row.name} cannot be taken up")
+    with client_of(settings) as client:
+        run = client.find(name)
+        client.must_be_home(f"run {run.name} cannot be taken up")
         if require_daemon:
-            need_daemon(store, f"resume it in the foreground: jobctl resume {row.name}")
-        if row.status == "queued" and unbegun.end_late(store, clock.now()):
-            row = store.run(row.id)  # too late for what was asked for then; this is another try
-        held = requests.is_held(store, row)
-        if row.finished_at is None and (from_step is not None or updated):
-            raise UsageError(
-                f"run {row.name} is not over: {'--from' if from_step is not None else '--updated'} starts a new try",
-                hint=f"end it first: jobctl cancel {row.name}",
-            )
-        if held and row.status != "paused":
-            raise JobctlError(f"run {row.name} is running already", hint=f"watch it with: jobctl logs -f {row.name}")
+            need_daemon(client, f"resume it in the foreground: jobctl resume {run.name}")
+        if run.status == "queued":
+            client.end_late()  # too late for what was asked for then; this is another try
+            run = client.run(run)
+        held = client.held(run)
+        _check(run, held, from_step, updated)
         if updated:
-            job = _updated(load.load(settings), store, row)
+            job = _updated(load.load(settings), client, run)
             env_file = env_file_of(job)
         else:
-            job, env_file, _ = job_of(store, row, strict=True)
-            if row.finished_at is not None and has_changed(store, row):
-                new = f"to take the new one: jobctl resume {row.name} --updated"
+            job, env_file, _ = client.kept(run, strict=True)
+            if definition_changed(run, client.definition(run)):
+                new = f"to take the new one: jobctl resume {run.name} --updated"
                 output.note(
-                    f"the definition of {row.job} has changed since {row.name} began, which keeps its own; {new}"
+                    f"the definition of {run.job} has changed since {run.name} began, which keeps its own; {new}"
                 )
-        if detach:
-            _ask(store, row, job, updated, from_step, queued=True)
-            poke_daemons(store)
-            if not daemons(store):
-                say_waits(row.name)
-            if settings.json:
-                output.print_json(run_document(store, store.run(row.id)))
-            else:
-                output.say(row.name)
-            return 0
+        if keeper is None:
+            return _hand_over(settings, client, run, job, updated, from_step)
 
-        def begin(engine: LocalEngine) -> LiveRun:
-            live = engine.take(row.id, job, env_file=env_file)
-            if live is None:
+        def begin(worker: Foreground) -> Watched:
+            taken = worker.take(run, job, env_file)
+            if taken is None:
                 raise JobctlError(
-                    f"run {row.name} was just taken up by another process", hint=f"jobctl logs -f {row.name}"
+                    f"run {run.name} was just taken up by another process", hint=f"jobctl logs -f {run.name}"
                 )
-            return live
+            return taken
 
-        with Signals(store) as asked:  # from before it is asked to go on: if it is, a signal cancels it
-            _ask(store, row, job, updated, from_step, queued=False)
+        with Signals(client) as asked:  # from before it is asked to go on: if it is, a signal cancels it
+            _ask(client, run, job, updated, from_step, queued=False)
             if held:
-                output.note(f"{row.name} goes on where it runs")
+                output.note(f"{run.name} goes on where it runs")
                 return 0
-            return drive(settings, store, begin, queues=_queues(job), keeper=keeper, asked=asked)
+            return drive(settings, client, begin, queues=_queues(job), keeper=keeper, asked=asked)
 
 
-def _ask(store: Store, row: RunRow, job: Job, updated: bool, from_step: str | None, *, queued: bool) -> None:
+def _check(run: Run, held: bool, from_step: str | None, updated: bool) -> None:
+    """UsageError for what only a run that is over can be asked; JobctlError when it goes on already."""
+    if not run.over and (from_step is not None or updated):
+        raise UsageError(
+            f"run {run.name} is not over: {'--from' if from_step is not None else '--updated'} starts a new try",
+            hint=f"end it first: jobctl cancel {run.name}",
+        )
+    if held and run.status != "paused":
+        raise JobctlError(f"run {run.name} is running already", hint=f"watch it with: jobctl logs -f {run.name}")
+
+
+def _hand_over(settings: Settings, client: Client, run: Run, job: Job, updated: bool, from_step: str | None) -> int:
+    """Have it go on by a daemon, this one or the next."""
+    _ask(client, run, job, updated, from_step, queued=True)
+    client.wake_workers()
+    if not client.has_daemon():
+        say_waits(run.name)
+    if settings.json:
+        output.print_json(Documents(client, output.note).run(client.run(run), clock.now()))
+    else:
+        output.say(run.name)
+    return 0
+
+
+def _ask(client: Client, run: Run, job: Job, updated: bool, from_step: str | None, *, queued: bool) -> None:
     """Have it recorded that the run goes on, where its history does not say so already."""
-    if row.finished_at is not None:
-        text = encode(redact(job)) if updated else None
-        requests.reopen(store, row, job, definition=text, from_step=from_step, by=user(), queued=queued)
-    elif row.status == "paused":
-        requests.unpause(store, row, by=user())
+    if run.over:
+        client.reopen(run, job, updated=updated, from_step=from_step, by=user(), queued=queued)
+    elif run.status == "paused":
+        client.unpause(run, by=user())

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli.foreground import user
 from jobctl.cli.stop import each
+from jobctl.cli.user import user
 from jobctl.core.keys import is_undo, undone_key
-from jobctl.engines.local import control as requests
 
 if TYPE_CHECKING:
-    from jobctl.core.run.rows import RunRow
+    from jobctl.engines.base import Client, Run
     from jobctl.host.settings import Settings
-    from jobctl.store.store import Store
 
 _NAMED = 5
 
@@ -20,12 +18,12 @@ _NAMED = 5
 def main(settings: Settings, *, run: str, step: str | None, reason: str | None) -> int:
     """0 when it was recorded; 1 when nothing of the run waits for a time."""
 
-    def ask(store: Store, row: RunRow) -> str:
-        keys = requests.wake(store, row, step, reason=reason, by=user())
+    def ask(client: Client, found: Run) -> str:
+        keys = client.wake(found, step, reason=reason, by=user())
         more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         text = f"{', '.join(map(_named, keys[:_NAMED]))}{more} {'go' if len(keys) > 1 else 'goes'} on now"
-        paused = row.status == "paused"
-        return f"{text}; it is paused, so first: jobctl resume {row.name}" if paused else text
+        paused = found.status == "paused"
+        return f"{text}; it is paused, so first: jobctl resume {found.name}" if paused else text
 
     return each(settings, [run], ask)
 

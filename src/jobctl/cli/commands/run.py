@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli import load
+from jobctl.cli.asked import given_params, need_daemon, say_waits
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.host import clock
 
@@ -12,12 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobctl.core.model import Job, Queue
-    from jobctl.core.run.rows import RunRow
-    from jobctl.engines.local.loop import LiveRun, LocalEngine
-    from jobctl.engines.local.reuse import Like
+    from jobctl.engines.base import Client, Foreground, Reused, Run, Watched
     from jobctl.host.settings import Settings
-    from jobctl.process.keepers import Link
-    from jobctl.store.store import Store
 
 
 def main(
@@ -41,7 +38,7 @@ def main(
         if wait is not None:
             span(wait, "--wait")  # refused before anything is recorded
         how = _HandOver(wait if not detach else None, require_daemon)
-        return _main(settings, how, asked, from_step, like)
+        return _main(settings, how, None, asked, from_step, like)
     if require_daemon:
         raise UsageError(
             "--require-daemon is about a run that is left to the daemon",
@@ -50,7 +47,7 @@ def main(
     from jobctl.process import keepers
 
     with keepers.make(fork=True) as keeper:  # before there is a store, a lock or a thread that it would have, too
-        return _main(settings, keeper, asked, from_step, like)
+        return _main(settings, None, keeper, asked, from_step, like)
 
 
 class _Asked(NamedTuple):
@@ -71,74 +68,97 @@ class _HandOver(NamedTuple):
 
 def _main(
     settings: Settings,
-    how: Link | _HandOver,
+    how: _HandOver | None,
+    keeper: Any,
     asked: _Asked,
     from_step: str | None,
     like: str | None,
 ) -> int:
-    """Here under this keeper, or by a daemon."""
+    """By a daemon, or here under this keeper."""
     from jobctl.core.definition import parameters
-    from jobctl.core.model import encode
-    from jobctl.definitions import masking
-    from jobctl.definitions.files import env_file_of
-    from jobctl.engines.local.commands import run_values
 
     catalog = load.catalog(settings)
-    job = asked.job
-    definition = load.find_job(catalog.jobs, job)
+    job = load.find_job(catalog.jobs, asked.job)
     given: dict[str, Any] = dict(given_params(asked.params))
     if asked.key is not None:
         parameters.checked_key(asked.key)
-    old: Like | None = None
+    old: Reused | None = None
     if from_step is not None or like is not None:
-        old = _old_run(settings, definition, from_step, like)
+        old = _old_run(settings, job, from_step, like)
         given = {**old.params, **given}
-    if isinstance(how, _HandOver):
-        return _hand_over(settings, definition, given, how, asked, old)
-    keeper = how
-    from jobctl.cli.opened import store_of
-    from jobctl.core.run.rows import NewRun
+    if how is not None:
+        return _hand_over(settings, job, given, how, asked, old)
+    return _here(settings, keeper, job, given, catalog.queues, asked, old)
+
+
+def _here(
+    settings: Settings,
+    keeper: Any,
+    job: Job,
+    given: dict[str, Any],
+    queues: Mapping[str, Queue],
+    asked: _Asked,
+    old: Reused | None,
+) -> int:
+    """Advanced by this process, at once or when there is a place for it."""
+    from jobctl.cli.foreground import drive
+    from jobctl.cli.opened import client_of
+    from jobctl.core.definition import parameters
+    from jobctl.core.run.values import run_values
+    from jobctl.definitions.files import env_file_of
 
     fire_time = old.fire_time if old is not None else None
-    now = clock.now() if fire_time is None else fire_time
-    parameters.values(definition, given, run_values(definition, job, now))  # refused before anything is made
-    env_file = env_file_of(definition)
+    # Refused before anything is made.
+    parameters.values(job, given, run_values(job, job.name, clock.now() if fire_time is None else fire_time))
+    env_file = env_file_of(job)
     if old is not None:
         _say_reused(settings, old)
-    kept = encode(masking.redact(definition))
-    from jobctl.cli.foreground import drive
+    with client_of(settings, create=True) as client:
+        queue = queues.get(job.queue) if job.queue is not None else None
+        limited = queue is not None and queue.concurrency is not None
+        if limited or asked.key is not None or job.key is not None:
+            return _in_turn(settings, client, job, given, env_file, queues, asked, old, keeper)
 
-    with store_of(settings, create=True) as store:
-        name = store.unused_name(job)
-        about = run_values(definition, name, now)
-        values = parameters.values(definition, given, about)
-        key = asked.key if asked.key is not None else parameters.key_of(definition, values, about)
-        new = NewRun(name, job, kept, fire_time=fire_time, queue=definition.queue, priority=definition.priority)
-        queue = catalog.queues.get(definition.queue) if definition.queue is not None else None
-        if key is not None or (queue is not None and queue.concurrency is not None):
-            from jobctl.cli.queued import drive_in_turn
-            from jobctl.core.run.newrun import begin_by
-            from jobctl.engines.local.submit import there_is
+        def begin(worker: Foreground) -> Watched:
+            return worker.begin(job, given, env_file, fire_time=fire_time, like=old)
 
-            new = new._replace(start_by=begin_by(definition, clock.now(), asked.start_within), key=key)
-            while True:
-                code = drive_in_turn(settings, store, new, definition, values, env_file, catalog.queues, old, keeper)
-                if code is not None:
-                    return code
-                there = there_is(store, definition, key or "", given)
-                if there is not None:
-                    return _answer(settings, store, there, catalog.queues, keeper)
-
-        def begin(engine: LocalEngine) -> LiveRun:
-            return engine.submit(new, definition, values, env_file=env_file, like=old)
-
-        return drive(settings, store, begin, queues=catalog.queues, keeper=keeper)
+        return drive(settings, client, begin, queues=queues, keeper=keeper)
 
 
-def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Like:
+def _in_turn(
+    settings: Settings,
+    client: Client,
+    job: Job,
+    given: dict[str, Any],
+    env_file: dict[str, str],
+    queues: Mapping[str, Queue],
+    asked: _Asked,
+    old: Reused | None,
+    keeper: Any,
+) -> int:
+    """A run that is recorded before it begins: it may have to wait for a place, or be there already."""
+    from jobctl.cli.queued import take_in_turn
+    from jobctl.cli.signals import Signals
+
+    with Signals(client) as signals:  # from before anything of it is recorded: what is, a signal cancels
+        started = client.start(
+            job,
+            given,
+            key=asked.key,
+            fire_time=old.fire_time if old is not None else None,
+            like=old,
+            start_within=asked.start_within,
+            here=True,
+        )
+        if started.new:
+            return take_in_turn(settings, client, started.run, job, env_file, queues, signals, keeper)
+        signals.hand_back()  # it is somebody else's run
+    return _answer(settings, client, started.run, queues, keeper)
+
+
+def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Reused:
     """What a new run reuses of an old one. UsageError when only one of the two options was given."""
-    from jobctl.cli.opened import store_of
-    from jobctl.engines.local.reuse import like as taken_over
+    from jobctl.cli.opened import client_of
 
     if like is None:
         raise UsageError(
@@ -151,44 +171,42 @@ def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | No
             hint=f"name it: jobctl run {job.name} --from STEP --like {like}; its steps: "
             + ", ".join(step.name for step in job.steps),
         )
-    with store_of(settings, asks=True) as store:
-        return taken_over(store, job, store.find(like), from_step)
+    with client_of(settings, asks=True) as client:
+        return client.reusable(job, client.find(like), from_step)
 
 
-def _answer(settings: Settings, store: Store, there: RunRow, queues: Mapping[str, Queue], keeper: Link) -> int:
+def _answer(settings: Settings, client: Client, there: Run, queues: Mapping[str, Queue], keeper: Any) -> int:
     """There is the run that was asked for: its exit code when it is over. It is taken up where nobody has it."""
     from jobctl.cli.commands import resume
-    from jobctl.cli.commands.wait import until
     from jobctl.cli.queued import take_in_turn
     from jobctl.cli.signals import Signals
-    from jobctl.engines.local.control import is_held
-    from jobctl.engines.local.stored_job import job_of
+    from jobctl.cli.waiting import until
 
     _say_there_is(settings, there)
     if there.status == "queued":
-        job, env_file, _ = job_of(store, there, strict=True)
-        with Signals(store) as signals:
-            return take_in_turn(settings, store, there, job, env_file, queues, signals, keeper)
-    if there.status == "running" and not is_held(store, there):
+        kept = client.kept(there, strict=True)
+        with Signals(client) as signals:
+            return take_in_turn(settings, client, there, kept.job, kept.env_file, queues, signals, keeper)
+    if there.status == "running" and not client.held(there):
         try:
             return resume.main(
                 settings, run=there.name, from_step=None, updated=False, detach=False, require_daemon=False
             )
         except JobctlError:
-            there = store.run(there.id)
-            if there.finished_at is None and not is_held(store, there):
+            there = client.run(there)
+            if not there.over and not client.held(there):
                 raise  # else somebody else was faster
-    return until(settings, store, [there], None)
+    return until(settings, client, [there], None)
 
 
-def _say_there_is(settings: Settings, row: RunRow) -> None:
+def _say_there_is(settings: Settings, run: Run) -> None:
     from jobctl.cli import printing as output
 
     if not settings.quiet:
-        output.note(f"there is a run with that key: {row.name}, {row.status.replace('_', ' ')}")
+        output.note(f"there is a run with that key: {run.name}, {run.status.replace('_', ' ')}")
 
 
-def _say_reused(settings: Settings, old: Like) -> None:
+def _say_reused(settings: Settings, old: Reused) -> None:
     from jobctl.cli import printing as output
     from jobctl.core.keys import item_index
 
@@ -199,75 +217,51 @@ def _say_reused(settings: Settings, old: Like) -> None:
 
 
 def _hand_over(
-    settings: Settings, job: Job, given: dict[str, Any], how: _HandOver, asked: _Asked, old: Like | None
+    settings: Settings, job: Job, given: dict[str, Any], how: _HandOver, asked: _Asked, old: Reused | None
 ) -> int:
     """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
     long has passed."""
     from jobctl.cli import printing as output
-    from jobctl.cli.commands.wait import until
-    from jobctl.cli.opened import store_of
+    from jobctl.cli.opened import client_of
     from jobctl.cli.signals import Signals
-    from jobctl.engines.local.daemons import daemons, need_daemon
-    from jobctl.engines.local.submit import enqueue
-    from jobctl.views.views import run_document
+    from jobctl.cli.waiting import until
+    from jobctl.views.documents import Documents
 
-    with store_of(settings, create=True) as store:
-        if store.copy is not None:
-            raise store.copy.error("no run can be left to a daemon")
+    with client_of(settings, create=True) as client:
+        client.must_be_home("no run can be left to a daemon")
         if how.require_daemon:
-            need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
-
-        def record() -> tuple[RunRow, bool]:
-            done = enqueue(
-                store,
-                job,
-                given,
-                trigger="manual",
-                fire_time=old.fire_time if old is not None else None,
-                like=old,
-                start_within=asked.start_within,
-                key=asked.key,
-            )
-            row = store.find(done.name)
-            if not done.new:
-                _say_there_is(settings, row)
-            elif old is not None:
-                _say_reused(settings, old)
-            if row.status == "queued" and not daemons(store):
-                say_waits(row.name)
-            return row, done.new
-
+            need_daemon(client, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job.name}")
         if how.wait is not None:
-            with Signals(store) as signals:  # from before it is recorded: wherever it is advanced, it is this command's
-                row, new = record()
+            with Signals(client) as signals:  # from before it is recorded: wherever it runs, it is this command's
+                run, new = _recorded(settings, client, job, given, asked, old)
                 if new:
-                    return until(settings, store, [row], how.wait, signals)
+                    return until(settings, client, [run], how.wait, signals)
                 signals.hand_back()  # it is somebody else's run
-            return until(settings, store, [row], how.wait)
-        row, _ = record()
+            return until(settings, client, [run], how.wait)
+        run, _ = _recorded(settings, client, job, given, asked, old)
         if settings.json:
-            output.print_json(run_document(store, row))
+            output.print_json(Documents(client, output.note).run(run, clock.now()))
         else:
-            output.say(row.name)
+            output.say(run.name)
     return 0
 
 
-def say_waits(name: str) -> None:
-    """Nobody is there to begin the run, which is recorded: said even with --quiet, for somebody has to do something."""
-    from jobctl.cli import printing as output
-
-    ways = f"jobctl daemon, or here and now: jobctl resume {name}"
-    output.note(f"no daemon runs here: {name} is recorded, and waits for the next one: {ways}")
-
-
-def given_params(params: list[str]) -> dict[str, str]:
-    """Name -> value of `-p NAME=VALUE` options. UsageError for one that is none, or is given twice."""
-    given: dict[str, str] = {}
-    for text in params:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"-p {text!r} is not KEY=VALUE", hint="for example: -p day=2026-12-24")
-        if key in given:
-            raise UsageError(f"the parameter {key!r} is given twice", hint="give it once")
-        given[key] = value
-    return given
+def _recorded(
+    settings: Settings, client: Client, job: Job, given: dict[str, Any], asked: _Asked, old: Reused | None
+) -> tuple[Run, bool]:
+    """The run that was asked for, and whether it is a new one. What there is to say of it is said."""
+    run, new = client.start(
+        job,
+        given,
+        key=asked.key,
+        fire_time=old.fire_time if old is not None else None,
+        like=old,
+        start_within=asked.start_within,
+    )
+    if not new:
+        _say_there_is(settings, run)
+    elif old is not None:
+        _say_reused(settings, old)
+    if run.status == "queued" and not client.has_daemon():
+        say_waits(run.name)
+    return run, new

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, moments, schedules
 from jobctl.cli import printing as output
-from jobctl.cli.commands.run import given_params
-from jobctl.cli.opened import store_of
+from jobctl.cli.asked import given_params
+from jobctl.cli.opened import client_of
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.schedule.schedule import fires
 from jobctl.core.schedule.zones import format_instant
-from jobctl.engines.local.daemons import daemons
-from jobctl.engines.local.submit import enqueue_each
+from jobctl.engines.coming import zone_of
 from jobctl.host import clock
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def main(
         raise UsageError(
             "--to lies in the future", hint="a backfill is for fire times that have passed; leave --to out for now"
         )
-    zone = schedules.zone_of(definition.schedules[0], definition)
+    zone = zone_of(definition.schedules[0], definition)
     stretch = f"from {_shown(first, zone)} to {_shown(last, zone)}"
     times = _times(definition, first, last, limit)
     if len(times) > limit:
@@ -65,9 +64,9 @@ def main(
             output.note(f"{job}: {len(times)} runs, {how}, for its fire times {stretch}")
         # The choice stands in the definition that is kept with the runs: there the daemon looks for it.
         chosen = replace(definition, overlap=OverlapPolicy(overlap))
-        with store_of(settings, create=True) as store:
-            runs = enqueue_each(store, chosen, given, times, trigger="backfill")
-            if not daemons(store):
+        with client_of(settings, create=True) as client:
+            runs = client.backfill(chosen, given, times)
+            if not client.has_daemon():
                 output.note("no daemon runs here: they start when one does: jobctl daemon")
     if settings.json:
         output.print_json(
@@ -96,7 +95,7 @@ def _times(job: Job, first: int, last: int, limit: int) -> list[int]:
     """The fire times of all its schedules in [first, last], oldest first, each once; some more than `limit` at most."""
     found: set[int] = set()
     for schedule in job.schedules:
-        found.update(fires(schedule, first - 1, last, schedules.zone_of(schedule, job), limit + 1))
+        found.update(fires(schedule, first - 1, last, zone_of(schedule, job), limit + 1))
     return sorted(found)
 
 

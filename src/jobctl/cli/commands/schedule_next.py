@@ -14,7 +14,9 @@ from jobctl.core.model import encode_schedule
 from jobctl.core.schedule.schedule import fires, jitter
 from jobctl.core.schedule.words import in_words
 from jobctl.core.schedule.zones import LAST_INSTANT, format_instant
+from jobctl.engines.coming import zone_of
 from jobctl.host import clock
+from jobctl.views.schedules import to_come
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Schedule
@@ -42,7 +44,7 @@ def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) 
         found = [(job, schedule, times) for (job, schedule), times in _to_come(settings, entries, now, count)]
     else:
         found = [
-            (job, schedule, fires(schedule, after, LAST_INSTANT, schedules.zone_of(schedule, job), count))
+            (job, schedule, fires(schedule, after, LAST_INSTANT, zone_of(schedule, job), count))
             for job, schedule in entries
         ]
     if settings.json:
@@ -77,17 +79,17 @@ def _to_come(
     settings: Settings, entries: list[tuple[Job, Schedule]], now: int, count: int
 ) -> list[tuple[tuple[Job, Schedule], list[int]]]:
     """As the daemon will fire them. A store that cannot be read, or is not there, has nothing to add."""
-    from jobctl.cli.opened import store_of
+    from jobctl.cli.opened import client_of
 
     try:
-        with store_of(settings, asks=True) as store:
-            return [(entry, schedules.coming(store, *entry, now, count)) for entry in entries]
+        with client_of(settings, asks=True) as client:
+            return [(entry, to_come(client, *entry, now, count)) for entry in entries]
     except JobctlError:
-        return [(entry, schedules.coming(None, *entry, now, count)) for entry in entries]
+        return [(entry, to_come(None, *entry, now, count)) for entry in entries]
 
 
 def _row(job: Job, schedule: Schedule, at: int, now: int) -> tuple[str, ...]:
-    zone = schedules.zone_of(schedule, job)
+    zone = zone_of(schedule, job)
     wait = jitter(job.name, encode_schedule(schedule, job), at, schedule.jitter) if schedule.jitter else 0
     return (
         format_instant(at, zone).replace("T", " "),

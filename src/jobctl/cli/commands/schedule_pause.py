@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 from jobctl.cli import printing as output
 from jobctl.cli import schedules
 from jobctl.cli.commands.schedule_list import told
-from jobctl.cli.foreground import user
-from jobctl.cli.opened import store_of
+from jobctl.cli.opened import client_of
+from jobctl.cli.user import user
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import NotFoundError
 from jobctl.definitions import outline
-from jobctl.engines.local.daemons import poke_daemons
 from jobctl.host import clock
-from jobctl.store import firings
-from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.engines.base import Client
     from jobctl.host.settings import Settings
 
 
@@ -26,24 +24,24 @@ def main(settings: Settings, *, jobs: list[str], reason: str | None) -> int:
     paused."""
     now = clock.now()
     results = {}
-    with store_of(settings, create=True) as store:
-        names = known(settings, store, jobs, now=now)
-        before = firings.paused(store)
+    with client_of(settings, create=True) as client:
+        names = known(settings, client, jobs, now=now)
+        before = client.paused()
         for name in names:
-            firings.pause(store, name, at=now, reason=reason, who=user())
+            client.pause_schedules(name, at=now, reason=reason, by=user())
             results[name] = f"was paused already, {told(before[name], now)}" if name in before else "paused"
-        poke_daemons(store)
+        client.wake_workers()
     say(settings, results)
     return 0
 
 
-def known(settings: Settings, store: Store, names: list[str], *, now: int) -> list[str]:
+def known(settings: Settings, client: Client, names: list[str], *, now: int) -> list[str]:
     """These names, once each, if every one is of a job with schedules - also one that only the daemon knows, because
     the file has become invalid, or it reads other files. NotFoundError, or JobctlError for a job without a schedule.
     """
     defined, _ = outline.read(settings, now=now)
     scheduled = {name for name, job in defined.items() if job.schedule is not None}
-    scheduled |= firings.scheduled_jobs(store) | firings.paused(store).keys()
+    scheduled |= set(client.scheduled_jobs())
     for name in names:
         if name in scheduled:
             continue

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli.commands.schedule_pause import known, say
-from jobctl.cli.opened import store_of
-from jobctl.engines.local.daemons import poke_daemons
+from jobctl.cli.opened import client_of
 from jobctl.host import clock
-from jobctl.store import firings
 
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
@@ -17,9 +15,9 @@ if TYPE_CHECKING:
 def main(settings: Settings, *, jobs: list[str]) -> int:
     """0, also for what was not paused. NotFoundError, or JobctlError for a job without a schedule."""
     now = clock.now()
-    with store_of(settings, create=True) as store:
-        names = known(settings, store, jobs, now=now)
-        results = {name: "resumed" if firings.unpause(store, name, now=now) else "was not paused" for name in names}
-        poke_daemons(store)
+    with client_of(settings, create=True) as client:
+        names = known(settings, client, jobs, now=now)
+        results = {name: "resumed" if client.resume_schedules(name, now=now) else "was not paused" for name in names}
+        client.wake_workers()
     say(settings, results)
     return 0

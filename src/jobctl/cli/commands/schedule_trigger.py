@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, schedules
 from jobctl.cli import printing as output
-from jobctl.cli.commands.run import given_params, say_waits
-from jobctl.cli.foreground import user
+from jobctl.cli.asked import given_params, need_daemon, say_waits
 from jobctl.cli.moments import span
-from jobctl.cli.opened import store_of
-from jobctl.engines.local.daemons import daemons, need_daemon
-from jobctl.engines.local.submit import trigger
+from jobctl.cli.opened import client_of
+from jobctl.cli.user import user
 from jobctl.host import clock
+from jobctl.views.documents import Documents
 
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
@@ -24,16 +23,14 @@ def main(settings: Settings, *, job: str, params: list[str], require_daemon: boo
     limit = span(start_within, "--start-within") if start_within is not None else None
     definition = schedules.one(load.load(settings), job)
     given = given_params(params)
-    with store_of(settings, create=True) as store:
+    with client_of(settings, create=True) as client:
         if require_daemon:
-            need_daemon(store, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job}")
-        name = trigger(store, definition, given, now=clock.now(), by=user(), start_within=limit)
-        if not daemons(store):
-            say_waits(name)
+            need_daemon(client, f"start one with: jobctl daemon; or run it in the foreground: jobctl run {job}")
+        run = client.trigger(definition, given, by=user(), start_within=limit)
+        if not client.has_daemon():
+            say_waits(run.name)
         if settings.json:
-            from jobctl.views.views import run_document
-
-            output.print_json(run_document(store, store.find(name)))
+            output.print_json(Documents(client, output.note).run(run, clock.now()))
         else:
-            output.say(name)
+            output.say(run.name)
     return 0

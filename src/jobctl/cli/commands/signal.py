@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from jobctl.cli.foreground import user
 from jobctl.cli.stop import each
+from jobctl.cli.user import user
 from jobctl.core.errors import UsageError
-from jobctl.engines.local import control as requests
 
 if TYPE_CHECKING:
-    from jobctl.core.run.rows import RunRow
+    from jobctl.engines.base import Client, Run
     from jobctl.host.settings import Settings
-    from jobctl.store.store import Store
 
 
 def main(settings: Settings, *, run: str, name: str, data: str | None) -> int:
@@ -26,9 +24,8 @@ def main(settings: Settings, *, run: str, name: str, data: str | None) -> int:
             hint = "an object gives outputs: --data '{\"amount\": 5}'; a text is quoted twice: --data '\"text\"'"
             raise UsageError(f"--data is not JSON: {error}", hint=hint) from error
 
-    def ask(store: Store, row: RunRow) -> str:
-        awaited = requests.is_waited_for(store, row, name)
-        requests.send_signal(store, row, name, payload, by=user())
+    def ask(client: Client, found: Run) -> str:
+        awaited = client.signal(found, name, payload, by=user())
         return f"signal {name} sent" + ("" if awaited else ", and kept: nothing waits for one of that name yet")
 
     return each(settings, [run], ask)

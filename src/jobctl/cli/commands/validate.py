@@ -11,6 +11,7 @@ from jobctl.core.definition.doubts import Here
 from jobctl.definitions.files import STDIN, check_file, duplicates
 from jobctl.definitions.outlook import Outlook
 from jobctl.host import clock, machine
+from jobctl.views import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def main(settings: Settings, *, files: list[str]) -> int:
         problems.append(Problem(zone.trouble, hint=zone.hint, warning=True))
     failed = any(not problem.warning for problem in problems)
     if settings.json:
-        output.print_json([output.problem_document(problem) for problem in problems])
+        output.print_json([documents.problem(problem) for problem in problems])
         return 2 if failed else 0
     for problem in problems:
         output.say(two_lines(problem))

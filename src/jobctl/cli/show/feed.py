@@ -14,12 +14,11 @@ from jobctl.core.keys import is_undo, undone_key
 from jobctl.host import clock
 from jobctl.host.outflow import Outflow
 from jobctl.process import logs
-from jobctl.process.attempt import AttemptFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobctl.engines.local.loop import LiveRun
+    from jobctl.engines.base import Watched
 
 RECENT_LINES = 10  # of an attempt that ran before it was looked at here
 
@@ -42,14 +41,14 @@ class Feed:
     characters are left in.
     """
 
-    def __init__(self, run: LiveRun, within: Feed | None = None) -> None:
+    def __init__(self, run: Watched, within: Feed | None = None) -> None:
         self._run = run
         # remarks; what is left of attempts that have ended
         self._queue: deque[str | _Tail] = within._queue if within is not None else deque()
         self._running: dict[tuple[str, str], _Tail] = within._running if within is not None else {}
         self._children: dict[str, Feed] = within._children if within is not None else {}
 
-    def of(self, run: LiveRun) -> Feed:
+    def of(self, run: Watched) -> Feed:
         """What is told of that run: this one, or a child of it, whose output comes out here too."""
         if run is self._run:
             return self
@@ -95,7 +94,7 @@ class Feed:
         return None
 
     def _tail(self, key: str, number: int, *, recent: bool = False) -> _Tail:
-        path = AttemptFiles(self._run.context.folder, key, number).log
+        path = self._run.log_file(key, number)
         start = logs.tail_offset(path, RECENT_LINES) if recent else 0
         parts = [*self._run.trail, *([] if single(self._run) else [_label(key)])]
         return _Tail(self._run, logs.Follower(path, start), f"{' > '.join(parts)} | " if parts else "")
@@ -104,8 +103,8 @@ class Feed:
 class _Tail:
     """The log of one attempt, as lines with a prefix."""
 
-    def __init__(self, run: LiveRun, follower: logs.Follower, prefix: str) -> None:
-        self._mask = run.context.mask
+    def __init__(self, run: Watched, follower: logs.Follower, prefix: str) -> None:
+        self._mask = run.mask
         self._follower = follower
         self._lines = logs.LineBuffer()
         self._prefix = prefix
@@ -212,7 +211,7 @@ class Outlet:
         return len(self._left)
 
 
-def single(run: LiveRun) -> bool:
+def single(run: Watched) -> bool:
     """Whether the run is of a job with `command` instead of steps: its step's name says nothing."""
     first, *others = run.job.steps
     return not others and first.name == "main" and first.foreach is None

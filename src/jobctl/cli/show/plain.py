@@ -16,14 +16,14 @@ from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.text import duration
 from jobctl.host import clock
-from jobctl.views import views
+from jobctl.views import events as words
+from jobctl.views.documents import event_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jobctl.engines.local.loop import LiveRun
+    from jobctl.engines.base import Client, Watched
     from jobctl.host.settings import Settings
-    from jobctl.store.store import Store
 
 BUSY_MS = 50  # of showing output, between two turns of the engine
 
@@ -37,7 +37,7 @@ class PlainView:
     def __init__(
         self,
         settings: Settings,
-        store: Store,  # noqa: ARG002 - as every view is made
+        client: Client,  # noqa: ARG002 - as every view is made
         hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._quiet = settings.quiet
@@ -45,14 +45,15 @@ class PlainView:
         self._outlets = {Kind.OUTPUT: Outlet(sys.stdout, hurried), Kind.REMARK: Outlet(sys.stderr, hurried)}
         self._feed: Feed | None = None
         self.wants_ticks = not settings.quiet
+        self.tells_end = True
 
-    def begin(self, run: LiveRun) -> None:
+    def begin(self, run: Watched) -> None:
         if not self._quiet:
             feed = self._feed_of(run)
             for one in (run, *_descendants(run)):
                 find(feed.of(one), one)
 
-    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+    def recorded(self, run: Watched, events: list[Event]) -> None:
         if not self._quiet:
             feed = self._feed_of(run)
             for event in events:
@@ -69,17 +70,17 @@ class PlainView:
         self._print(text)
         self._flushed()
 
-    def end(self, run: LiveRun) -> None:
+    def end(self, run: Watched) -> None:
         """Of a run that is over, raises BrokenPipeError or JobctlError when its output could not be written."""
         while self._flushed(wait=True) and self._put_next():
             pass
-        if not self._quiet or run.state.status != "succeeded":
+        if self.tells_end and (not self._quiet or run.state.status != "succeeded"):
             for line in summary.lines(run, now=clock.now(), streamed=not self._quiet):
                 self._print(line.text, line.style)
         self._flushed(wait=True)
         complain(run, self._outlets[Kind.OUTPUT])
 
-    def _feed_of(self, run: LiveRun) -> Feed:
+    def _feed_of(self, run: Watched) -> Feed:
         if self._feed is None:
             self._feed = feed_of(run)
         return self._feed
@@ -108,24 +109,25 @@ class JsonView:
     def __init__(
         self,
         settings: Settings,  # noqa: ARG002 - as every view is made
-        store: Store,
+        client: Client,
         hurried: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._store = store
+        self._client = client
         self._outlet = Outlet(sys.stdout, hurried)
         self._remarks = Outlet(sys.stderr, hurried)
+        self.tells_end = True
 
     @property
     def wants_ticks(self) -> bool:
         return self._outlet.left or self._remarks.left
 
-    def begin(self, run: LiveRun) -> None:
+    def begin(self, run: Watched) -> None:
         pass
 
-    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+    def recorded(self, run: Watched, events: list[Event]) -> None:
         first = run.seq - len(events) + 1
         for number, event in enumerate(events, first):
-            self._put(run, {"run": run.name, **views.event_document(event, number)})
+            self._put(run, {"run": run.name, **event_document(event, number)})
         self.tick()
 
     def tick(self) -> None:
@@ -136,49 +138,53 @@ class JsonView:
         self._remarks.put(text + "\n")
         self._remarks.flush()
 
-    def end(self, run: LiveRun) -> None:
+    def end(self, run: Watched) -> None:
         """Raises as PlainView does."""
-        if run.new is not None:  # nothing of it was recorded
+        if not run.recorded:
             return
-        self._put(run, views.run_document(self._store, self._store.run(run.id)))
+        from jobctl.views.documents import run_document
+        from jobctl.views.run import detail
+
+        self._put(run, run_document(detail(self._client, self._client.find(run.name), clock.now())))
         self._remarks.flush(wait=True)
         self._outlet.flush(wait=True)
         complain(run, self._outlet)
 
-    def _put(self, run: LiveRun, document: dict[str, Any]) -> None:
+    def _put(self, run: Watched, document: dict[str, Any]) -> None:
         import json
 
         from jobctl.definitions.masking import masked
 
         # On a terminal, what json escapes by itself cannot steer it.
-        text = json.dumps(masked(document, run.context.mask), separators=(",", ":"), ensure_ascii=self._outlet.terminal)
+        text = json.dumps(masked(document, run.mask), separators=(",", ":"), ensure_ascii=self._outlet.terminal)
         self._outlet.put_raw(text + "\n")
 
 
-def feed_of(run: LiveRun) -> Feed:
+def feed_of(run: Watched) -> Feed:
     """The feed of a run that has just come here."""
     feed = Feed(run)
-    if run.new is None:
+    if run.recorded:
         began = any(step.attempts for step in run.state.steps.values())
-        feed.remark(f"{run.name} is taken up again" if began else f"{run.name} started")
+        if began or run.state.ending is None:  # what is canceled before it has begun never starts
+            feed.remark(f"{run.name} is taken up again" if began else f"{run.name} started")
     return feed
 
 
-def find(feed: Feed, run: LiveRun) -> None:
+def find(feed: Feed, run: Watched) -> None:
     """Have the feed show attempts that another process has started and that run on here."""
-    for key, attempt in run.attempts.items():
+    for key, number in run.running.items():
         if not feed.follows(key):
-            feed.found(key, attempt.number)
-            feed.remark(" > ".join([*run.trail, f"{_about(run, key)}attempt {attempt.number} runs on"]))
+            feed.found(key, number)
+            feed.remark(" > ".join([*run.trail, f"{_about(run, key)}attempt {number} runs on"]))
 
 
-def _descendants(run: LiveRun) -> Iterator[LiveRun]:
+def _descendants(run: Watched) -> Iterator[Watched]:
     for child in run.children.values():
         yield child
         yield from _descendants(child)
 
 
-def tell(feed: Feed, run: LiveRun, event: Event) -> None:
+def tell(feed: Feed, run: Watched, event: Event) -> None:
     """Have the feed show what an event of the run means for a person."""
     kind = event.type
     key = event.step + (UNDO if kind in (EventType.UNDO_STARTED, EventType.UNDO_ENDED) else "")
@@ -190,7 +196,7 @@ def tell(feed: Feed, run: LiveRun, event: Event) -> None:
         feed.remark(" > ".join([*run.trail, text]))
 
 
-def remark(run: LiveRun, event: Event, key: str) -> str:
+def remark(run: Watched, event: Event, key: str) -> str:
     """An event as a line: `step charge, attempt 1 failed: exit code 7; next attempt in 2s`. "" where others say it."""
     kind = event.type
     if kind is EventType.RUN_CREATED:
@@ -198,7 +204,7 @@ def remark(run: LiveRun, event: Event, key: str) -> str:
     if kind is EventType.RUN_TAKEN or kind is EventType.RUN_ENDED or kind is EventType.CHILD_ENDED:
         return ""  # a child's beginning and end are its parent's step's
     if kind not in _STARTS and kind not in _ENDS:
-        return _one_line(views.describe(event))
+        return _one_line(words.describe(event))
     more = "retry_at" in event.data or "wait" in event.data
     if single(run) and (not more if kind in _ENDS else event.number == 1):
         return ""  # what there is to say of its only step stands in the run's own lines
@@ -206,7 +212,7 @@ def remark(run: LiveRun, event: Event, key: str) -> str:
     policy = step.compensate.retry if is_undo(key) and step.compensate is not None else step.retry
     if policy.maximum_attempts == 1:  # it does not have to be said that it was the only one
         event = event._replace(data={name: value for name, value in event.data.items() if name != "why"})
-    text = views.describe(event)
+    text = words.describe(event)
     if kind in _ENDS and "status" not in event.data:
         text += f" in {duration(event.at - _started_at(run, key, event))}"
     if event.number == 1 and not more:
@@ -214,7 +220,7 @@ def remark(run: LiveRun, event: Event, key: str) -> str:
     return _one_line(text.replace("step main, ", "", 1) if single(run) else text)
 
 
-def complain(run: LiveRun, outlet: Outlet) -> None:
+def complain(run: Watched, outlet: Outlet) -> None:
     """Raise what kept the output of a run that is over from being written: its exit code must not say that all went
     well. A run that is not over has another error to tell."""
     if run.state.status is None or not run.state.status.final or not (outlet.error or outlet.left):
@@ -231,12 +237,12 @@ def complain(run: LiveRun, outlet: Outlet) -> None:
     ) from outlet.error
 
 
-def _started_at(run: LiveRun, key: str, event: Event) -> int:
+def _started_at(run: Watched, key: str, event: Event) -> int:
     attempts = run.step_state(key).attempts
     return attempts[event.number - 1].started_at if event.number else event.at
 
 
-def _about(run: LiveRun, key: str) -> str:
+def _about(run: Watched, key: str) -> str:
     if single(run):
         return ""
     return f"compensation of step {undone_key(key)}, " if is_undo(key) else f"step {key}, "

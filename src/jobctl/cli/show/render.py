@@ -28,9 +28,8 @@ from jobctl.process import logs
 if TYPE_CHECKING:
     from jobctl.core.model import RetryPolicy, Step
     from jobctl.core.run.history import Event, StepState
-    from jobctl.engines.local.loop import LiveRun
+    from jobctl.engines.base import Client, Watched
     from jobctl.host.settings import Settings
-    from jobctl.store.store import Store
 
 REDRAW_MS = 100  # between two frames, at least
 CLOCK_MS = 1_000  # between two frames that differ by the time they show
@@ -74,17 +73,18 @@ class LiveView:
     """
 
     wants_ticks = True
+    tells_end = True
 
     def __init__(
         self,
         settings: Settings,
-        store: Store,  # noqa: ARG002 - as every view is made
+        client: Client,  # noqa: ARG002 - as every view is made
         hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._verbose = settings.verbose
         self._color = colored(settings.color, stream=sys.stderr)
         self._outlet = Outlet(sys.stderr, hurried)
-        self._run: LiveRun | None = None
+        self._run: Watched | None = None
         self._feed: Feed | None = None
         self._outputs: dict[str, tuple[str, int, list[str]]] = {}  # by step, or STEP!undo: log, its size, last lines
         self._changed = True
@@ -93,18 +93,18 @@ class LiveView:
         self._size = (0, 0)
         self._broken = False
 
-    def begin(self, run: LiveRun) -> None:
+    def begin(self, run: Watched) -> None:
         self._know(run)
         if self._feed is not None:
             find(self._feed, run)
 
-    def _know(self, run: LiveRun) -> None:
+    def _know(self, run: Watched) -> None:
         if self._run is None:
             self._run = run
             if single(run) or self._verbose:
                 self._feed = feed_of(run)
 
-    def recorded(self, run: LiveRun, events: list[Event]) -> None:
+    def recorded(self, run: Watched, events: list[Event]) -> None:
         self._know(run)
         self._changed = True
         if self._feed is not None:
@@ -122,7 +122,7 @@ class LiveView:
     def say(self, text: str) -> None:
         self._draw(clean(text) + "\n")
 
-    def end(self, run: LiveRun) -> None:
+    def end(self, run: Watched) -> None:
         """Raises as PlainView does."""
         self._outlet.flush(wait=True)
         self._size = _terminal_size()
@@ -131,7 +131,8 @@ class LiveView:
             self._outlet.put_raw(above)
             if not self._outlet.flush(wait=True):
                 break
-        for text, style in summary.lines(run, now=clock.now(), streamed=self._feed is not None):
+        lines = summary.lines(run, now=clock.now(), streamed=self._feed is not None) if self.tells_end else ()
+        for text, style in lines:
             self._outlet.put_raw(self._painted([Segment(clean(text), style)]) + "\n")
         self._outlet.flush(wait=True)
         complain(run, self._outlet)
@@ -154,13 +155,14 @@ class LiveView:
         self._size = size
         if self._run is None or self._feed is not None:
             return changed
-        for key, attempt in self._run.attempts.items():
+        for key, number in self._run.running.items():
             path, known, _ = self._outputs.get(key, ("", 0, []))
+            log = self._run.log_file(key, number)
             try:
-                now = os.stat(attempt.files.log).st_size
-                if path != attempt.files.log or now != known:
-                    found = logs.last_lines(attempt.files.log, OUTPUT_LINES, _OUTPUT_BYTES)
-                    self._outputs[key] = (attempt.files.log, now, [self._shown(line) for line in found])
+                now = os.stat(log).st_size
+                if path != log or now != known:
+                    found = logs.last_lines(log, OUTPUT_LINES, _OUTPUT_BYTES)
+                    self._outputs[key] = (log, now, [self._shown(line) for line in found])
                     changed = True
             except OSError:
                 continue  # it has not written anything yet
@@ -170,7 +172,7 @@ class LiveView:
         assert self._run is not None
         # A progress bar writes its line again and again: what it wrote last is what it wants to be seen.
         last = line.rstrip("\r").rpartition("\r")[2]
-        return clean(self._run.context.mask(last)).expandtabs(4)
+        return clean(self._run.mask(last)).expandtabs(4)
 
     def _draw(self, above: str = "") -> None:
         if self._run is None or self._broken:
@@ -178,7 +180,7 @@ class LiveView:
         else:
             lines: list[Line] = []
             try:
-                outputs = {key: found for key, (_, _, found) in self._outputs.items() if key in self._run.attempts}
+                outputs = {key: found for key, (_, _, found) in self._outputs.items() if key in self._run.running}
                 columns, rows = self._size = _terminal_size()
                 # One column stays free: a terminal wraps a line that fills it. One row is the cursor's.
                 whole = frame(self._run, outputs, now=clock.now(), rows=rows - 1)
@@ -208,7 +210,7 @@ class LiveView:
         return text if self._outlet.unicode else text.translate(_ASCII)
 
 
-def frame(run: LiveRun, outputs: Mapping[str, list[str]], *, now: int, rows: int) -> list[Line]:
+def frame(run: Watched, outputs: Mapping[str, list[str]], *, now: int, rows: int) -> list[Line]:
     """The run in at most `rows` lines (at least one): a headline, its steps, and under those that run their output.
 
     When there are more steps than rows, what runs and what failed comes before the rest, which is counted. `outputs`:
@@ -234,7 +236,7 @@ def frame(run: LiveRun, outputs: Mapping[str, list[str]], *, now: int, rows: int
     out: list[Line] = [_headline(run, statuses, now)]
     for name in names:
         glyph, _, style = _GLYPHS[statuses[name]]
-        text = _step(run, run.steps[name], statuses, now)
+        text = _step(run, run.step(name), statuses, now)
         dim = "dim" if statuses[name] in ("pending", "skipped") else ""
         out.append([Segment("  "), Segment(glyph, style), Segment(f" {name:<{pad}}", dim), Segment(f"  {text}", dim)])
         if statuses[name] == "running" and of_each:
@@ -281,7 +283,7 @@ def _terminal_size() -> tuple[int, int]:
     return columns or 80, rows or 24
 
 
-def _status(run: LiveRun, name: str) -> str:
+def _status(run: Watched, name: str) -> str:
     if _undoing(run, name):
         undo = run.state.undo_of(run.decider.undoing or name)
         return "running" if undo.status is not StepStatus.WAITING else "waiting"
@@ -289,11 +291,11 @@ def _status(run: LiveRun, name: str) -> str:
     return str(step.status) if step is not None else "pending"
 
 
-def _undoing(run: LiveRun, name: str) -> bool:
+def _undoing(run: Watched, name: str) -> bool:
     return run.decider.undoing is not None and step_name(run.decider.undoing) == name
 
 
-def _headline(run: LiveRun, statuses: Mapping[str, str], now: int) -> Line:
+def _headline(run: Watched, statuses: Mapping[str, str], now: int) -> Line:
     started = run.state.try_started_at
     parts = [Segment(run.name, "bold"), Segment(f"  {_mode(run)}")]
     if started is not None:
@@ -307,7 +309,7 @@ def _headline(run: LiveRun, statuses: Mapping[str, str], now: int) -> Line:
     return parts
 
 
-def _mode(run: LiveRun) -> str:
+def _mode(run: Watched) -> str:
     outcome = str(run.decider.outcome) if run.decider.outcome is not None else ""
     mode = run.decider.mode
     if run.state.status == "paused":
@@ -324,7 +326,7 @@ def _mode(run: LiveRun) -> str:
     return "running"
 
 
-def _step(run: LiveRun, step: Step, statuses: Mapping[str, str], now: int) -> str:
+def _step(run: Watched, step: Step, statuses: Mapping[str, str], now: int) -> str:
     """What stands beside a step's name."""
     if _undoing(run, step.name):
         key = run.decider.undoing or step.name
@@ -347,7 +349,7 @@ def _step(run: LiveRun, step: Step, statuses: Mapping[str, str], now: int) -> st
     return text + (f": {_one_line(state.error)}" if state.error else "")
 
 
-def _child(child: LiveRun | None, name: str) -> str:
+def _child(child: Watched | None, name: str) -> str:
     """How far a child run has come; where it is not here, only which one it is."""
     if child is None:
         return f"child run {name}"
@@ -386,7 +388,7 @@ def _suspension(state: StepState, now: int) -> Iterator[str]:
     yield what
 
 
-def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
+def _ended(run: Watched, name: str, state: StepState) -> Iterator[str]:
     undo = run.state.undo.get(name)
     if undo is not None and undo.status in (StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED):
         yield f"NOT COMPENSATED ({_one_line(undo.error or 'it was stopped')})"
@@ -405,7 +407,7 @@ def _ended(run: LiveRun, name: str, state: StepState) -> Iterator[str]:
         yield f"stopped {times(state.stops)}"
 
 
-def _waits_for(run: LiveRun, step: Step, statuses: Mapping[str, str]) -> str:
+def _waits_for(run: Watched, step: Step, statuses: Mapping[str, str]) -> str:
     if step.when is When.FAILURE:
         return "only if the run fails"
     if step.when is When.SUCCESS and run.decider.outcome is not None:

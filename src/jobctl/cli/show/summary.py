@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.cli.foreground import way_on
 from jobctl.cli.show.feed import single
 from jobctl.core.keys import UNDO
 from jobctl.core.model import Step, StepStatus, encode
@@ -21,11 +20,10 @@ from jobctl.core.text import duration, times
 from jobctl.definitions.changes import changed
 from jobctl.definitions.masking import redact
 from jobctl.process import logs
-from jobctl.process.attempt import AttemptFiles
 
 if TYPE_CHECKING:
     from jobctl.core.run.history import AttemptState, StepState
-    from jobctl.engines.local.loop import LiveRun
+    from jobctl.engines.base import Watched
 
 MANY = 12  # with more steps than this, those that just succeeded are only counted
 LONGEST = 30  # lines about steps
@@ -47,12 +45,12 @@ class Line(NamedTuple):
     style: str = ""  # one of output.STYLES
 
 
-def lines(run: LiveRun, *, now: int, streamed: bool) -> list[Line]:
+def lines(run: Watched, *, now: int, streamed: bool) -> list[Line]:
     """The summary of a run that is over, or is left as it is. `streamed`: its output has been shown as it came.
 
     Nothing for a run that was never recorded.
     """
-    if run.new is not None:
+    if not run.recorded:
         return []
     out = [_headline(run, now)]
     rows = list(_steps(run))
@@ -67,7 +65,7 @@ def lines(run: LiveRun, *, now: int, streamed: bool) -> list[Line]:
     return out
 
 
-def _headline(run: LiveRun, now: int) -> Line:
+def _headline(run: Watched, now: int) -> Line:
     state = run.state
     status = state.status
     took = duration((state.finished_at or now) - (state.try_started_at or state.created_at))
@@ -79,7 +77,7 @@ def _headline(run: LiveRun, now: int) -> Line:
     return Line(_one_line(f"{run.name} {_words(status)} after {took}{reason}"), _STYLES[status])
 
 
-def _steps(run: LiveRun) -> Iterator[Line]:
+def _steps(run: Watched) -> Iterator[Line]:
     state, steps = run.state, run.job.steps
     width = max(len(step.name) for step in steps)
     never: list[str] = []
@@ -104,7 +102,7 @@ def _steps(run: LiveRun) -> Iterator[Line]:
         yield Line(f"  {word}: {names}", "dim")
 
 
-def _step(run: LiveRun, step: Step, found: StepState) -> str:
+def _step(run: Watched, step: Step, found: StepState) -> str:
     """`failed, 3.2s, 2 attempts (1 failed, 1 timed out): exit code 7`."""
     if found.items is not None:
         return _items(run, step, found)
@@ -139,7 +137,7 @@ def _step(run: LiveRun, step: Step, found: StepState) -> str:
     return text
 
 
-def _items(run: LiveRun, step: Step, found: StepState) -> str:
+def _items(run: Watched, step: Step, found: StepState) -> str:
     """`failed, 100 items, 3.2s: 2 of 100 items failed: [7], [12]`."""
     count = len(found.items or ())
     parts = [_words(found.status), f"{count:,} item{'' if count == 1 else 's'}"]
@@ -159,7 +157,7 @@ def _how_they_failed(attempts: list[AttemptState]) -> str:
     return f" ({', '.join(f'{count} {word}' for word, count in counts.items())})" if counts else ""
 
 
-def _not_compensated(run: LiveRun) -> Iterator[Line]:
+def _not_compensated(run: Watched) -> Iterator[Line]:
     """What is left standing though it should have been undone: nobody must overlook it."""
     for name, undo in run.state.undo.items():
         if undo.status in (StepStatus.SUCCEEDED, StepStatus.PENDING):
@@ -172,7 +170,7 @@ def _not_compensated(run: LiveRun) -> Iterator[Line]:
             yield from _last_lines(run, name, undo=True)
 
 
-def _failed(run: LiveRun) -> list[str]:
+def _failed(run: Watched) -> list[str]:
     """The steps, or items of them, that made the run fail, the first to fail first. What was compensated may be one."""
     if run.state.status is None or not run.state.status.final or run.state.status == "succeeded":
         return []
@@ -191,14 +189,14 @@ def _failed(run: LiveRun) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def _last_lines(run: LiveRun, name: str, *, undo: bool = False) -> Iterator[Line]:
+def _last_lines(run: Watched, name: str, *, undo: bool = False) -> Iterator[Line]:
     key = name + UNDO if undo else name
     if not undo and run.state.step(name).child is not None:
         return  # it is another run's
     attempts = run.step_state(key).attempts
-    files = AttemptFiles(run.context.folder, key, attempts[-1].number)
+    file = run.log_file(key, attempts[-1].number)
     try:
-        found = logs.last_lines(files.log, TAIL_LINES)
+        found = logs.last_lines(file, TAIL_LINES)
     except OSError:
         return
     about = "its output" if single(run) else f"the output of {'the compensation of ' if undo else ''}step {name}"
@@ -206,10 +204,10 @@ def _last_lines(run: LiveRun, name: str, *, undo: bool = False) -> Iterator[Line
         yield Line(f"{about} is empty")
         return
     yield Line(f"the end of {about}:")
-    yield from (Line(f"  | {line}", "dim") for line in run.context.mask("\n".join(found)).split("\n"))
+    yield from (Line(f"  | {line}", "dim") for line in run.mask("\n".join(found)).split("\n"))
 
 
-def _ways(run: LiveRun, failed: list[str], streamed: bool) -> Iterator[Line]:
+def _ways(run: Watched, failed: list[str], streamed: bool) -> Iterator[Line]:
     child = run.state.step(failed[0]).child if failed else None
     if child is not None:
         yield Line(f"logs: jobctl logs {child['run']}")
@@ -224,6 +222,11 @@ def _ways(run: LiveRun, failed: list[str], streamed: bool) -> Iterator[Line]:
         yield Line(way)
         if changed(run.job.file, run.job.name, encode(redact(run.job))):
             yield Line(f"its definition has changed since; to take the new one: jobctl resume {run.name} --updated")
+
+
+def way_on(run_name: str, status: str) -> str:
+    """How a run that did not succeed is taken up again: the last line of its summary."""
+    return "" if status == "succeeded" else f"take it up again with: jobctl resume {run_name}"
 
 
 def _words(status: str) -> str:

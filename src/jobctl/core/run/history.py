@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from jobctl.core.keys import ITEMS, is_undo, item_key, step_name, undone_key
+from jobctl.core.keys import ITEMS, UNDO, is_undo, item_index, item_key, step_name, undone_key
 from jobctl.core.status import DONE_WELL, RunStatus, StepStatus
 
 
@@ -477,6 +477,25 @@ class RunState:
     def items_of(self, step: StepState) -> Iterator[StepState | None]:
         """The items of a `foreach` step in their order, None for one that nothing was heard of yet."""
         return (self.steps.get(item_key(step.name, index)) for index in range(len(step.items or ())))
+
+    def attempts(self) -> list[tuple[str, AttemptState]]:
+        """(STEP or STEP!undo; attempt) of every attempt, in order of start. Without those of items of a list that
+        another one has replaced."""
+        found = [
+            (name + suffix, attempt)
+            for suffix, steps in (("", self.steps), (UNDO, self.undo))
+            for name, step in steps.items()
+            if self._is_there(name)
+            for attempt in step.attempts
+        ]
+        found.sort(key=lambda item: item[1].started_at)
+        return found
+
+    def _is_there(self, key: str) -> bool:
+        """Whether a key is that of a step, or of an item of a list as it is now."""
+        index = item_index(key)
+        step = self.steps.get(step_name(key))
+        return index is None or (step is not None and step.items is not None and index < len(step.items))
 
     def undo_of(self, name: str) -> StepState:
         state = self.undo.get(name)

@@ -137,3 +137,17 @@ def sentence(about: Mapping[str, Any]) -> str:
 def times(about: Mapping[str, Any]) -> dict[str, int]:
     """Which of its values are instants."""
     return {key: about[key] for key in _TIMES if key in about}
+
+
+def updated(job: Job, about: Mapping[str, Any]) -> Job:
+    """The job of a notification as the file has it now. JobctlError when the job notifies of that no longer."""
+    found = commands(job, about["status"])
+    place = about.get("place", 0)
+    if place >= len(found):
+        from jobctl.core.errors import JobctlError
+
+        raise JobctlError(
+            f"job {job.name} has no such notification any more: on {about['status']}",
+            hint="resume it as it was, without --updated",
+        )
+    return notifier(job, found[place])

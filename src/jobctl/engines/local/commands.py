@@ -14,7 +14,7 @@ from jobctl.core.model import Job, RetryPolicy, Step
 from jobctl.core.run import items
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.history import RunState, StepState
-from jobctl.core.text import rfc3339
+from jobctl.core.run.values import run_values as run_values
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles, journal_path, waits_path
 from jobctl.process.descent import TOKEN
@@ -297,20 +297,6 @@ class RunContext:
             what = "was skipped" if step.status == "skipped" else f"wrote no output {rest[2]!r}"
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} {what}")
         return step.outputs[rest[2]]
-
-
-def run_values(job: Job, name: str, at: int) -> dict[str, str]:
-    """What `run.*` references name. A run that no schedule started has the time of its creation as fire time.
-
-    Times are those of the job's zone; without one, of the machine's.
-    """
-    if job.timezone is not None:
-        from jobctl.core.schedule.zones import format_instant
-
-        text = format_instant(at, job.timezone)
-    else:
-        text = rfc3339(at)
-    return {"id": name, "job": job.name, "fire_time": text, "fire_date": text[:10]}
 
 
 def _values_of(job: Job, name: str, state: RunState) -> dict[str, str]:

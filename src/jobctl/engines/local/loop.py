@@ -52,10 +52,10 @@ from jobctl.store.database import Transaction
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.engines.base import Reused
     from jobctl.engines.local.child_runs import Begun, Children, Family
     from jobctl.engines.local.holders import Holders
     from jobctl.engines.local.notifications import Notice
-    from jobctl.engines.local.reuse import Like
     from jobctl.process.keepers import Link
 
 LOOK_EVERY_MS = 5_000  # for what a lost poke would have told
@@ -202,7 +202,7 @@ class LocalEngine:
     # -- work comes in ---------------------------------------------------------------------------------------------
 
     def submit(
-        self, new: NewRun, job: Job, params: dict[str, Any], *, env_file: dict[str, str], like: Like | None = None
+        self, new: NewRun, job: Job, params: dict[str, Any], *, env_file: dict[str, str], like: Reused | None = None
     ) -> LiveRun:
         """A new run of `job`, started at the next turn - unless its fire time turns out to have been dealt with."""
         run = LiveRun(0, new.name, job, 0, RunState(), Decider(job))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType, RunState
@@ -13,23 +12,13 @@ from jobctl.core.run.notices import is_notifier, origin
 from jobctl.core.run.rows import RunRow
 from jobctl.core.status import RunStatus
 from jobctl.core.text import local_time
+from jobctl.engines.base import Trouble
 from jobctl.engines.local.daemons import daemons
 from jobctl.store import firings, news
 from jobctl.store.store import Store
 
 _FAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT)
 _DOCTOR = "see: jobctl doctor"
-
-
-class Trouble(NamedTuple):
-    """One thing that is wrong. `kind`: no_daemon | failed | missed | unknown."""
-
-    kind: str
-    message: str
-    hint: str
-    job: str | None = None
-    run: str | None = None
-    since: int | None = None  # when it came to be so, where that is known
 
 
 def troubles(
@@ -108,23 +97,20 @@ def _failed(store: Store, wanted: Callable[[str], bool], told: list[Trouble]) ->
         yield Trouble("failed", message, hint, row.job, row.name, row.finished_at)
 
 
-def acknowledge(reason: str | None, by: str, now: int) -> Callable[[Store, RunRow], str]:
-    """What records in a run's history that somebody knows that it failed. JobctlError when it has not."""
+def acknowledge(store: Store, row: RunRow, *, reason: str | None, by: str, now: int) -> bool:
+    """Record in a run's history that somebody knows that it failed. False when somebody knew already; JobctlError when
+    it has not."""
+    if store.copy is not None:
+        raise store.copy.error(f"nothing can be said of run {row.name}")
+    if row.status in _FAILED and news.is_acknowledged(store, row):
+        return False
 
-    def ask(store: Store, row: RunRow) -> str:
-        if store.copy is not None:
-            raise store.copy.error(f"nothing can be said of run {row.name}")
-        if row.status in _FAILED and news.is_acknowledged(store, row):
-            return "somebody knew already"
+    def make(current: RunRow, _: RunState) -> tuple[Event, None]:
+        if current.status not in _FAILED:
+            what = "is not over" if current.finished_at is None else f"has not failed: it is {current.status}"
+            raise JobctlError(f"run {current.name} {what}", hint=f"jobctl status {current.name}")
+        data = {key: value for key, value in (("reason", reason), ("by", by)) if value}
+        return Event(EventType.RUN_ACKNOWLEDGED, now, data=data), None
 
-        def make(current: RunRow, _: RunState) -> tuple[Event, None]:
-            if current.status not in _FAILED:
-                what = "is not over" if current.finished_at is None else f"has not failed: it is {current.status}"
-                raise JobctlError(f"run {current.name} {what}", hint=f"jobctl status {current.name}")
-            data = {key: value for key, value in (("reason", reason), ("by", by)) if value}
-            return Event(EventType.RUN_ACKNOWLEDGED, now, data=data), None
-
-        store.request(row.id, make)
-        return "acknowledged"
-
-    return ask
+    store.request(row.id, make)
+    return True

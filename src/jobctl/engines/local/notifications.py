@@ -82,18 +82,6 @@ def missed(store: Store, job: Job, gone: Dropped, now: int) -> list[Batch]:
     return _queued(store, job, about, params, now)
 
 
-def updated(job: Job, about: Mapping[str, Any]) -> Job:
-    """The job of a notification as the file has it now. JobctlError when the job notifies of that no longer."""
-    commands = notices.commands(job, about["status"])
-    place = about.get("place", 0)
-    if place >= len(commands):
-        raise JobctlError(
-            f"job {job.name} has no such notification any more: on {about['status']}",
-            hint="resume it as it was, without --updated",
-        )
-    return notices.notifier(job, commands[place])
-
-
 def _queued(store: Store, job: Job, about: Mapping[str, Any], params: Mapping[str, Any], now: int) -> list[Batch]:
     return [
         Batch(0, 0, [first], replay([first]), executor=None, new=new._replace(priority=_FIRST))

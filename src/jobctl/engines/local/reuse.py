@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobctl.core import kinds
 from jobctl.core.definition import references
@@ -18,6 +18,7 @@ from jobctl.core.model import Job, Step, StepStatus, decode
 from jobctl.core.run.history import RunState, StepState
 from jobctl.core.run.resume import to_redo
 from jobctl.core.run.rows import RunRow
+from jobctl.engines.base import Reused
 from jobctl.engines.local.commands import step_texts
 from jobctl.engines.local.control import check_start
 from jobctl.engines.run_files import run_folder
@@ -25,17 +26,7 @@ from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import Store
 
 
-class Like(NamedTuple):
-    """What a new run takes over from an old one."""
-
-    run: str
-    reused: dict[str, dict[str, Any]]  # key -> items, status, outputs, stdout, error: what differs from a plain success
-    params: dict[str, Any]  # those that the job still has
-    fire_time: int | None  # results of a day go with that day
-    remarks: list[str]  # what was left out, for people
-
-
-def like(store: Store, job: Job, row: RunRow, from_step: str) -> Like:
+def like(store: Store, job: Job, row: RunRow, from_step: str) -> Reused:
     """What a new run of `job`, as its file has it now, takes over from the run `row`: the results of all steps but
     `from_step`, what needs it, and what had not finished.
 
@@ -81,7 +72,7 @@ def like(store: Store, job: Job, row: RunRow, from_step: str) -> Like:
             for item in state.items_of(done):
                 if item is not None and item.status is not StepStatus.PENDING:
                     reused[item.name] = _result(row, step, item, asked, folder)
-    return Like(
+    return Reused(
         row.name,
         reused,
         {name: value for name, value in state.params.items() if name in job.params},

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from jobctl.core.errors import DefinitionError, JobctlError, StoreError
-from jobctl.core.model import Job, decode
+from jobctl.core.model import decode
 from jobctl.core.run import notices
 from jobctl.core.run.rows import RunRow
 from jobctl.definitions import masking
 from jobctl.definitions.files import check_file, env_file_of
+from jobctl.engines.base import Kept
 from jobctl.store.store import Store
-
-
-class Kept(NamedTuple):
-    job: Job
-    env_file: dict[str, str]
-    remarks: list[str]  # what could not be had and was left out
 
 
 def job_of(store: Store, row: RunRow, *, strict: bool) -> Kept:

@@ -11,11 +11,11 @@ from jobctl.core.model import Job, encode
 from jobctl.core.run.history import Event, RunState
 from jobctl.core.run.newrun import described, made
 from jobctl.core.run.rows import NewRun, RunRow
+from jobctl.core.run.values import run_values
 from jobctl.core.schedule import overlap
 from jobctl.core.schedule.overlap import Fire
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
-from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.daemons import poke_daemons
 from jobctl.host import clock
 from jobctl.store import firings
@@ -23,7 +23,7 @@ from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
-    from jobctl.engines.local.reuse import Like
+    from jobctl.engines.base import Reused
 
 _NO_NOTICES: Mapping[str, Sequence[Batch]] = {}
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
@@ -41,19 +41,20 @@ def enqueue(
     *,
     trigger: str,
     fire_time: int | None = None,
-    like: Like | None = None,
+    like: Reused | None = None,
     start_within: int | None = None,
     key: str | None = None,
+    here: bool = False,
 ) -> Submitted:
     """Queue a run of the job; its id. Where the job has a run for the key, that run's. `like` is what it reuses of
-    another run; `start_within` and `key` replace the job's.
+    another run; `start_within` and `key` replace the job's; `here`: the caller means to begin it, and wakes nobody.
 
     UsageError for parameters that do not fit, KeyConflictError where they are others than those of the run that there
     is, JobctlError for what cannot run.
     """
     while True:
         names = enqueue_each(
-            store, job, given, [fire_time], trigger=trigger, like=like, start_within=start_within, key=key
+            store, job, given, [fire_time], trigger=trigger, like=like, start_within=start_within, key=key, here=here
         )
         if names:
             return Submitted(names[0], True)
@@ -104,9 +105,10 @@ def enqueue_each(
     fire_times: Iterable[int | None],
     *,
     trigger: str,
-    like: Like | None = None,
+    like: Reused | None = None,
     start_within: int | None = None,
     key: str | None = None,
+    here: bool = False,
 ) -> list[str]:
     """Queue a run of the job for each fire time, in their order; the ids, but for those whose key the job has a run of.
     Errors as in `enqueue`: then none is queued.
@@ -114,7 +116,7 @@ def enqueue_each(
     Runs that a schedule or a backfill queues start as the overlap policy of `job` says.
     """
     if store.copy is not None:
-        raise store.copy.error(f"no run of {job.name} can be left to a daemon")
+        raise store.copy.error(f"no run of {job.name} can {'wait for a place' if here else 'be left to a daemon'}")
     now, text = clock.now(), encode(redact(job))
     queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
@@ -128,7 +130,8 @@ def enqueue_each(
     refused: set[str] = set()
     for i in range(0, len(queued), _AT_A_TIME):
         refused |= record_all(store, queued[i : i + _AT_A_TIME])
-        poke_daemons(store)
+        if not here:
+            poke_daemons(store)
     return [new.name for new, _ in queued if new.name not in refused]
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from places import DAY, HELD, HOUR, MINUTE, NOW, SECOND, Place, job
 
-from jobctl.cli import schedules
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import RunStatus, encode_schedule
 from jobctl.core.schedule.overlap import BUFFER_LIMIT
 from jobctl.core.schedule.zones import ZoneError
 from jobctl.engines.local import unbegun
+from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import scheduler as module
 from jobctl.store import firings
@@ -522,7 +522,7 @@ def _told(place: Place, now: int) -> int | None:
     found = []
     for one in place.catalog().jobs.values():
         for schedule in one.schedules:
-            for at in schedules.coming(place.store, one, schedule, now, 1):
+            for at in LocalClient(place.store).coming(one, schedule, now, 1):
                 found.append(at + module.jitter(one.name, encode_schedule(schedule, one), at, schedule.jitter))
     return min(found, default=None)
 

@@ -11,10 +11,10 @@ from jobctl.core.model import Job, RunStatus, encode
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.newrun import created, described, made
 from jobctl.core.run.rows import NewRun
+from jobctl.core.run.values import run_values
 from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
-from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.loop import Company, LocalEngine
 from jobctl.engines.local.submit import batches_of
 from jobctl.engines.local.worker.capacity import Capacity

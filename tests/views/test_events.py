@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobctl.core.run.history import Event, EventType
-from jobctl.views.views import describe
+from jobctl.views.events import describe
 
 DAMAGED: list[dict[str, Any]] = [
     {},

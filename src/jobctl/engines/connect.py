@@ -1,0 +1,27 @@
+"""Which engine is asked, and how it is come by. The one place that names an engine to the faces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.host.settings import state_dir_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jobctl.engines.base import Client
+    from jobctl.host.settings import Settings
+
+
+def connect(
+    settings: Settings, *, create: bool = False, asks: bool = False, told: Callable[[str], None] = lambda _: None
+) -> Client:
+    """A client of the engine that the settings name. NotFoundError where nothing has run yet and `create` does not say
+    that something is to. `asks`: nothing is recorded by this call, not even an upgrade; `told` hears what people are to
+    know."""
+    from jobctl.engines.local.client import opened
+
+    client = opened(state_dir_ready(settings.state_dir, create), create=create, asks=asks, told=told)
+    if client.store.copy is not None:
+        told(client.store.copy.sentence())
+    return client
