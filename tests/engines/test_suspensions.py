@@ -294,7 +294,7 @@ def test_nothing_of_the_script_outlives_its_suspension(world: World, script: str
 
 
 def test_it_sleeps_no_longer_than_its_step_may_take(world: World) -> None:
-    run = world.run(shell("jobctl sleep 1d", 'step_timeout = { schedule_to_close = "700ms" }'))
+    run = world.run(shell("jobctl sleep 1d", 'step_timeout = { schedule_to_close = "4s" }'))
     assert (run.state.status, attempts(run)) == ("failed", ["suspended"])
     assert run.state.step("main").status == "timed_out"
     assert "schedule_to_close has passed" in str(run.state.step("main").error)

@@ -506,7 +506,7 @@ def test_a_run_that_waits_is_ended(
 
 
 def test_the_runs_timeout_passes_while_it_waits(world: World) -> None:
-    run = world.run('timeout = "300ms"\n' + THREE)
+    run = world.run('timeout = "2s"\n' + THREE)
     assert run.state.status == "timed_out"
     found = statuses(world.document(run))
     assert [found[name] for name in "abc"] == ["timed_out"] * 3
@@ -656,14 +656,14 @@ def test_a_probe_that_hangs_is_stopped_by_the_deadline(world: World) -> None:
 
 
 def test_start_to_close_is_for_one_probe_and_not_for_the_waits_between(world: World) -> None:
-    run = world.run(poll(COUNT + "[ $n = 4 ]", 'timeout = "400ms"', interval="600ms"))
+    run = world.run(poll(COUNT + "[ $n = 2 ]", 'timeout = "2s"', interval="2500ms"))
     assert run.state.status == "succeeded"
 
 
 def test_a_probe_that_takes_too_long_is_an_attempt_that_has_failed(world: World) -> None:
-    run = world.run('kill_grace = "100ms"\n' + poll(COUNT + "[ $n -lt 3 ] && exit 1; sleep 60", 'timeout = "300ms"'))
+    run = world.run('kill_grace = "100ms"\n' + poll(COUNT + "[ $n -lt 3 ] && exit 1; sleep 60", 'timeout = "2s"'))
     step = world.step(run, "p")
-    assert (step["status"], step["error"]) == ("timed_out", "start_to_close of 300ms passed")
+    assert (step["status"], step["error"]) == ("timed_out", "start_to_close of 2s passed")
     assert world.alive(run) == []
 
 
