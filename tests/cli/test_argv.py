@@ -84,6 +84,7 @@ REFUSED = {
     "history --limit many": "invalid value for '--limit': 'many' is not a valid",
     "history --status done": "invalid value for '--status': 'done' is not one of",
     "status --color red": "invalid value for '--color': 'red' is not one of",
+    "completion": "missing argument 'bash|zsh|fish'",
     "completion powershell": "invalid value for 'bash|zsh|fish'",
     "cancel": "missing argument 'RUN...'",
     "run --det backup": "no such option: --det",
@@ -112,6 +113,7 @@ def test_wrong_usage_is_refused_in_a_sentence_with_a_way_out(line: str, message:
         refusal.parse(shlex.split(line))
     assert caught.value.message.startswith(message)
     assert "--help" in caught.value.hint
+    assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize(

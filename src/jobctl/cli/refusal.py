@@ -176,6 +176,7 @@ def _merge(ctx: typer.Context, param: Any, value: Any) -> None:
 def _usage_error(error: Any) -> UsageError:
     # "No such option: --jsn" and "No such command 'rnu'." become our two lines.
     text = str(error.format_message() if not getattr(error, "possibilities", None) else error.message)
+    text = text.partition(". Choose from:")[0]  # that goes over several lines; what there is to choose stands before it
     ctx = error.ctx
     where = ctx.command_path if ctx else "jobctl"
     if text == "Missing command.":
