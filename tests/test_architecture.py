@@ -24,7 +24,7 @@ ONLY_IN = {
     "rich": ("cli/",),
     "typer": ("cli/",),
     "click": ("cli/",),
-    "croniter": ("cli/second_opinion.py",),
+    "croniter": ("cli/croniter_check.py",),
     "sqlite_utils": ("store/",),
     "sqlite3": ("store/", "cli/commands/doctor.py"),  # the doctor tells SQLite's version
     "filelock": ("store/", "process/", "engines/local/executor.py"),

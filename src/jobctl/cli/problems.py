@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
-from jobctl.cli.short import short
+from jobctl.cli.show.texts import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, moments
 from jobctl.cli import printing as output
-from jobctl.cli.opened import client_of
+from jobctl.cli.client import client_of
 from jobctl.core import text
 from jobctl.core.errors import DefinitionError, NotFoundError
 from jobctl.engines.base import Trouble

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
+from jobctl.cli.client import client_of
 from jobctl.cli.exit import show
-from jobctl.cli.opened import client_of
 from jobctl.core.errors import JobctlError
 from jobctl.host.settings import Settings
 

@@ -1,5 +1,6 @@
 """What can be said on the command line: one row a command, with its texts and an example. Written by hand; all that
-knows commands reads it: argv.py for every call, help.py for pages, refusal.py for what is refused, complete.py.
+knows commands reads it: argv.py for every call, pages.py for help, refusal.py for what is refused, commands/complete.py
+for the shells.
 
 Loaded by every call: imports nothing else. What a command does is `main` in cli/commands/<command>.py, which is handed
 the values under the names that stand here.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import tzdata  # type: ignore[import-untyped]
 
-from jobctl.cli import second_opinion
+from jobctl.cli import croniter_check
 from jobctl.cli.main import main
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import Event, EventType, RunState
@@ -90,7 +90,7 @@ def test_fire_times_have_a_second_opinion(
     assert checks["schedules"]["status"] == "ok"
     assert "2 cron expressions" in checks["schedules"]["message"]
     # An hour too late, every time.
-    monkeypatch.setattr(second_opinion, "fires", lambda *args: [at + 3_600_000 for at in schedule.fires(*args)])
+    monkeypatch.setattr(croniter_check, "fires", lambda *args: [at + 3_600_000 for at in schedule.fires(*args)])
     code, checks = _doctor(capsys)
     assert code == 0
     assert checks["schedules"]["status"] == "warn"

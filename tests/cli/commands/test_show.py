@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli import words
 from jobctl.cli.main import main
+from jobctl.cli.show import definition as words
 from jobctl.core.model import Job, Poll, RetryPolicy, Schedule, Timeouts
 from jobctl.core.schedule.words import in_words
 

@@ -174,7 +174,7 @@ def _at_night(settings: Settings) -> Iterator[Check]:
 
 
 def _schedules(jobs: Iterable[Job]) -> Iterator[Check]:
-    from jobctl.cli.second_opinion import difference
+    from jobctl.cli.croniter_check import difference
     from jobctl.engines.coming import zone_of
     from jobctl.host import clock
 

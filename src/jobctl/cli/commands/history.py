@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
-from jobctl.cli.finding import find
+from jobctl.cli.client import client_of
+from jobctl.cli.find_run import find
 from jobctl.cli.moments import instant, past, took
-from jobctl.cli.opened import client_of
 from jobctl.cli.problems import say_problems
-from jobctl.cli.short import short
-from jobctl.cli.standing import standing
+from jobctl.cli.show.texts import short, standing
 from jobctl.core import text
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.host import clock

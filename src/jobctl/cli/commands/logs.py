@@ -16,8 +16,8 @@ import time
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
-from jobctl.cli.finding import find
-from jobctl.cli.opened import client_of
+from jobctl.cli.client import client_of
+from jobctl.cli.find_run import find
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.keys import step_name
 from jobctl.core.text import Cleaner, clean

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import load
 from jobctl.cli import printing as output
-from jobctl.cli.asked import need_daemon, say_waits
+from jobctl.cli.client import client_of
 from jobctl.cli.foreground import drive
-from jobctl.cli.opened import client_of
 from jobctl.cli.signals import Signals
+from jobctl.cli.starting import need_daemon, say_waits
 from jobctl.cli.user import user
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.run.notices import TRIGGER, origin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.cli import load
-from jobctl.cli.asked import given_params, need_daemon, say_waits
+from jobctl.cli.starting import given_params, need_daemon, say_waits
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.host import clock
 
@@ -101,8 +101,8 @@ def _here(
     old: Reused | None,
 ) -> int:
     """Advanced by this process, at once or when there is a place for it."""
+    from jobctl.cli.client import client_of
     from jobctl.cli.foreground import drive
-    from jobctl.cli.opened import client_of
     from jobctl.core.definition import parameters
     from jobctl.core.run.values import run_values
     from jobctl.definitions.files import env_file_of
@@ -158,7 +158,7 @@ def _in_turn(
 
 def _old_run(settings: Settings, job: Job, from_step: str | None, like: str | None) -> Reused:
     """What a new run reuses of an old one. UsageError when only one of the two options was given."""
-    from jobctl.cli.opened import client_of
+    from jobctl.cli.client import client_of
 
     if like is None:
         raise UsageError(
@@ -222,7 +222,7 @@ def _hand_over(
     """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
     long has passed."""
     from jobctl.cli import printing as output
-    from jobctl.cli.opened import client_of
+    from jobctl.cli.client import client_of
     from jobctl.cli.signals import Signals
     from jobctl.cli.waiting import until
     from jobctl.views.documents import Documents

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, moments, schedules
 from jobctl.cli import printing as output
-from jobctl.cli.asked import given_params
-from jobctl.cli.opened import client_of
+from jobctl.cli.client import client_of
+from jobctl.cli.starting import given_params
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.schedule.schedule import fires

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import moments, schedules
 from jobctl.cli import printing as output
-from jobctl.cli.opened import client_of
+from jobctl.cli.client import client_of
 from jobctl.cli.problems import say_problems
 from jobctl.core.errors import NotFoundError
 from jobctl.core.schedule.words import in_words

@@ -79,7 +79,7 @@ def _to_come(
     settings: Settings, entries: list[tuple[Job, Schedule]], now: int, count: int
 ) -> list[tuple[tuple[Job, Schedule], list[int]]]:
     """As the daemon will fire them. A store that cannot be read, or is not there, has nothing to add."""
-    from jobctl.cli.opened import client_of
+    from jobctl.cli.client import client_of
 
     try:
         with client_of(settings, asks=True) as client:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
 from jobctl.cli import schedules
+from jobctl.cli.client import client_of
 from jobctl.cli.commands.schedule_list import told
-from jobctl.cli.opened import client_of
 from jobctl.cli.user import user
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import NotFoundError

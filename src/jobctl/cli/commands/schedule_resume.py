@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobctl.cli.client import client_of
 from jobctl.cli.commands.schedule_pause import known, say
-from jobctl.cli.opened import client_of
 from jobctl.host import clock
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from jobctl.cli import load, schedules
 from jobctl.cli import printing as output
-from jobctl.cli.asked import given_params, need_daemon, say_waits
+from jobctl.cli.client import client_of
 from jobctl.cli.moments import span
-from jobctl.cli.opened import client_of
+from jobctl.cli.starting import given_params, need_daemon, say_waits
 from jobctl.cli.user import user
 from jobctl.host import clock
 from jobctl.views.documents import Documents

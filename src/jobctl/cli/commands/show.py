@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jobctl.cli import printing as output
-from jobctl.cli import words
 from jobctl.cli.load import find_job, load
+from jobctl.cli.show import definition as words
 from jobctl.core import kinds
 from jobctl.core.durations import format as duration
 from jobctl.core.kinds.command import in_words

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
+from jobctl.cli.client import client_of
 from jobctl.cli.codes import exit_code
-from jobctl.cli.finding import find
-from jobctl.cli.opened import client_of
+from jobctl.cli.find_run import find
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.definitions import outline
 from jobctl.host import clock

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli.finding import find
+from jobctl.cli.client import client_of
+from jobctl.cli.find_run import find
 from jobctl.cli.moments import span
-from jobctl.cli.opened import client_of
 from jobctl.cli.waiting import until
 from jobctl.host import clock
 

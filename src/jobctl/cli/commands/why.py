@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli import printing as output
+from jobctl.cli.client import client_of
 from jobctl.cli.commands.status import sentences
-from jobctl.cli.finding import find
-from jobctl.cli.opened import client_of
+from jobctl.cli.find_run import find
 from jobctl.host import clock
 from jobctl.views.documents import Documents, why
 

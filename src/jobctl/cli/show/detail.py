@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli import items
 from jobctl.cli.moments import past, took
-from jobctl.cli.short import short, words
-from jobctl.cli.standing import standing
+from jobctl.cli.show import items
+from jobctl.cli.show.texts import short, standing, words
 from jobctl.core import text
 from jobctl.core.run.notices import sentence
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from jobctl.cli import printing as output
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.problems import say_problems
-from jobctl.cli.short import short
-from jobctl.cli.standing import standing
+from jobctl.cli.show.texts import short, standing
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.notices import origin, sentence
 from jobctl.views.documents import UNREADABLE, Documents, unreadable

@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobctl.cli import items
 from jobctl.cli.printing import colored, paint
-from jobctl.cli.show import summary
+from jobctl.cli.show import items, summary
 from jobctl.cli.show.feed import Feed, Kind, Outlet, single
 from jobctl.cli.show.plain import BUSY_MS, complain, feed_of, find, tell
 from jobctl.core.keys import UNDO, item_index, step_name

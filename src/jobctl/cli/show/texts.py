@@ -1,8 +1,12 @@
-"""Values in one line, cut where they are long."""
+"""Values and statuses as people read them, in one line."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobctl.engines.base import Run
 
 LONGEST = 200  # characters of a parameter, output or cursor; --json has all of it
 
@@ -15,3 +19,8 @@ def short(value: object, longest: int = LONGEST) -> str:
 def words(status: str) -> str:
     """A status as people read it."""
     return status.replace("_", " ")
+
+
+def standing(run: Run) -> str:
+    """A run's status in words; a run that nobody is at is `interrupted`."""
+    return "interrupted" if run.interrupted else words(run.status)

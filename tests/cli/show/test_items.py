@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from runs import run_of
 
-from jobctl.cli import items
 from jobctl.cli.main import main
-from jobctl.cli.show import render
+from jobctl.cli.show import items, render
 from jobctl.core.model import Compensation, ForEach, Job, Step
 from jobctl.core.run.history import Event, EventType
 from jobctl.views.run import Attempt

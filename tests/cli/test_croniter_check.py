@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobctl.cli import second_opinion
-from jobctl.cli.second_opinion import difference
+from jobctl.cli import croniter_check
+from jobctl.cli.croniter_check import difference
 from jobctl.core.schedule import schedule
 
 WINTER = 1_767_571_200_000  # 2026-01-05T00:00:00Z
@@ -39,7 +39,7 @@ def test_they_agree(cron: str, zone: str, after: int) -> None:
 
 @pytest.mark.parametrize("cron", ["0 0 1,*/9 * *", "0 0 * * mon#2,fri", "0 0 * * friL,3"])
 def test_what_has_another_meaning_there_is_not_compared(cron: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_opinion, "fires", lambda *_: [])
+    monkeypatch.setattr(croniter_check, "fires", lambda *_: [])
     assert difference(cron, "UTC", after=WINTER) == ""
 
 
@@ -52,5 +52,5 @@ def test_what_has_another_meaning_there_is_not_compared(cron: str, monkeypatch: 
     ids=["one is missing", "one too many"],
 )
 def test_a_difference_is_told(wrong: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_opinion, "fires", lambda *args: wrong(schedule.fires(*args)))  # type: ignore[operator]
+    monkeypatch.setattr(croniter_check, "fires", lambda *args: wrong(schedule.fires(*args)))  # type: ignore[operator]
     assert difference("0 3 * * *", "Europe/Berlin", after=WINTER) == said
