@@ -360,6 +360,10 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_nothing_is_written",
         ],
     },
+    "Whether what is recorded fits together can be seen on the spot: every history is what its rows say, every fire"
+    " time has its run or its record, or it is said which not": {
+        "tests/reported/test_proof.py": ["test_what_does_not_fit_is_said"],
+    },
     "A state folder that is damaged, moved away or somebody else's is said so, and nothing makes it worse": {
         "tests/store/test_database.py": [
             "test_a_database_that_cannot_be_used_is_named_with_a_way_out",

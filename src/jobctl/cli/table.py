@@ -555,6 +555,7 @@ _ROWS = (
         "doctor",
         SET_UP,
         "Check this installation: versions, folders, database, leftovers.",
+        Option("--deep", help="Replay every run and compare; account for every fire time; read every journal."),
         HELP,
         examples=("jobctl doctor --json",),
     ),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jobctl.core.run.history import Event, RunState, StepState
     from jobctl.core.run.why import Reason
 
+_NAMED = 5  # of many runs
+
 
 # -- what an engine cannot do ------------------------------------------------------------------------------------------
 
@@ -188,9 +190,15 @@ class Pruned(NamedTuple):
 
     runs: Mapping[str, int]  # by job
     ended: Mapping[str, tuple[int, int]]  # by job: when the first and the last of them had ended
-    folders: int
+    folders: Sequence[str]  # runs of which there are files and no history
     executors: int
     bytes: int
+
+
+def without_history(runs: Sequence[str]) -> str:
+    """What is to be said of runs whose files are there and whose history is not, by whoever finds them."""
+    names = ", ".join(sorted(runs)[:_NAMED]) + (" …" if len(runs) > _NAMED else "")
+    return f"history is missing of {len(runs):,} run{'' if len(runs) == 1 else 's'} whose files are here: {names}"
 
 
 class Reused(NamedTuple):

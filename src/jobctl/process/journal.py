@@ -227,6 +227,22 @@ def read(paths: list[str]) -> Found:
     return Found(header, entries, strays)
 
 
+def is_whole(path: str) -> bool:
+    """Whether all that is in a file of a dead keeper can be read: behind the last record there is but reserved room."""
+    try:
+        data = _content(path)
+    except OSError:
+        return False
+    at = 0
+    for raw in data.split(b"\n"):
+        try:
+            _checked(raw)
+        except ValueError:
+            break
+        at += len(raw) + 1
+    return not data[at:].strip(b"\0")
+
+
 def read_header(paths: list[str]) -> Header | None:
     """What the first of a keeper's files begins with, without the rest of it. As `read`."""
     try:

@@ -10,23 +10,35 @@ from jobctl.host import locks
 LOG_LIMIT = 4 * 1024 * 1024  # bytes of the write-ahead log from which on it is moved into the database
 _AGAIN_S = 0.02  # between two looks: what one commit or one question takes is over by then
 _FULL = 64 * 1024  # bytes that are as good as none
+# What is little: so much, or of a small disk that part.
+_LITTLE = 100 * 1024 * 1024
+_FEW_INODES = 1_000
+_PART = 20
 
 
 def seen(path: str) -> list[str]:
     """Sentences about the database at `path`; none when all is well."""
-    found = [_disk(path), _log(path)]
+    found = [little_space(os.path.dirname(path)), _log(path)]
     return [sentence for sentence in found if sentence]
 
 
-def _disk(path: str) -> str:
+def little_space(folder: str) -> str:
+    """What is about to end on the disk of a folder, or has; "" while there is enough of it."""
     try:
-        space = os.statvfs(os.path.dirname(path))
+        space = os.statvfs(folder)
     except OSError:
         return ""
-    if space.f_bavail * space.f_frsize < _FULL:
+    free = space.f_bavail * space.f_frsize
+    if free < _FULL:
         return "the disk of the state folder is full: nothing new begins, and what ends is recorded when there is room"
     if space.f_files and space.f_favail == 0:
         return "the disk of the state folder has no inodes left: nothing new begins"
+    if free < min(_LITTLE, space.f_blocks * space.f_frsize // _PART):
+        from jobctl.core import text
+
+        return f"the disk of the state folder is almost full: {text.size(free)} are left"
+    if space.f_files and space.f_favail < min(_FEW_INODES, space.f_files // _PART):
+        return f"the disk of the state folder has few inodes left: {space.f_favail:,}; each file takes one"
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import jobctl
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 OK, WARN, FAIL = "ok", "warn", "fail"
 COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
 REMARKS = 5  # on definitions, shown one by one
-LITTLE_SPACE = 100 * 1024 * 1024  # bytes
+TRIED_S = 10  # seconds that a program may take
 
 
 class Check(NamedTuple):
@@ -33,9 +34,9 @@ class Check(NamedTuple):
     hint: str = ""
 
 
-def main(settings: Settings) -> int:
-    """Prints every check; 1 when one of them fails."""
-    checks = list(_checks(settings))
+def main(settings: Settings, *, deep: bool) -> int:
+    """Prints every check; 1 when one of them fails. `deep`: everything that is recorded is looked at."""
+    checks = list(_checks(settings, deep))
     failed = any(check.status == FAIL for check in checks)
     if settings.json:
         output.print_json({"ok": not failed, "checks": [check._asdict() for check in checks]})
@@ -52,9 +53,9 @@ def main(settings: Settings) -> int:
     return int(failed)
 
 
-def _checks(settings: Settings) -> Iterator[Check]:
+def _checks(settings: Settings, deep: bool) -> Iterator[Check]:
     yield _versions()
-    yield _shell()
+    yield from _shells(settings)
     yield _own_program()
     yield _pidfd()
     yield _time_zones()
@@ -63,6 +64,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield state
     if state.status != FAIL:
         yield from _store(settings)
+        if deep:
+            yield from _deep(settings)
 
 
 def _versions() -> Check:
@@ -76,34 +79,58 @@ def _versions() -> Check:
     )
 
 
-def _shell() -> Check:
+def _shells(settings: Settings) -> Iterator[Check]:
+    """Each shell that commands are handed to, tried."""
+    shells = {"/bin/sh"}
+    with suppress(DefinitionError):
+        for job in load.load(settings).values():
+            shells |= {job.shell, *(step.shell for step in job.steps if step.shell)}
+    works: list[str] = []
+    broken: list[str] = []
+    for shell in sorted(shells):
+        said = _output(shell, "-c", "echo $$")
+        (works if said is not None and said.strip().isdigit() else broken).append(shell)
+    for shell in broken:
+        hint = "it runs every command that is a string: install a POSIX shell there"
+        if shell != "/bin/sh":
+            hint = f"install it, or name another one: shell = {shell!r} stands in the definitions"
+        yield Check("shell", FAIL, f"{shell} does not run", hint)
+    if works:
+        yield Check("shell", OK, f"{', '.join(works)} work{'' if len(works) > 1 else 's'}")
+
+
+def _output(*words: str, env: dict[str, str] | None = None) -> str | None:
+    """What a program prints; None when it cannot be run, or fails."""
     import subprocess
 
     try:
-        done = subprocess.run(["/bin/sh", "-c", "echo $$"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
-        works = done.returncode == 0 and done.stdout.strip().isdigit()
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=TRIED_S, env=env, text=True, errors="replace"
+        )
     except (OSError, subprocess.TimeoutExpired):
-        works = False
-    if works:
-        return Check("shell", OK, "/bin/sh works")
-    return Check(
-        "shell", FAIL, "/bin/sh does not run", "it runs every command that is a string: install a POSIX shell there"
-    )
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _own_program() -> Check:
-    """What a durable script calls is there, whatever PATH the daemon was started with."""
+    """What a durable script calls is there, whatever PATH the daemon was started with: called as a step would."""
     import sys
 
-    from jobctl.process.environment import own_folder
+    from jobctl.process.environment import build, own_folder
 
-    folder = own_folder()
-    if folder:
-        return Check("commands", OK, f"those that call jobctl find {folder}/jobctl, if no other on their PATH")
+    said = _output("/bin/sh", "-c", "command -v jobctl && jobctl --version", env=build(os.environ))
+    path, _, version = (said or "").strip().partition("\n")
+    if version == f"jobctl {jobctl.__version__}":
+        return Check("commands", OK, f"those that call jobctl find {path}, which runs")
+    if version:
+        hint = f"what is in front of {own_folder() or 'this one'} on PATH is found first; this is {jobctl.__version__}"
+        return Check("commands", WARN, f"those that call jobctl find {path}, which is another one: {version}", hint)
     return Check(
         "commands",
         WARN,
-        f"those that call jobctl find the one on their PATH, or none: there is none beside {sys.executable}",
+        f"those that call jobctl find none that runs: there is none beside {sys.executable}"
+        if not path
+        else f"those that call jobctl find {path}, which does not run",
         "install jobctl with pip, pipx or uv, which make that program",
     )
 
@@ -136,7 +163,24 @@ def _time_zones() -> Check:
     where = f"{version or 'an unknown version'} in {place}"
     if found.trouble:
         return Check("time zones", WARN, f"{where}; {found.trouble}", found.hint)
-    return Check("time zones", OK, f"{where}; this machine is in {found.name}")
+    if differ := _other_clock(found.name):
+        hint = "what commands are told of the zone is their own affair then: write timezone = …"
+        return Check("time zones", WARN, f"{where}; this machine is in {found.name}; {differ}", hint)
+    return Check("time zones", OK, f"{where}; this machine is in {found.name}, for commands too")
+
+
+def _other_clock(zone: str) -> str:
+    """How a command's clock differs from that of schedules; "" when it does not, or has none that tells."""
+    from jobctl.core.schedule import zones
+    from jobctl.host import clock
+    from jobctl.process.environment import build
+
+    said = (_output("/bin/sh", "-c", "date +%z", env=build(os.environ)) or "").strip()
+    offset = zones.offset_at(zones.load(zone), clock.now() // 1000)
+    ours = f"{'-' if offset < 0 else '+'}{abs(offset) // 3600:02}{abs(offset) // 60 % 60:02}"
+    if len(said) != len(ours) or said[0] not in "+-" or not said[1:].isdigit() or said == ours:
+        return ""
+    return f"a command's clock shows {said}, where schedules count {ours}"
 
 
 def _definitions(settings: Settings) -> Iterator[Check]:
@@ -207,13 +251,17 @@ def _state_dir(settings: Settings) -> Check:
     if not os.access(path, os.W_OK | os.X_OK):
         hint = machine.READ_ONLY_HINT if machine.read_only(path) else f"chmod 700 {path}, or another one: --state-dir"
         return Check("state folder", FAIL, f"{path} cannot be written to", hint)
-    space = os.statvfs(path)
-    free = space.f_bavail * space.f_frsize
-    if free < LITTLE_SPACE:
-        from jobctl.core.text import size
+    from jobctl.store import trial, trouble
 
-        return Check("state folder", WARN, f"{path}: only {size(free)} are free", "make room on that disk")
-    return Check("state folder", OK, f"{path} on {_filesystem(path)}")
+    try:
+        trial.check(path)
+    except StoreError as error:
+        return Check("state folder", FAIL, error.message, error.hint)
+    except OSError as error:
+        return Check("state folder", FAIL, f"{path}: nothing can be made there: {error.strerror}", "make room there")
+    if little := trouble.little_space(path):
+        return Check("state folder", WARN, f"{path}: {little}", "make room on that disk")
+    return Check("state folder", OK, f"{path} on {_filesystem(path)}: files, locks, pipes and shared memory work")
 
 
 def _filesystem(path: str) -> str:
@@ -270,6 +318,25 @@ def _store(settings: Settings) -> Iterator[Check]:
         yield Check("runs", OK, "none was interrupted")
 
 
+def _deep(settings: Settings) -> Iterator[Check]:
+    """Whether what is recorded fits together."""
+    from jobctl.engines.local import proof
+    from jobctl.store.store import Store
+
+    jobs = None
+    with suppress(DefinitionError):
+        jobs = load.load(settings)
+    try:
+        with Store(settings.state_dir, create=False, asks=True) as store:
+            for found in proof.look(store, jobs, machine.zone()):
+                status = FAIL if found.wrong else WARN if found.odd else OK
+                yield Check(found.name, status, found.message, found.hint)
+    except NotFoundError:
+        return
+    except JobctlError as error:
+        yield Check("rows", FAIL, error.message, error.hint)
+
+
 def _troubles(store: Store) -> Iterator[Check]:
     """What the store and its daemons suffer from just now."""
     from jobctl.core.text import rfc3339
@@ -286,16 +353,16 @@ def _troubles(store: Store) -> Iterator[Check]:
 
 def _unknown(store: Store) -> Iterator[Check]:
     """Folders of runs of which the store has no history: what it holds may be older than what has run."""
+    from jobctl.engines.base import without_history
     from jobctl.engines.local.worker.pruner import leftovers
 
-    if found := sorted(leftovers(store)):
-        runs = f"{len(found):,} run{'' if len(found) == 1 else 's'}"
+    if found := leftovers(store):
         yield Check(
             "history",
             WARN,
-            f"history is missing: the store does not know {runs} whose files are here: {', '.join(found[:5])}"
-            + (" …" if len(found) > 5 else ""),
-            f"a backup was put back, {store.path}-wal was lost, or a prune was cut short: jobctl prune removes them",
+            without_history(found),
+            f"an older {store.path} was put back, its -wal was lost, or a prune was cut short;"
+            " jobctl prune removes the files",
         )
 
 

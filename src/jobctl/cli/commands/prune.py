@@ -12,7 +12,7 @@ from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.model import Keep
 from jobctl.definitions import outline
-from jobctl.engines.base import Can, Pruned, need
+from jobctl.engines.base import Can, Pruned, need, without_history
 from jobctl.host import clock
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def main(
     try:
         client = client_of(settings, asks=dry_run)
     except NotFoundError:
-        _tell(settings, Pruned({}, {}, 0, 0, 0), dry_run=dry_run)
+        _tell(settings, Pruned({}, {}, (), 0, 0), dry_run=dry_run)
         return 0
     with client:
         need(client, Can.PRUNE)
@@ -91,7 +91,7 @@ def _tell(settings: Settings, pruned: Pruned, *, dry_run: bool) -> None:
             {
                 "dry_run": dry_run,
                 "removed": removed,
-                "folders": folders,
+                "folders": len(folders),
                 "executors": executors,
                 "bytes_freed": freed,
             }
@@ -103,7 +103,7 @@ def _tell(settings: Settings, pruned: Pruned, *, dry_run: bool) -> None:
     for job, count in removed.items():
         output.say(f"{job}: {count} {'run' if count == 1 else 'runs'} {would}removed")
     if folders:
-        output.say(f"{folders} {'folder' if folders == 1 else 'folders'} of runs that are gone {would}removed")
+        output.say(f"{without_history(folders)}; they {would if dry_run else 'were '}removed")
     if executors:
         output.say(f"what {executors} dead {'process' if executors == 1 else 'processes'} left was removed")
     if not (removed or folders or executors):

@@ -24,7 +24,7 @@ def due(store: Store, keeps: Mapping[str, Keep], now: int) -> Pruned:
     folders = pruner.leftovers(store)
     names = [name for runs in found.values() for name in runs] + folders
     freed = sum(pruner.size_of(store, name) for name in names)
-    return Pruned({job: len(runs) for job, runs in found.items() if runs}, {}, len(folders), 0, freed)
+    return Pruned({job: len(runs) for job, runs in found.items() if runs}, {}, folders, 0, freed)
 
 
 def prune(store: Store, keeps: Mapping[str, Keep], now: int) -> Pruned:
@@ -48,7 +48,7 @@ def prune(store: Store, keeps: Mapping[str, Keep], now: int) -> Pruned:
     executors -= len(store.executors())
     _shrink(store)
     freed += max(0, before - _size(store))
-    return Pruned(removed, ended, len(folders), executors, freed)
+    return Pruned(removed, ended, folders, executors, freed)
 
 
 def _shrink(store: Store) -> None:
