@@ -13,12 +13,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from jobctl.cli.codes import EXIT_CODES
 from jobctl.cli.table import TABLE
+from jobctl.core import kinds
 from jobctl.core.definition.schema import FILE, JOB, STEP
 from jobctl.core.run.history import TRANSITIONS, EventType
 
@@ -56,6 +58,7 @@ RUNS = {
         "answer": ("succeeded", 0),
         "consent": ("succeeded", 0),
     },
+    "order": {"order": ("skipped", 1)},
     "welcome": {"account": ("succeeded", 0), "letter": ("succeeded", 1)},
     "account": {"create": ("succeeded", 1), "mail": ("succeeded", 1)},
 }
@@ -259,6 +262,22 @@ def test_a_job_of_the_annotated_file_runs(job: str, scratch: Path) -> None:
 def test_the_exit_codes_are_those_of_the_code() -> None:
     said = {row[1].replace(" ", "_"): int(row[0]) for row in rows(README, "## Exit codes")}
     assert {status: said[status] for status in EXIT_CODES} == EXIT_CODES
+
+
+def test_the_kinds_of_steps_and_their_keys_are_those_of_the_table() -> None:
+    text = DOCUMENTS["docs/kinds.md"].split("\n## ")[0]
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][2:]
+    said = [(row[0], row[1], row[2], (row[3] if len(row) > 3 else "").strip(" |")) for row in table]
+
+    def keys(names: Iterable[str]) -> str:
+        return " ".join(f"`{name}`" for name in names)
+
+    assert said == [
+        (row.kind.value, keys(row.names), row.way.value, keys(sorted(row.beside))) for row in kinds.KINDS.values()
+    ]
+    everywhere = {key for key, spec in STEP.keys.items() if not spec.beside} - {*kinds.NAMES}
+    [sentence] = [part for part in text.split("\n\n") if part.startswith("`name`")]
+    assert everywhere == {*re.findall("`([a-z_]+)`", sentence.partition(" are for all")[0])}
 
 
 def test_the_map_is_the_tree() -> None:

@@ -35,6 +35,8 @@ OPENED: dict[tuple[str, str], str] = {
     ("cli/commands/doctor.py", "_filesystem"): KERNELS,
     ("cli/exit.py", "_prepare_streams"): KERNELS,
     ("cli/exit.py", "_discard_output"): KERNELS,
+    ("process/http_runner.py", "main"): KERNELS,
+    ("process/http_runner.py", "save"): "it stands alone, and is the command: whatever reads its files uses a helper",
     ("process/cgroups.py", "members"): KERNELS,
     ("process/cgroups.py", "kill"): KERNELS,
     ("process/cgroups.py", "settle"): KERNELS,

@@ -216,6 +216,21 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_secrets_are_not_kept",
         ],
     },
+    "A request's secrets are in the request alone: in no argument, variable, file, log, history or document": {
+        "tests/end_to_end/test_http.py": ["test_a_secret_is_in_the_request_and_nowhere_else"],
+        "tests/process/test_http_runner.py": ["test_what_is_secret_is_written_nowhere"],
+    },
+    "A value in a request's url changes neither host nor the path's depth; no secret follows a redirect elsewhere": {
+        "tests/core/kinds/test_http.py": ["test_a_value_in_a_url_stays_where_it_is"],
+        "tests/process/test_http_runner.py": ["test_no_secret_goes_to_another_host", "test_where_a_redirect_may_lead"],
+    },
+    "No step is of a kind that a part of jobctl does not know": {
+        "tests/core/kinds/test_kinds.py": [
+            "test_every_kind_has_a_row_of_its_own",
+            "test_a_kind_is_part_of_what_a_definition_may_say",
+            "test_nobody_else_asks_what_kind_a_step_is",
+        ],
+    },
     "What jobctl says of a definitions file shows no value that may be a secret": {
         "tests/reported/test_bad_toml.py": ["test_what_may_be_a_secret_is_not_repeated"],
         "tests/core/definition/test_document.py": ["test_values_are_not_repeated"],

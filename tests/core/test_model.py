@@ -11,6 +11,7 @@ import pytest
 from jobctl.core.model import (
     Compensation,
     ForEach,
+    Http,
     Job,
     Keep,
     Notify,
@@ -110,6 +111,12 @@ EVERYTHING = Job(
         Step(name="until", sleep_until="2027-01-01T00:00:00Z", when=When.FAILURE),
         Step(name="signal", signal="go", on_timeout=OnTimeout.CONTINUE),
         Step(name="approval", approval="go on?", foreach=ForEach("{{ params.list }}")),
+        Step(
+            name="http",
+            http=Http(
+                "https://example.com/", "POST", {"A": "b"}, {"a": [1, ["{{ params.day }}"]]}, (200, "4xx"), "page"
+            ),
+        ),
         Step(name="job", job="other", params={"p": [1, [2], {}]}, on_parent_close=ParentClosePolicy.ABANDON),
     ),
 )
@@ -134,7 +141,7 @@ def _said(value: Any, said: dict[type, set[str]]) -> dict[type, set[str]]:
 
 def test_the_job_here_uses_every_field_of_every_dataclass() -> None:
     said = _said(EVERYTHING, {})
-    nouns = {Job, Step, RetryPolicy, Timeouts, Compensation, Poll, ForEach, Param, Schedule, Keep, Notify}
+    nouns = {Job, Step, RetryPolicy, Timeouts, Compensation, Poll, ForEach, Http, Param, Schedule, Keep, Notify}
     assert said == {noun: {field.name for field in fields(noun)} for noun in nouns}
 
 
@@ -186,6 +193,7 @@ def test_what_kind_each_step_is() -> None:
         "until": StepKind.SLEEP,
         "signal": StepKind.SIGNAL,
         "approval": StepKind.APPROVAL,
+        "http": StepKind.HTTP,
         "job": StepKind.JOB,
     }
 

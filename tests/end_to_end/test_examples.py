@@ -389,3 +389,35 @@ def test_a_durable_script_does_nothing_twice_whatever_is_killed(example: Example
     step = example.step("trial", "main")
     assert step["outputs"] == {"account": "account-of-anna"}
     assert [how for how, _ in attempts(step)].count("failed") == 3  # each of the service's calls failed once
+
+
+# -- orders ------------------------------------------------------------------------------------------------------------
+
+
+def _shop(example: Example) -> None:
+    """A shop on a free port: an address stands in the definition, whole."""
+    _, port = example.serve("python3", "shop.py", "--port", "0")
+    definition = example.folder / "jobs.toml"
+    shop = example.folder / "shop.py"
+    definition.write_text(definition.read_text().replace("8769", port))
+    shop.write_text(shop.read_text().replace("8769", port))
+
+
+@of("orders")
+def test_each_order_reaches_a_server_that_is_down_at_first_and_counts_once(example: Example) -> None:
+    _shop(example)
+    code, output = example.call("jobctl", "run", "order")
+    assert code == 0, output
+    assert attempts(example.step("order", "basket")) == [("failed", 1), ("failed", 1), ("succeeded", 0)]
+    assert example.step("order", "receipt")["outputs"] == {"status": "200", "receipt": '["rice", "salt", "tea"]'}
+    assert "open-sesame" not in output
+
+
+@of("orders")
+def test_what_a_server_refuses_is_final_and_the_rest_is_taken_back(example: Example) -> None:
+    _shop(example)
+    code, output = example.call("jobctl", "run", "order", "--param", 'things=["tea", "moon"]')
+    assert code == 1, output
+    assert "status 422" in output
+    assert example.statuses("order")["basket"] == "compensated"
+    assert "canceled basket-1: 204" in output

@@ -171,7 +171,7 @@ def test_a_system_that_makes_no_process_in_a_cgroup_makes_it_without(
     assert system._leaves is not None
     monkeypatch.setattr(cgroups, "spawn", refused)
     log = os.open(hands.folder / "log", os.O_CREAT | os.O_WRONLY)
-    pid = system.spawn([b"/bin/true"], {}, b"/", log, 12)
+    pid = system.spawn([b"/bin/true"], {}, b"/", log, 12, None)
     os.close(log)
     assert os.waitpid(pid, 0)[1] == 0
     assert system._leaves is None

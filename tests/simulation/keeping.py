@@ -310,8 +310,16 @@ class _System:
         del folder
         return 0
 
-    def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int:
-        del cwd
+    def spawn(
+        self,
+        argv: list[bytes],
+        environment: Mapping[bytes, bytes],
+        cwd: bytes,
+        log: int,
+        mark: int,
+        given: bytes | None,
+    ) -> int:
+        del cwd, given
         self._world.seam("spawn")
         variables = {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
         process = Command(self._world, self._logs[log], variables, argv[-1] == b"ask", mark, self._keeper)

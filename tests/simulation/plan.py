@@ -21,8 +21,8 @@ Table = dict[str, Any]
 
 # 2: items, durable scripts; 3: child runs; 4: notifications; 5: times without a daemon, many fire times; 6: faults of
 # keepers; 7: a time to begin in, what waits for a time is woken; 8: commands
-# that are stopped with their daemon
-VERSION = 8
+# that are stopped with their daemon; 9: requests
+VERSION = 9
 
 
 class Deed(NamedTuple):
@@ -231,6 +231,16 @@ def _command(draw: Drawing, scale: int, about: str) -> Table:
     return step
 
 
+def _request(draw: Drawing, scale: int, about: str) -> Table:
+    """What asks a server is a command to everybody but the keeper, who hands it what it is to ask."""
+    step = _command(draw, scale, about)
+    del step["command"]
+    step.get("timeout", {}).pop("heartbeat", None)
+    if not step.get("timeout", True):
+        del step["timeout"]
+    return {"http": {"url": "http://localhost/{{ run.id }}", "method": "POST"}, **step}
+
+
 def _poll(draw: Drawing, scale: int, about: str) -> Table:
     rng = draw.random
     poll: Table = {"interval": ms(scale * rng.uniform(0.01, 1))}
@@ -312,8 +322,9 @@ KINDS = (
     ("a", 1, _approval, 1),
     ("d", 4, _command, 2),
     ("r", 12, _child, 3),
+    ("h", 4, _request, 9),
 )
-MAY_HAVE_ITEMS = "cpadr"
+MAY_HAVE_ITEMS = "cpadrh"
 
 
 def _step(draw: Drawing, about: str, i: int, scale: int) -> Table:

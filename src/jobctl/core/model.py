@@ -40,6 +40,7 @@ class StepKind(StrEnum):
     SLEEP = "sleep"
     SIGNAL = "signal"
     APPROVAL = "approval"
+    HTTP = "http"
     JOB = "job"
 
 
@@ -107,8 +108,21 @@ class ForEach:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """A request. Texts may hold references, `{{ env.NAME }}` too."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None  # a text, sent as it is; else what is sent as JSON
+    expect: tuple[int | str, ...] = ()  # statuses that are a success: 204, "2xx"; empty = 2xx
+    output: str = "body"
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One unit that is retried on its own. Exactly one of command, sleep/sleep_until, signal, approval, job is set."""
+    """One unit that is retried on its own. Exactly one of command, sleep/sleep_until, signal, approval, http, job is
+    set: core/kinds has the table."""
 
     name: str
     needs: tuple[str, ...] = ()  # resolved: "the one above" is spelt out
@@ -118,6 +132,7 @@ class Step:
     sleep_until: str | None = None  # RFC 3339, or a reference that gives one
     signal: str | None = None
     approval: str | None = None
+    http: Http | None = None
     job: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)  # of the child run
     on_parent_close: ParentClosePolicy = ParentClosePolicy.TERMINATE
@@ -144,6 +159,8 @@ class Step:
             return StepKind.APPROVAL
         if self.job is not None:
             return StepKind.JOB
+        if self.http is not None:
+            return StepKind.HTTP
         return StepKind.SLEEP
 
 
@@ -343,11 +360,13 @@ _NESTED.update(
         (Step, "poll"): _one(Poll),
         (Step, "foreach"): _one(ForEach),
         (Step, "params"): dict,
+        (Step, "http"): _one(Http),
         (Compensation, "retry"): _one(RetryPolicy),
         (Compensation, "timeouts"): _one(Timeouts),
         (Param, "type"): ParamType,
         # What stands in a param's default or a foreach item is the user's JSON: lists in it stay lists.
         (Param, "default"): lambda v: v,
+        (Http, "body"): lambda v: v,
         (ForEach, "items"): lambda v: v if isinstance(v, str) else tuple(v),
     }
 )

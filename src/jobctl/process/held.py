@@ -25,6 +25,8 @@ class Command(NamedTuple):
     cwd: str
     only_if: str = ""
     shell: str = "/bin/sh"
+    given: str | None = None  # what it reads from its standard input; None: nothing
+    keeps: tuple[str, ...] | None = None  # of the environment, which its condition has all of; None: it does too
 
 
 class NotStartableError(Exception):

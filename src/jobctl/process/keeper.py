@@ -5,7 +5,7 @@ It knows no store, no run but a name, and no definition. Whoever takes a run ove
 begun for its maker alone. What it does is in its journal before anybody is told.
 
 Told:   start  id run take token log argv… env…  [base] [again] [cond shell] cwd grace cap [disk] [limit=NAME:MS]…
-                                                                                                          [lease]
+                                                                      [given] [keep=NAME]… [lease]
         base   n env…                     what the environments of many starts have in common
         stop   id by grace | kill id by   ask its processes to end, kill what is left after the grace; or at once
         sweep  id                         of an attempt that has ended: kill what it left
@@ -69,7 +69,15 @@ class Kernel(Protocol):
     def unlink(self, path: str) -> None: ...
     def cap(self, base: str, limit: int) -> tuple[int, str]: ...
     def taken(self, folder: str) -> int: ...
-    def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int: ...
+    def spawn(
+        self,
+        argv: list[bytes],
+        environment: Mapping[bytes, bytes],
+        cwd: bytes,
+        log: int,
+        mark: int,
+        given: bytes | None,
+    ) -> int: ...
     def members(self, mark: int) -> list[Proc] | None: ...
     def kill_all(self, mark: int) -> bool: ...
     def over(self, mark: int) -> None: ...
@@ -107,8 +115,8 @@ class Child:
 
     __slots__ = (
         "again", "argv", "base", "began", "began_boot", "by", "cap", "condition", "cwd", "disk", "empty",
-        "end", "environment", "grace", "id", "kill_at", "killed", "lease", "limits", "log", "looks", "mark", "only_if",
-        "pid", "process", "ran", "run", "seen", "shell", "sweeping", "take", "token",
+        "end", "environment", "given", "grace", "id", "keeps", "kill_at", "killed", "lease", "limits", "log", "looks",
+        "mark", "only_if", "pid", "process", "ran", "run", "seen", "shell", "sweeping", "take", "token",
     )  # fmt: skip
 
     def __init__(self, message: Message, bases: Mapping[str, dict[bytes, bytes]]) -> None:
@@ -116,6 +124,7 @@ class Child:
         self.argv: list[bytes] = []
         self.environment: dict[bytes, bytes] = {}
         self.limits: list[tuple[int, str]] = []  # milliseconds from its beginning, name
+        self.keeps: set[bytes] = set()  # of the environment; none: all of it
         told: dict[str, bytes] = {}
         for part in message[1:]:
             name, _, value = part.partition(b"=")
@@ -124,6 +133,8 @@ class Child:
                 self.environment[key] = value
             elif name == b"a":
                 self.argv.append(value)
+            elif name == b"keep":
+                self.keeps.add(value)
             elif name == b"limit":
                 label, _, ms = value.decode().partition(":")
                 self.limits.append((int(ms), label))
@@ -143,6 +154,7 @@ class Child:
         self.again = told.get("again") == b"1"
         self.grace = int(told.get("grace", b"10000"))
         self.cap = int(told.get("cap", b"0"))
+        self.given = told.get("given")  # what the command reads; a condition reads nothing
         self.disk = int(told.get("disk", b"0"))  # what the folder of its run may take; 0: whatever it likes
         self.lease: int | None = int(told["lease"]) if "lease" in told else None
         if not self.argv:
@@ -332,10 +344,14 @@ class Keeper:
     def _spawn(self, child: Child, log: int) -> bool:
         kernel = self._kernel
         child.condition = bool(child.only_if) and not child.ran
-        argv = [child.shell, b"-c", child.only_if] if child.condition else child.argv
+        argv, environment, given = child.argv, child.environment, child.given
+        if child.condition:
+            argv, given = [child.shell, b"-c", child.only_if], None
+        elif child.keeps:
+            environment = {name: value for name, value in environment.items() if name in child.keeps}
         first = tick(kernel.boot())
         try:
-            pid = kernel.spawn(argv, child.environment, child.cwd, log, child.mark)
+            pid = kernel.spawn(argv, environment, child.cwd, log, child.mark, given)
         except NotMadeError as error:
             if error.passing and not (child.only_if and child.ran):
                 self._write("U", child.id)

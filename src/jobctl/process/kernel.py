@@ -144,30 +144,53 @@ class System:
 
     # -- processes -------------------------------------------------------------------------------------------------
 
-    def spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int) -> int:
-        """A process in a session of its own; its pid. NotMadeError."""
+    def spawn(
+        self,
+        argv: list[bytes],
+        environment: Mapping[bytes, bytes],
+        cwd: bytes,
+        log: int,
+        mark: int,
+        given: bytes | None,
+    ) -> int:
+        """A process in a session of its own, which reads `given`; its pid. NotMadeError."""
+        stdin = self._null
+        if given is not None:
+            try:
+                stdin = _held(given)
+            except OSError as error:
+                raise NotMadeError("input", error.errno or errno.EIO, "what it is to read") from None
+        try:
+            return self._spawn_in(argv, environment, cwd, log, mark, stdin)
+        finally:
+            if stdin != self._null:
+                os.close(stdin)
+
+    def _spawn_in(
+        self, argv: list[bytes], environment: Mapping[bytes, bytes], cwd: bytes, log: int, mark: int, stdin: int
+    ) -> int:
         try:
             os.chdir(cwd)
         except OSError as error:
             raise NotMadeError("folder", error.errno or errno.EINVAL, os.fsdecode(cwd)) from None
         try:
-            return self._spawn(argv, _at_home(environment, cwd), log, mark)
+            return self._spawn(argv, _at_home(environment, cwd), log, mark, stdin)
         finally:
             # Whoever stands in a folder keeps its file system from being unmounted.
             os.chdir("/")
 
-    def _spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], log: int, mark: int) -> int:
+    def _spawn(self, argv: list[bytes], environment: Mapping[bytes, bytes], log: int, mark: int, stdin: int) -> int:
         program = _program(argv[0], environment)
         try:
             if mark and self._resource is not None:
                 self._resource.setrlimit(descent.LOCKS, (mark, self._resource.RLIM_INFINITY))
             try:
-                return self._make(program, argv, environment, log, mark)
+                return self._make(program, argv, environment, log, mark, stdin)
             except OSError as error:
                 if error.errno != errno.ENOEXEC:
                     raise
                 # A script without a first line that says what runs it: execvp gives it to the shell.
-                return self._make(b"/bin/sh", [b"sh", program, *argv[1:]], environment, log, mark)
+                return self._make(b"/bin/sh", [b"sh", program, *argv[1:]], environment, log, mark, stdin)
         except OSError as error:
             number = error.errno or errno.EINVAL
             what = "arguments" if number == errno.E2BIG else "program"
@@ -177,13 +200,15 @@ class System:
         except ValueError:
             raise NotMadeError("arguments", errno.EINVAL, os.fsdecode(argv[0])) from None
 
-    def _make(self, program: bytes, argv: list[bytes], environment: Mapping[bytes, bytes], log: int, mark: int) -> int:
+    def _make(
+        self, program: bytes, argv: list[bytes], environment: Mapping[bytes, bytes], log: int, mark: int, stdin: int
+    ) -> int:
         """OSError."""
         if self._leaves is not None:
             leaf = -1
             try:
                 leaf = self._leaves.make(mark)
-                return cgroups.spawn(leaf, program, argv, environment, log, self._null)
+                return cgroups.spawn(leaf, program, argv, environment, log, stdin)
             except OSError as error:
                 # Not begun, and not because of the program: this system cannot, or does not let us.
                 if error.strerror != "clone3" and leaf >= 0:
@@ -192,8 +217,7 @@ class System:
             finally:
                 if leaf >= 0:
                     os.close(leaf)
-        null = self._null
-        actions = ((os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2))
+        actions = ((os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2))
         return os.posix_spawn(
             program, argv, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_SIGNALS
         )
@@ -289,6 +313,27 @@ class System:
 
     def whose(self, found: descent.Proc, claimants: Iterable[descent.Claimant]) -> str | None:
         return descent.whose(found, claimants)
+
+
+def _held(given: bytes) -> int:
+    """A descriptor to read it from, whose file has no name and is gone with its last reader. A pipe holds 64 KiB, and
+    whoever fills one has to wait. OSError."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("jobctl", os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        fd, path = tempfile.mkstemp(prefix="jobctl")
+        os.unlink(path)
+    try:
+        left = memoryview(given)
+        while left:
+            left = left[os.write(fd, left) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def boot_clock() -> int:

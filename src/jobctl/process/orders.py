@@ -42,6 +42,10 @@ def start(attempt: Attempt[Any], command: Command, link: Link) -> Message:
         told.append(f"limit=schedule_to_close:{max(0, left) + BACKSTOP_MS}")
     if attempt.run_limit is not None:
         told.append(f"limit=run:{max(0, attempt.run_limit - now) + BACKSTOP_MS}")
+    if command.given is not None:
+        told.append(f"given={command.given}")
+    if command.keeps is not None:
+        told += [f"keep={name}" for name in command.keeps]
     told += [f"a={part}" for part in command.argv]
     try:
         return [b"start", frames.joined(told), *link.environment(command.environment)]

@@ -639,7 +639,7 @@ command = "x"
     ("lines", "expected"),
     [
         # exactly one of
-        ("", "needs one of `command`, `sleep`, `sleep_until`, `signal`, `approval`, `job`"),
+        ("", "needs one of `command`, `sleep`, `sleep_until`, `signal`, `approval`, `http`, `job`"),
         ('command = "x"\nsleep = "5s"', "sleep: `command` and `sleep` exclude each other"),
         ('run = "x"\ncommand = "x"', "run: there is no key `run` here | here it is `command`"),
         ('command = "x"\noverlap = "skip"', "`overlap` belongs to the job"),

@@ -45,7 +45,6 @@ def test_finds(text: str, names: list[str]) -> None:
         ("{{ steps.a }}", "steps.a", "{{ steps.a.stdout }}"),
         ("{{ steps.a.output.k }}", "steps.a.output.k", "write {{ steps.a.outputs.k }}"),
         ("{{ run.date }}", "run.date", "run.fire_date"),
-        ("{{ env.HOME }}", "env.HOME", "environment variables"),
         ("{{ item.a.b }}", "item.a.b", "references are"),
     ],
 )
@@ -54,6 +53,23 @@ def test_braces_that_are_no_reference(text: str, message: str, hint: str) -> Non
         references.find(text)
     assert message in error.value.message
     assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("scope", "message", "hint"),
+    [
+        (Scope(), "{{ env.TOKEN }} is no reference", "environment variables are read by the command itself"),
+        (Scope(secret=True), "has `{{ … }}` that is no reference", "references are"),
+        (Scope(env=("TOKEN",)), "", ""),
+        (Scope(env=("TOKENS",)), "{{ env.TOKEN }}: the job has no variable 'TOKEN'", "TOKENS"),
+        (Scope(env=()), "{{ env.TOKEN }}: the job has no variable 'TOKEN'", 'inherit_env = ["TOKEN"]'),
+        (Scope(env=(), more_env=True), "", ""),
+    ],
+)
+def test_a_variable_is_named_where_it_may_be(scope: Scope, message: str, hint: str) -> None:
+    faults = references.check("{{ env.TOKEN }}", scope)
+    assert [fault.message for fault in faults] == [message] * bool(message)
+    assert all(hint in fault.hint for fault in faults)
 
 
 @pytest.mark.parametrize(

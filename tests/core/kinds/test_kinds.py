@@ -30,7 +30,7 @@ def test_every_kind_has_a_row_of_its_own() -> None:
     assert len(kinds.NAMES) == len({*kinds.NAMES})
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("row", ROWS, ids=[row.kind for row in ROWS])
 def test_a_kind_is_known_by_its_keys_as_a_step_and_as_a_table(row: Kind) -> None:
     assert _steps(row), "tests/core/test_model.py has a step of every kind"
     for step in _steps(row):
@@ -42,7 +42,7 @@ def test_a_kind_is_known_by_its_keys_as_a_step_and_as_a_table(row: Kind) -> None
     assert decode(encode(EVERYTHING)) == EVERYTHING
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("row", ROWS, ids=[row.kind for row in ROWS])
 def test_a_kind_is_part_of_what_a_definition_may_say(row: Kind) -> None:
     assert row.keys().keys() == {*row.names}
     assert {*row.names} <= {*STEP.one_of}
@@ -53,11 +53,13 @@ def test_a_kind_is_part_of_what_a_definition_may_say(row: Kind) -> None:
     assert row.beside >= {"timeout"} or not row.limits
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("row", ROWS, ids=[row.kind for row in ROWS])
 def test_a_kind_has_words_an_example_and_worlds_to_be_tried_in(row: Kind) -> None:
     for step in _steps(row):
         assert kinds.of(step).does(step)
-    assert any(f"\n{name} = " in EXAMPLES for name in row.names), "jobs.example.toml shows every kind"
+    assert any(f"\n{name} = " in EXAMPLES or f".{name}]\n" in EXAMPLES for name in row.names), (
+        "jobs.example.toml shows every kind"
+    )
     assert (row.message is not None) == (row.way is Way.MESSAGE)
     drawn = {key for _, _, build, _ in plan.KINDS for key in kinds.NAMES if f'"{key}"' in _source_of(build)}
     assert drawn & {*row.names} or row.has_attempts, "tests/simulation/plan.py draws every way"

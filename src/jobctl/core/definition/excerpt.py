@@ -19,7 +19,7 @@ _PAIR = re.compile(
 )
 _INNER = re.compile(r"""[{,][ \t]*((?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')(?:[ \t]*\.[ \t]*[\w-]+)*)[ \t]*=""")
 _SECRET = re.compile(r"TOKEN|PASS|PWD|SECRET|KEY|AUTH|CRED|DSN|PRIVATE", re.IGNORECASE)
-_VALUES = frozenset({"env", "headers", "secrets", "environment", "vars", "body"})  # all below them may be secret
+_VALUES = frozenset({"env", "headers", "secrets", "environment", "vars", "body", "url"})  # may be secret, and all below
 _NAMED = frozenset({"params", "queues", "defaults", "jobs"})  # below them names are the user's
 _SIGNS = re.compile(r"\[+[^=,]*\]*[ \t]*(?:#.*)?$|\W+$|[<>|]{7}( |$)")
 _LOOK_BACK = 400  # lines: a text of more lines is not shown

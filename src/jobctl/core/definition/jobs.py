@@ -11,6 +11,7 @@ from typing import Any
 
 from jobctl.core import kinds
 from jobctl.core.definition import document, graph, limits, references, schedules
+from jobctl.core.definition.checks import Place, StepChecks, variables
 from jobctl.core.definition.doubts import Here, remarks_on, texts_of
 from jobctl.core.definition.findings import MOST_PROBLEMS, EnoughError, Findings, Raw, look_up, shown
 from jobctl.core.definition.moments import is_date
@@ -25,6 +26,7 @@ from jobctl.core.kinds import Kind
 from jobctl.core.model import (
     Compensation,
     ForEach,
+    Http,
     Job,
     Keep,
     Millis,
@@ -392,7 +394,8 @@ class _Reader:
             scope = _with_items(scope, foreach)
         self._check_step_texts(job, step, path, scope)
         if of.check is not None:
-            of.check(step, _Checks(self, job, path, scope))
+            here = Place(job, path, scope, variables(self._defaults, table, step))
+            of.check(step, StepChecks(self._check_text, self._check_command, self._findings, here))
         return Step(
             name=step["name"],
             needs=needs,
@@ -402,6 +405,7 @@ class _Reader:
             compensate=self._compensation(job, step, path, scope),
             poll=Poll(**step["poll"]) if "interval" in step.get("poll", ()) else None,
             foreach=foreach,
+            http=Http(**step["http"]) if "url" in step.get("http", ()) else None,
             **_only(step, *_PLAIN_STEP_KEYS),
         )
 
@@ -595,19 +599,6 @@ class _Reader:
             self._error(path, "is a program without arguments", hint)
 
 
-class _Checks:
-    """What the reader lends to the row of a step's kind: a place, and what may be named there."""
-
-    def __init__(self, reader: _Reader, job: str, path: Path, scope: Scope) -> None:
-        self._reader, self._job, self._path, self._scope = reader, job, path, scope
-
-    def text(self, text: str, *keys: str | int) -> None:
-        self._reader._check_text(self._job, text, (*self._path, *keys), self._scope)
-
-    def command(self, command: str | tuple[str, ...], *keys: str | int) -> None:
-        self._reader._check_command(self._job, command, (*self._path, *keys), self._scope)
-
-
 _RUN_ONLY = Scope()
 
 _PLAIN_JOB_KEYS = (
@@ -634,7 +625,7 @@ _PLAIN_JOB_KEYS = (
 )
 _PLAIN_STEP_KEYS = (
     "when",
-    *kinds.NAMES,
+    *(name for name in kinds.NAMES if name != "http"),
     "on_parent_close",
     "on_timeout",
     "only_if",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from jobctl.core.definition.suggest import did_you_mean
+from jobctl.core.definition.suggest import closest, did_you_mean
 
 RUN_FIELDS = ("id", "job", "fire_time", "fire_date")
 FORMS = "params.NAME, steps.NAME.outputs.KEY, steps.NAME.stdout, item, item.KEY, run." + ", run.".join(RUN_FIELDS)
@@ -34,7 +34,7 @@ class Reference:
 
     @property
     def root(self) -> str:
-        """params | steps | item | run"""
+        """params | steps | item | run | env"""
         return self.path[0]
 
     @property
@@ -67,6 +67,8 @@ class Scope:
     ended: Callable[[str], bool] = lambda _: False  # whether the step has ended for certain before this place is read
     item: bool = False
     item_keys: frozenset[str] | None = None  # the keys that every literal item has; None = not known before the run
+    env: Collection[str] | None = None  # variables that are known; None = none can be named here
+    more_env: bool = False  # there may be others
     secret: bool = False  # the text is not to be repeated in a message
 
 
@@ -97,6 +99,8 @@ def check(text: str, scope: Scope) -> list[Fault]:
         return []
     faults = []
     for item in _scan(text):
+        if isinstance(item, Reference) and item.root == "env" and scope.env is None:
+            item = _no_reference(item.path)
         if isinstance(item, BadReferenceError):
             hidden = scope.secret and item.quotes
             faults.append(Fault(*((_HIDDEN, _FORMS_HINT) if hidden else (item.message, item.hint)), form=True))
@@ -135,8 +139,12 @@ def _scan(text: str) -> Iterator[Reference | BadReferenceError]:
         if _known_form(path):
             yield Reference(path, at, match.end())
         else:
-            yield BadReferenceError(f"{{{{ {_cut(match[1])} }}}} is no reference", _form_hint(path), quotes=True)
+            yield _no_reference(path)
         at = text.find("{{", match.end())
+
+
+def _no_reference(path: tuple[str, ...]) -> BadReferenceError:
+    return BadReferenceError(f"{{{{ {_cut('.'.join(path))} }}}} is no reference", _form_hint(path), quotes=True)
 
 
 _HIDDEN = "has `{{ … }}` that is no reference"
@@ -151,7 +159,7 @@ def _known_form(path: tuple[str, ...]) -> bool:
     if not all(_PART.fullmatch(part) for part in path):
         return False
     match path:
-        case ("params", _) | ("item",) | ("item", _) | ("steps", _, "stdout") | ("steps", _, "outputs", _):
+        case ("params", _) | ("env", _) | ("item",) | ("item", _) | ("steps", _, "stdout") | ("steps", _, "outputs", _):
             return True
         case ("run", field):
             return field in RUN_FIELDS
@@ -189,6 +197,12 @@ def _fault(reference: Reference, scope: Scope) -> Fault | None:
                     f"{shown}: step {name} may not have ended when this step starts",
                     f'add "{name}" to the `needs` of this step',
                 )
+        case ("env", name):
+            if not scope.more_env and name not in (scope.env or ()):
+                near = closest(name, scope.env or ())
+                way = f'write it into `env` or `env_file`, or let it through: inherit_env = ["{_cut(name)}"]'
+                hint = f"did you mean {near}?" if near else way
+                return Fault(f"{shown}: the job has no variable {name!r}", hint)
         case ("item", *keys):
             if not scope.item:
                 return Fault(f"{shown}: there is no item without `foreach`", "add `foreach` to the step")

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jobctl.core.kinds import approval, command, job, signal, sleep
+from jobctl.core.kinds import approval, command, http, job, signal, sleep
 from jobctl.core.kinds.kind import Kind as Kind
+from jobctl.core.kinds.kind import Runner as Runner
+from jobctl.core.kinds.kind import UnfitError as UnfitError
 from jobctl.core.kinds.kind import Way as Way
 from jobctl.core.model import Step, StepKind
 
 # In the order in which people are told of them.
 KINDS: dict[StepKind, Kind] = {
-    row.kind: row for row in (command.ROW, sleep.ROW, signal.ROW, approval.ROW, job.ROW)
+    row.kind: row for row in (command.ROW, sleep.ROW, signal.ROW, approval.ROW, http.ROW, job.ROW)
 }  # fmt: skip
 
 _BY_KEY = {name: row for row in KINDS.values() for name in row.names}

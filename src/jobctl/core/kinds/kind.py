@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jobctl.core.definition.references import Reference
     from jobctl.core.definition.tables import Key
     from jobctl.core.model import Step, StepKind
 
@@ -25,11 +26,36 @@ class Way(Enum):
 class Checks(Protocol):
     """What a definition's reader lends a row that looks at the keys of its own."""
 
-    def text(self, text: str, *keys: str | int) -> None:
-        """Report what is wrong with the references of a text."""
+    def text(self, text: str, *keys: str | int, env: bool = False) -> None:
+        """Report what is wrong with the references of a text. `env`: it may name variables; then it is not repeated."""
 
     def command(self, command: str | tuple[str, ...], *keys: str | int) -> None:
         """Report what is wrong with the references of a command."""
+
+    def error(self, message: str, hint: str, *keys: str | int) -> None: ...
+
+    def warning(self, message: str, hint: str, *keys: str | int) -> None: ...
+
+
+class Given(Protocol):
+    """What a run lends a row that makes out what is to be done now."""
+
+    idempotency_key: str
+
+    def value(self, reference: Reference) -> Any:
+        """What a reference names."""
+
+
+class UnfitError(ValueError):
+    """What the step is to do cannot be done with these values, however often it is tried. No value stands in it."""
+
+
+class Runner(NamedTuple):
+    """A program of ours that a step of the kind runs: a file of process/ that stands alone, and what it is told. It
+    reads that, as JSON, from its standard input: no argument, variable or file has it."""
+
+    module: str
+    order: Callable[[Step, Given], dict[str, Any]]
 
 
 def _no_texts(step: Step) -> Iterable[str]:  # noqa: ARG001 - as the others
@@ -50,6 +76,7 @@ class Kind(NamedTuple):
     may_suspend: bool = False  # a durable script may be in it, which ends and is started again
     texts: Callable[[Step], Iterable[str]] = _no_texts  # those in which references may stand
     check: Callable[[dict[str, Any], Checks], None] | None = None  # what is wrong with valid keys
+    runner: Runner | None = None  # what its attempts run, where that is a program of ours
     message: Callable[[Step], str] | None = None  # what a wait for a message is for: "the signal paid"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from jobctl.core.run import items
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.history import RunState, StepState
 from jobctl.core.run.values import run_values as run_values
+from jobctl.core.text import size
 from jobctl.process import environment
 from jobctl.process.attempt import AttemptFiles, journal_path, waits_path
 from jobctl.process.descent import TOKEN
@@ -124,7 +126,21 @@ class RunContext:
         # A wait that has a condition runs nothing but the condition.
         command = step.command if step.command is not None else ("true",)
         only_if = None if state.checked else step.only_if
-        return self._command(step, command, state.name, state.cursor, number, files, only_if)
+        made = self._command(step, command, state.name, state.cursor, number, files, only_if)
+        runner = kinds.of(step).runner
+        return made if runner is None else self._with_runner(step, state.name, made, runner)
+
+    def _with_runner(self, step: Step, key: str, command: Command, runner: kinds.Runner) -> Command:
+        """A program of ours in place of the command. What it is to do is not in its arguments or its environment."""
+        from jobctl.process import runners
+
+        try:
+            order = json.dumps(runner.order(step, _Given(self, key, command.environment)))
+        except kinds.UnfitError as error:
+            raise UnresolvedError(str(error)) from None
+        if len(order) > runners.LONGEST_ORDER:
+            raise UnresolvedError(f"what the step is to send is longer than {size(runners.LONGEST_ORDER)}, the limit")
+        return command._replace(argv=runners.argv(runner.module), given=order, keeps=runners.KEEPS)
 
     def sleep_until(self, step: Step) -> int:
         """When a sleep until an instant is over. UnresolvedError, ValueError when what it names is none."""
@@ -297,6 +313,25 @@ class RunContext:
             what = "was skipped" if step.status == "skipped" else f"wrote no output {rest[2]!r}"
             raise UnresolvedError(f"{{{{ {reference.name} }}}} has no value: step {rest[0]} {what}")
         return step.outputs[rest[2]]
+
+
+class _Given:
+    """What a run lends a row of the table of kinds: values, as they are for a step, or an item."""
+
+    def __init__(self, context: RunContext, key: str, environment: Mapping[str, str]) -> None:
+        self._context, self._key, self._environment = context, key, environment
+        self.idempotency_key = environment["JOBCTL_IDEMPOTENCY_KEY"]
+
+    def value(self, reference: references.Reference) -> Any:
+        if reference.root != "env":
+            return self._context._value(reference, self._key)
+        name = reference.path[1]
+        if name not in self._environment or name.startswith("JOBCTL_"):
+            raise UnresolvedError(
+                f"{{{{ {reference.name} }}}} has no value: neither env nor env_file has it, and inherit_env does not "
+                "let it through"
+            )
+        return self._environment[name]
 
 
 def _values_of(job: Job, name: str, state: RunState) -> dict[str, str]:

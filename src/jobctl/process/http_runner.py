@@ -1,0 +1,389 @@
+"""The program that an attempt of an `http` step runs: sends a request, writes what came of it. Stands alone: it is
+started as a file, by a Python in which nothing is installed, and reads what it is to do from its standard input.
+
+Exit 0 when the status is one that was expected. Else it says in the failure file whether another attempt may help: 5xx,
+429 and whatever keeps an answer from coming do; what the server has refused does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Any, NamedTuple
+
+OUTPUT_LIMIT = 1024 * 1024  # bytes of a body that become an output, and of the file that all outputs are in
+REDIRECTS = 10
+SILENCE = 300.0  # seconds in which a server may say nothing, where the step has no start_to_close
+_SHORTEST_SECRET = 4
+_MASK = b"***"
+_TRY_AGAIN = (429,)
+_CHUNK = 64 * 1024
+_ALWAYS_SECRET = frozenset(("authorization", "cookie", "proxy-authorization"))
+_OF_BODY = ("content-type", "content-length", "content-encoding")
+
+
+class Failure(Exception):
+    """The attempt has failed. `final`: so would every other."""
+
+    def __init__(self, message: str, type: str, *, final: bool = False, delay_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.type = type
+        self.final = final
+        self.delay_ms = delay_ms
+
+
+class Place(NamedTuple):
+    """Where a request goes."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str  # path and query
+
+    @property
+    def address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.target}"
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Masked:
+    """Writes bytes to a descriptor, without the secrets, wherever they are cut in two."""
+
+    def __init__(self, fd: int, secrets: list[str]) -> None:
+        self._fd = fd
+        forms = {form.encode("utf-8", "replace") for secret in secrets for form in (secret, json.dumps(secret)[1:-1])}
+        self._secrets = sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._longest = len(self._secrets[0]) if self._secrets else 0
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
+        self._rest = b""
+        self.last = b"\n"
+
+    def mask(self, data: bytes) -> bytes:
+        return self._pattern.sub(_MASK, data)
+
+    def text(self, text: str) -> str:
+        return self.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+    def write(self, data: bytes) -> None:
+        data, at = self._rest + data, 0
+        unsure = self._unsure(data, at)
+        for found in self._pattern.finditer(data):
+            if unsure <= found.start():
+                break
+            self._put(data[at : found.start()] + _MASK)
+            at = found.end()
+            if unsure < at:
+                unsure = self._unsure(data, at)
+        self._put(data[at:unsure])
+        self._rest = data[unsure:]
+
+    def _unsure(self, data: bytes, start: int) -> int:
+        """From where on it may be the beginning of a secret: that waits for what follows."""
+        for at in range(max(start, len(data) - self._longest + 1), len(data)):
+            rest = data[at:]
+            if any(len(secret) > len(rest) and secret.startswith(rest) for secret in self._secrets):
+                return at
+        return len(data)
+
+    def flush(self) -> None:
+        rest, self._rest = self._rest, b""
+        self._put(self.mask(rest))
+
+    def line(self, text: str) -> None:
+        """A line of ours, at the beginning of a line."""
+        self.flush()
+        self._put((b"" if self.last == b"\n" else b"\n") + f"jobctl: {self.text(text)}\n".encode())
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self.last = data[-1:]
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+
+# -- where to ----------------------------------------------------------------------------------------------------------
+
+
+def place_of(url: str) -> Place:
+    """ValueError for what is no address that can be asked."""
+    from urllib.parse import urlsplit
+
+    if any(char <= " " or char == "\x7f" or char == "\\" or not char.isascii() for char in url):
+        raise ValueError("it holds a character that no address has")
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("it is no plain http or https address")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Place(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], target)
+
+
+def redirected(place: Place, location: str) -> Place:
+    """Where a redirect leads. Failure where it may not."""
+    from urllib.parse import quote, urljoin
+
+    try:
+        after = place_of(urljoin(place.address, quote(location, safe="%/:=&?~#+!$,;'@()*[]", encoding="latin-1")))
+    except ValueError as error:
+        raise Failure(f"the server redirects to an address that cannot be followed: {error}", "redirect",
+                      final=True) from None  # fmt: skip
+    if place.scheme == "https" and after.scheme == "http":
+        raise Failure("the server redirects from https to http, where anybody could read along", "redirect", final=True)
+    return after
+
+
+def is_elsewhere(before: Place, after: Place) -> bool:
+    """Whether a secret that was meant for the one must not be sent to the other."""
+    if before.host.lower() != after.host.lower():
+        return True
+    same = before.scheme == after.scheme and before.port == after.port
+    secured = (before.scheme, before.port, after.scheme, after.port) == ("http", 80, "https", 443)
+    return not (same or secured)
+
+
+class Request:
+    """What is to be sent, and how it changes on the way from one address to the next."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.method: str = order["method"]
+        self.place = place_of(order["url"])
+        self.headers: list[tuple[str, str]] = [(name, value) for name, value in order["headers"]]
+        self.body: bytes | None = None if order["body"] is None else order["body"].encode("utf-8", "replace")
+        self._secret_in = {*order["secret_in"], *_ALWAYS_SECRET}
+
+    def follow(self, status: int, location: str) -> None:
+        """Failure where it may not be followed."""
+        after = redirected(self.place, location)
+        if status == 303 or (status in (301, 302) and self.method == "POST"):
+            self.method = "HEAD" if self.method == "HEAD" else "GET"
+            self.body = None
+            self.headers = [pair for pair in self.headers if pair[0].lower() not in (*_OF_BODY, "idempotency-key")]
+        if is_elsewhere(self.place, after):
+            if self.body is not None and "body" in self._secret_in:
+                raise Failure("the server redirects to another host, and there is a secret in the body", "redirect",
+                              final=True)  # fmt: skip
+            self.headers = [pair for pair in self.headers if pair[0].lower() not in self._secret_in]
+        self.place = after
+
+
+# -- what is asked, and answered ---------------------------------------------------------------------------------------
+
+
+def ask(request: Request, silence: float) -> Any:
+    """The answer, whose body is not read yet, and its connection. OSError, HTTPException."""
+    from http.client import HTTPConnection
+
+    place = request.place
+    connection: HTTPConnection
+    if place.scheme == "https":
+        import ssl
+        from http.client import HTTPSConnection
+
+        context = ssl.create_default_context()
+        connection = HTTPSConnection(place.host, place.port, timeout=silence, context=context)
+    else:
+        connection = HTTPConnection(place.host, place.port, timeout=silence)
+    named = {name.lower() for name, _ in request.headers}
+    connection.putrequest(request.method, place.target, skip_accept_encoding="accept-encoding" in named)
+    connection.putheader("Connection", "close")
+    if "user-agent" not in named:
+        connection.putheader("User-Agent", "jobctl")
+    for name, value in request.headers:
+        connection.putheader(name, value.encode("utf-8", "replace"))
+    body = request.body
+    if body is not None or request.method in ("POST", "PUT", "PATCH"):
+        connection.putheader("Content-Length", str(len(body or b"")))
+    connection.endheaders(body)
+    response = connection.getresponse()
+    response.connection = connection  # type: ignore[attr-defined] # it lives as long as what is read from it
+    return response
+
+
+def is_expected(status: int, expect: list[int | str]) -> bool:
+    return any(status == one or f"{status // 100}xx" == one for one in expect)
+
+
+def answered(order: dict[str, Any], request: Request, log: Masked) -> Any:
+    """The answer to be judged: the one after all redirects."""
+    silence = (order.get("silence") or SILENCE * 1000) / 1000
+    for _ in range(REDIRECTS + 1):
+        response = ask(request, silence)
+        log.line(f"{request.method} {request.place.address}: {response.status} {response.reason}".rstrip())
+        location = response.headers.get("Location")
+        if response.status not in (301, 302, 303, 307, 308) or not location:
+            return response
+        if is_expected(response.status, order["expect"]):
+            return response
+        request.follow(response.status, location)
+        response.close()
+        response.connection.close()
+    raise Failure(f"the server redirects more than {REDIRECTS} times", "redirect", final=True)
+
+
+def read(response: Any, log: Masked) -> bytes:
+    """All of the body goes to the log; what may become an output is handed back, and one byte more where there is more.
+    OSError, HTTPException."""
+    kept, come, length = b"", 0, response.length
+    while length is None or come < length:
+        data = response.read1(_CHUNK)
+        if not data:
+            break
+        come += len(data)
+        log.write(data)
+        if len(kept) <= OUTPUT_LIMIT:
+            kept = (kept + data)[: OUTPUT_LIMIT + 1]
+    log.flush()
+    if length is not None and come < length:
+        raise ConnectionError("it was closed in the middle of the answer")
+    return kept
+
+
+def as_text(body: bytes, content_type: str | None) -> str | None:
+    """The body as text; None when it is none."""
+    import codecs
+    from email.message import Message
+
+    about = Message()
+    about["Content-Type"] = content_type or "text/plain"
+    charset = about.get_content_charset() or "utf-8"
+    cut = len(body) > OUTPUT_LIMIT
+    try:
+        # The last character may have been cut in two.
+        text = codecs.getincrementaldecoder(charset)("strict").decode(body[:OUTPUT_LIMIT], final=not cut)
+    except (UnicodeError, LookupError):
+        return None
+    return None if "\0" in text else text
+
+
+def outputs(status: int, name: str, text: str | None) -> tuple[bytes, bool]:
+    """The file of outputs, within its limit, and whether all of the body is in it."""
+    lines = f"status={status}\n".encode()
+    if text is None:
+        return lines, True
+    end = "END"
+    while end in text:
+        end += "_"
+    head, foot = f"{name}<<{end}\n".encode(), f"\n{end}\n".encode()
+    room = OUTPUT_LIMIT - len(lines) - len(head) - len(foot)
+    data = text.encode("utf-8", "replace")
+    if len(data) > room:
+        return lines + head + data[:room].decode("utf-8", "ignore").encode() + foot, False
+    return lines + head + data + foot, True
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------------
+
+
+def delay(response: Any, longest_ms: int) -> int | None:
+    """The wait that the server asks for: seconds, or a date by its own clock."""
+    from email.utils import parsedate_to_datetime
+
+    said = (response.headers.get("Retry-After") or "").strip()
+    if not said:
+        return None
+    if said.isascii() and said.isdigit():
+        ms = int(said[:12]) * 1000
+    else:
+        import time
+
+        try:
+            at = parsedate_to_datetime(said).timestamp()
+            sent = response.headers.get("Date")
+            now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+        ms = int((at - now) * 1000)
+    return max(0, min(ms, longest_ms))
+
+
+def judged(order: dict[str, Any], response: Any) -> None:
+    """Failure for a status that was not expected."""
+    status = response.status
+    if is_expected(status, order["expect"]):
+        return
+    message = f"status {status} {response.reason}".rstrip()
+    if status >= 500 or status in _TRY_AGAIN:
+        raise Failure(message, f"http_{status}", delay_ms=delay(response, order["longest_wait"]))
+    raise Failure(message, f"http_{status}", final=True)
+
+
+def described(error: Exception) -> tuple[str, str]:
+    """What kept an answer from coming, and its type."""
+    import socket
+    from http.client import HTTPException
+
+    if isinstance(error, socket.gaierror):
+        return f"the host is not found: {error.strerror}", "dns"
+    if isinstance(error, TimeoutError):
+        return "the server said nothing for too long", "timeout"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused", "connection"
+    if type(error).__module__ == "ssl" or type(error).__name__.startswith("SSL"):
+        return f"no safe connection: {getattr(error, 'verify_message', '') or getattr(error, 'reason', '')}", "tls"
+    if isinstance(error, HTTPException):
+        return f"the answer is none: {type(error).__name__}", "protocol"
+    return f"the connection failed: {getattr(error, 'strerror', None) or error}", "connection"
+
+
+def carried_out(order: dict[str, Any], log: Masked) -> None:
+    """Failure when it has not been what was expected."""
+    from http.client import HTTPException
+
+    try:
+        response = answered(order, Request(order), log)
+        try:
+            body = read(response, log)
+        except (OSError, HTTPException):
+            judged(order, response)  # what the server has refused it has refused, however its words ended
+            raise
+    except (OSError, HTTPException) as error:
+        raise Failure(*described(error)) from None
+    except ValueError:
+        raise Failure("the request cannot be sent as it is", "request", final=True) from None
+    judged(order, response)
+    text = as_text(body, response.headers.get("Content-Type"))
+    data, whole = outputs(response.status, order["output"], text)
+    if text is None:
+        log.line("the body is no text: it becomes no output")
+    elif not whole:
+        log.line("the body is longer than 1 MiB, the limit of outputs: the rest of it is only here")
+    save("JOBCTL_OUTPUT", log.mask(data))
+
+
+def save(variable: str, data: bytes) -> None:
+    fd = os.open(os.environ[variable], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(data)
+
+
+def main() -> int:
+    order = json.loads(sys.stdin.buffer.read())
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)  # and what the order was in is gone
+    os.close(null)
+    log = Masked(1, order["secrets"])
+    try:
+        carried_out(order, log)
+    except Failure as failure:
+        message = log.text(str(failure))
+        log.line(message)
+        lines = [f"message={' '.join(message.split())}", f"type={failure.type}"]
+        if failure.final:
+            lines.append("non_retryable=true")
+        if failure.delay_ms is not None:
+            lines.append(f"next_retry_delay={failure.delay_ms}ms")
+        save("JOBCTL_FAILURE", "".join(line + "\n" for line in lines).encode("utf-8", "replace"))
+        return 1
+    finally:
+        log.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
