@@ -58,6 +58,26 @@ class StepStatus(StrEnum):
     COMPENSATED = "compensated"  # it ran, and its undo has run
 
 
+class WaitKind(StrEnum):
+    """What a step waits for: of itself, or as its command says that suspends itself."""
+
+    SLEEP = "sleep"  # a time
+    SIGNAL = "signal"
+    APPROVAL = "approval"
+    CHILD = "child"  # the end of a child run
+
+
+class AttemptStatus(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"  # its condition said no
+    STOPPED = "stopped"  # with the daemon that ran it: another one follows, and it was none too many
+    SUSPENDED = "suspended"  # it goes on as another attempt when what it waits for has come
+
+
 DONE_WELL = frozenset({StepStatus.SUCCEEDED, StepStatus.SKIPPED})
 NOT_DONE = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.CANCELED})  # it ended, and its work is left
 GONE_WRONG = frozenset({StepStatus.FAILED, StepStatus.TIMED_OUT})  # by itself: nobody asked it to end

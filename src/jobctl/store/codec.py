@@ -111,20 +111,24 @@ def _is_about(value: Any) -> bool:
     return is_about(value)
 
 
-# What whoever reads an event relies on. Keys that are not here may hold anything.
+# What whoever reads an event relies on, as core/run/events.py has it; tests/core/run/test_events.py compares the two.
 _VALUES: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("retry_at", "until", "fire_time"), _is_instant),
-    **dict.fromkeys(("status", "step_status", "error", "reason", "why", "by", "comment"), _is_text),
-    **dict.fromkeys(("kind", "name", "cursor", "stdout", "trigger", "executor", "key"), _is_text),
-    **dict.fromkeys(("exit_code", "signal"), _is_integer),
-    **dict.fromkeys(("params", "outputs"), _is_table),
-    **dict.fromkeys(("redo", "notifications", "steps"), _are_texts),
+    **dict.fromkeys(("retry_at", "until", "fire_time", "start_by"), _is_instant),
+    **dict.fromkeys(("status", "step_status", "error", "error_type", "reason", "why", "timeout", "limit"), _is_text),
+    **dict.fromkeys(("kind", "name", "run", "job", "step", "queue", "key", "cursor", "stdout", "comment"), _is_text),
+    **dict.fromkeys(("by", "trigger", "executor", "boot", "keeper", "like"), _is_text),
+    **dict.fromkeys(("exit_code", "signal", "count", "call", "strays", "too_large", "clock"), _is_integer),
+    **dict.fromkeys(("params", "outputs", "reused"), _is_table),
+    **dict.fromkeys(("redo", "anew", "notifications", "steps"), _are_texts),
     "about": _is_about,
 }
 _NEEDED: dict[EventType, tuple[str, ...]] = {
     EventType.WAIT_STARTED: ("kind",),
     EventType.APPROVAL_ANSWERED: ("approved",),
     EventType.SIGNAL_RECEIVED: ("name",),
+    EventType.WAIT_ENDED: ("name",),
+    EventType.ITEMS_LISTED: ("count",),
+    EventType.CHILD_ENDED: ("run", "status"),
     EventType.STEP_ENDED: ("status",),
     EventType.WAKE_REQUESTED: ("steps",),
     EventType.RUN_REOPENED: ("redo",),

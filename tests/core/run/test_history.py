@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from situations import World, job, picture
+from tests.core.run.test_events import example
 
 from jobctl.core.model import RunStatus, StepStatus
 from jobctl.core.run.history import TRANSITIONS, AttemptState, Event, EventType, HistoryError, RunState, replay
@@ -28,10 +29,9 @@ BEFORE |= {
 
 # What each kind of event needs to say.
 DATA: dict[EventType, dict[str, Any]] = {
+    **{kind: example(kind) for kind in E},
     E.RUN_REOPENED: {"redo": []},
     E.RUN_ENDED: {"status": "succeeded"},
-    E.SIGNAL_RECEIVED: {"name": "go"},
-    E.WAKE_REQUESTED: {"steps": []},
 }
 
 ABOUT_STEPS = {E.ATTEMPT_STARTED, E.ATTEMPT_ENDED, E.STEP_ENDED, E.UNDO_STARTED, E.UNDO_ENDED}

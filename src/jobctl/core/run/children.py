@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.payloads import carried
 
 if TYPE_CHECKING:
     from jobctl.core.model import Millis, Step
+    from jobctl.core.run.events import ChildEnded
     from jobctl.core.run.history import RunState, StepState
 
 RUN_STOPPED = "the run was stopped"
@@ -34,12 +36,16 @@ def merged_outputs(state: RunState, steps: Iterable[str]) -> dict[str, Any]:
 
 def child_ended(key: str, run: str, end: Event, outputs: Mapping[str, Any], limit: int) -> Event:
     """What the parent's history says of a child's end. `end`: its RUN_ENDED; `limit`: bytes of all its outputs."""
-    data: dict[str, Any] = {"run": run, "status": end.data["status"]}
-    if end.data.get("reason"):
-        data["reason"] = end.data["reason"]
+    ended = carried(EventType.RUN_ENDED, end)
+    data: ChildEnded = {"run": run, "status": ended["status"]}
+    if reason := ended.get("reason"):
+        data["reason"] = reason
     if outputs:
         size = _size(outputs)
-        data |= {"outputs": outputs} if size <= limit else {"too_large": size}
+        if size <= limit:
+            data["outputs"] = outputs
+        else:
+            data["too_large"] = size
     return Event(EventType.CHILD_ENDED, end.at, key, data=data)
 
 

@@ -19,14 +19,18 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.core import kinds
 from jobctl.core.keys import item_index, item_key, step_name
 from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepStatus, When
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.items import FanOut
-from jobctl.core.status import DONE_WELL
+from jobctl.core.run.payloads import carried
+from jobctl.core.status import DONE_WELL, AttemptStatus, WaitKind
+
+if TYPE_CHECKING:
+    from jobctl.core.run.events import Wait
 
 VERSION = 2
 
@@ -150,31 +154,34 @@ class Decider:
         if kind is EventType.ATTEMPT_STARTED:
             self._started.setdefault(event.step)
         elif kind is EventType.ATTEMPT_ENDED:
-            if event.data.get("status") == "suspended":
-                self._suspend(event.step, event.data["wait"], out)
+            ended = carried(kind, event)
+            if ended.get("status") == AttemptStatus.SUSPENDED:
+                self._suspend(event.step, ended["wait"], out)
                 return out
-            if event.data.get("retry_at") is not None:
+            if ended.get("retry_at") is not None:
                 return out  # its status - it may be `stopped` - is no step's
-            status = StepStatus(event.data.get("step_status") or event.data.get("status") or "succeeded")
+            status = StepStatus(ended.get("step_status") or ended.get("status") or "succeeded")
             # Pending again: only its condition was asked, and what it waits for is still to come.
             if status is not StepStatus.PENDING:
-                self._step_ended(event.step, status, event.data.get("error"), out)
+                self._step_ended(event.step, status, ended.get("error"), out)
         elif kind is EventType.STEP_ENDED:
-            status = StepStatus(event.data["status"])
-            if event.data.get("retry_at") is not None:
+            outside = carried(kind, event)
+            status = StepStatus(outside["status"])
+            if outside.get("retry_at") is not None:
                 return out  # another child run follows
             if status is StepStatus.SUCCEEDED and event.step not in self._fans:
                 self._started.setdefault(event.step)
-            self._step_ended(event.step, status, event.data.get("error"), out)
+            self._step_ended(event.step, status, outside.get("error"), out)
         elif kind is EventType.ITEMS_LISTED:
-            self._fan_out(event.step, event.data["count"], out)
+            self._fan_out(event.step, carried(kind, event)["count"], out)
         elif kind is EventType.WAIT_STARTED:
-            if event.data["kind"] == "child":  # it works from now on; how it ends is attempts.py's
+            if carried(kind, event)["kind"] == WaitKind.CHILD:  # it works from now on; how it ends is attempts.py's
                 self._started.setdefault(event.step)
             else:
                 self._wait(event.step, out)
         elif kind is EventType.SIGNAL_RECEIVED:
-            self._signal(event.data["name"], event.data.get("payload"), out)
+            signal = carried(kind, event)
+            self._signal(signal["name"], signal.get("payload"), out)
         elif kind is EventType.APPROVAL_ANSWERED:
             self._answer(event, out)
         elif kind is EventType.TIMER_FIRED:
@@ -182,17 +189,17 @@ class Decider:
         elif kind is EventType.WAIT_ENDED:
             self._wake(event.step, out)
         elif kind is EventType.WAKE_REQUESTED:
-            for key in event.data["steps"]:
+            for key in carried(kind, event)["steps"]:
                 if self._suspended.get(key, ("signal",))[0] == "":  # it sleeps, and its step's own time is not over yet
                     self._suspended[key] = ("", "")
         elif kind is EventType.RUN_TAKEN:
             if self.mode is Mode.NEW:
                 self._begin(out)
         elif kind is EventType.RUN_CREATED:
-            for name, result in event.data.get("reused", {}).items():  # another run has done them
+            for name, result in carried(kind, event).get("reused", {}).items():  # another run has done them
                 self._ended[name] = StepStatus(result.get("status", "succeeded"))
         elif kind is EventType.UNDO_ENDED:
-            if event.data.get("retry_at") is None and self._undoing == event.step:
+            if carried(kind, event).get("retry_at") is None and self._undoing == event.step:
                 self._undoing = None
                 self._go_on(out)
         elif kind is EventType.RUN_PAUSED:
@@ -201,11 +208,12 @@ class Decider:
             self.paused = False
             self._go_on(out)
         elif kind is EventType.CANCEL_REQUESTED:
-            self._leave(RunStatus.CANCELED, event.data.get("reason") or "canceled", Stop.CANCEL, out)
+            self._leave(RunStatus.CANCELED, carried(kind, event).get("reason") or "canceled", Stop.CANCEL, out)
         elif kind is EventType.RUN_TIMED_OUT:
-            self._leave(RunStatus.TIMED_OUT, event.data.get("reason") or "the run's timeout passed", Stop.TIMEOUT, out)
+            reason = carried(kind, event).get("reason") or "the run's timeout passed"
+            self._leave(RunStatus.TIMED_OUT, reason, Stop.TIMEOUT, out)
         elif kind is EventType.TERMINATE_REQUESTED:
-            self._terminate(event.data.get("reason") or "terminated", out)
+            self._terminate(carried(kind, event).get("reason") or "terminated", out)
         elif kind is EventType.RUN_ENDED:
             self.mode = Mode.ENDED
         return out
@@ -501,9 +509,9 @@ class Decider:
         else:
             self._waits.setdefault(signal, []).append(name)
 
-    def _suspend(self, name: str, wait: Mapping[str, Any], out: list[Action]) -> None:
+    def _suspend(self, name: str, wait: Wait, out: list[Action]) -> None:
         """The step's attempt has ended, to go on when something comes. Meanwhile it occupies nothing."""
-        signal = wait["name"] if wait["kind"] == "signal" else ""
+        signal = wait["name"] if wait["kind"] == WaitKind.SIGNAL else ""
         self._suspended[name] = signal, wait.get("limit", "")
         if self._active.get(name):
             self._active[name] = False
@@ -544,8 +552,9 @@ class Decider:
         self._early.setdefault(signal, []).append(payload)
 
     def _answer(self, event: Event, out: list[Action]) -> None:
-        by, comment = event.data.get("by"), event.data.get("comment")
-        if event.data["approved"]:
+        answer = carried(EventType.APPROVAL_ANSWERED, event)
+        by, comment = answer.get("by"), answer.get("comment")
+        if answer["approved"]:
             outputs = {key: value for key, value in (("by", by), ("comment", comment)) if value}
             self._end_wait(event.step, StepStatus.SUCCEEDED, outputs, None, out)
         else:

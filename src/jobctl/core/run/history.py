@@ -7,47 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.core.keys import ITEMS, UNDO, is_undo, item_index, item_key, step_name, undone_key
-from jobctl.core.status import DONE_WELL, RunStatus, StepStatus
+from jobctl.core.run.payloads import carried
+from jobctl.core.status import DONE_WELL, RunStatus, StepStatus, WaitKind
+
+if TYPE_CHECKING:
+    from jobctl.core.run.events import AttemptEnded, Parent, Result, StepEnded
 
 
 class EventType(StrEnum):
-    """Past tense, never edited. What each carries in `data` stands beside it; a key with no value is left out."""
+    """Past tense, never edited. What each carries in `data` is a type in events.py."""
 
-    # params, trigger, fire_time; key: of which its job has one run; start_by: when it must have begun; like, reused:
-    # results of that run, by step; parent: run and step, of a child run; about: what a notification tells of
-    # (core/run/notices.py)
-    RUN_CREATED = "run_created"
-    RUN_TAKEN = "run_taken"  # executor: the id of the process that advances the run from here on; boot: the machine's
-    ATTEMPT_STARTED = "attempt_started"
-    # An Outcome's fields; retry_at when another attempt follows, else why. Suspended: wait (kind, call, name, until,
-    # limit: which deadline passes at `until`, where it is no end of the wait but the step's). clock: what the boot's
-    # clock showed then, by which the wait is counted.
-    ATTEMPT_ENDED = "attempt_ended"
-    # steps: what waited for a time - its next attempt, a sleep, a poll's next question - and need not; by, reason
-    WAKE_REQUESTED = "wake_requested"
-    WAIT_STARTED = "wait_started"  # kind (sleep, signal, approval, child), name, until, clock; of a child also its job
-    SIGNAL_RECEIVED = "signal_received"  # name, payload, by
-    APPROVAL_ANSWERED = "approval_answered"  # approved, comment, by
+    RUN_CREATED = "run_created"  # it is accepted
+    RUN_TAKEN = "run_taken"  # an executor advances the run from here on
+    ATTEMPT_STARTED = "attempt_started"  # recorded before its process is made
+    ATTEMPT_ENDED = "attempt_ended"  # another one may follow; a suspended one goes on as the next
+    WAKE_REQUESTED = "wake_requested"  # what waited for a time - an attempt, a sleep, a poll's question - need not
+    WAIT_STARTED = "wait_started"  # of a step, with no process of it
+    SIGNAL_RECEIVED = "signal_received"  # it ends the wait that has lasted longest, or is kept
+    APPROVAL_ANSWERED = "approval_answered"  # by a person
     TIMER_FIRED = "timer_fired"  # a step's sleep is over, or what it waited for did not come in time
-    WAIT_ENDED = "wait_ended"  # name, payload: the signal that a suspended step waits for; its next attempt follows
-    # Of a `foreach` step: count; items, its list, unless it goes on with the one it has. Each has its own events then.
-    ITEMS_LISTED = "items_listed"
-    CHILD_ENDED = "child_ended"  # run, status, outputs, reason: a child run is over, whether it is waited for or not
-    STEP_ENDED = "step_ended"  # status, error: ended outside of an attempt; retry_at when another child run follows
+    WAIT_ENDED = "wait_ended"  # the signal has come that a suspended step waits for; its next attempt follows
+    ITEMS_LISTED = "items_listed"  # of a `foreach` step: each item has its own events from here on
+    CHILD_ENDED = "child_ended"  # a child run is over, whether it is waited for or not
+    STEP_ENDED = "step_ended"  # with no attempt running, or all its items have ended
     UNDO_STARTED = "undo_started"  # an attempt of a step's compensation
-    UNDO_ENDED = "undo_ended"  # as ATTEMPT_ENDED; number 0 when it was ended between two attempts, or before the first
-    RUN_PAUSED = "run_paused"  # reason, by; stopped: because the daemon was; then also notifications, as RUN_ENDED
-    RUN_UNPAUSED = "run_unpaused"
-    CANCEL_REQUESTED = "cancel_requested"  # reason, by
-    TERMINATE_REQUESTED = "terminate_requested"  # reason, by
+    UNDO_ENDED = "undo_ended"  # number 0 when it was ended between two attempts, or before the first
+    RUN_PAUSED = "run_paused"  # no attempt starts any more
+    RUN_UNPAUSED = "run_unpaused"  # it goes on
+    CANCEL_REQUESTED = "cancel_requested"  # what runs is asked to end; then it is undone
+    TERMINATE_REQUESTED = "terminate_requested"  # what runs is killed; nothing is undone
     RUN_TIMED_OUT = "run_timed_out"  # the run's deadline passed; what runs is stopped
-    # redo: the steps that start again, anew: from their beginning; by; updated; queued; alone: not with its parent
-    RUN_REOPENED = "run_reopened"
-    RUN_ENDED = "run_ended"  # status, reason; notifications: the runs that tell of it
-    RUN_ACKNOWLEDGED = "run_acknowledged"  # reason, by: somebody knows how it ended, which is no news any more
+    RUN_REOPENED = "run_reopened"  # a new try of it begins
+    RUN_ENDED = "run_ended"  # for good, unless it is reopened
+    RUN_ACKNOWLEDGED = "run_acknowledged"  # somebody knows how it ended
 
 
 TOO_LATE = "nobody took it in time"  # why a run that was not begun by its `start_by` is canceled
@@ -153,7 +148,7 @@ class AttemptState:
         self.keeper = keeper  # by which it was to be begun
         self.finished_at: int | None = None
         self.status = "running"  # running | succeeded | failed | timed_out | canceled | skipped | suspended | stopped
-        self.data: Mapping[str, Any] = {}
+        self.data: AttemptEnded = {}  # as ATTEMPT_ENDED says
 
     def snapshot(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -261,7 +256,7 @@ class StepState:
     def end(self, event: Event) -> None:
         if not self.attempts or self.attempts[-1].number != event.number or self.status is not StepStatus.RUNNING:
             raise HistoryError(f"step {self.name}: attempt {event.number} ends, but it does not run")
-        attempt, data = self.attempts[-1], event.data
+        attempt, data = self.attempts[-1], carried(EventType.ATTEMPT_ENDED, event)
         attempt.finished_at = event.at
         attempt.data = data
         attempt.status = data.get("status", "succeeded")
@@ -283,16 +278,17 @@ class StepState:
             self.stdout = data.get("stdout")
 
     def wait(self, event: Event) -> None:
-        another = event.data["kind"] == "child" and self.retry_at is not None
+        data = carried(EventType.WAIT_STARTED, event)
+        another = data["kind"] == WaitKind.CHILD and self.retry_at is not None
         if self.status is not StepStatus.PENDING and not another:
             raise HistoryError(f"step {self.name}: it cannot begin to wait when it is {self.status}")
-        if event.data["kind"] == "signal" and not event.data.get("name"):
+        if data["kind"] == WaitKind.SIGNAL and not data.get("name"):
             raise HistoryError(f"step {self.name}: it waits for a signal without a name")
         self.status = StepStatus.WAITING
         self.waiting = event.data
         self.retry_at = None
-        if event.data["kind"] == "child":
-            self.child = {"run": event.data["name"], "job": event.data["job"]}
+        if data["kind"] == WaitKind.CHILD:
+            self.child = {"run": data["name"], "job": data["job"]}
             self.children += 1
         if self.started_at is None:
             self.started_at = event.at
@@ -301,7 +297,7 @@ class StepState:
     def may_end_outside(self) -> bool:
         return self.status in _UNFINISHED or (self.items is not None and self.status is StepStatus.RUNNING)
 
-    def end_outside(self, data: Mapping[str, Any]) -> None:
+    def end_outside(self, data: StepEnded | AttemptEnded) -> None:
         """It ended with no attempt running: before the first, between two, or because what it waited for came."""
         if not self.may_end_outside:
             raise HistoryError(f"step {self.name}: it ends outside of an attempt, but it is {self.status}")
@@ -315,16 +311,16 @@ class StepState:
 
     def child_ended(self, event: Event) -> None:
         """A child run is over. That of an older try of the step, which nobody waits for, is nothing to it."""
-        if self.waits_for_child(event.data["run"]):
+        if self.waits_for_child(carried(EventType.CHILD_ENDED, event)["run"]):
             waiting = {key: value for key, value in (self.waiting or {}).items() if key != "until"}
             self.waiting = {**waiting, "ended": {**event.data, "at": event.at}}
 
     def waits_for_child(self, run: str | None = None) -> bool:
         """Whether it waits for a child run - that one - to end."""
         waiting = self.waiting
-        return waiting is not None and waiting["kind"] == "child" and run in (None, waiting["name"])
+        return waiting is not None and waiting["kind"] == WaitKind.CHILD and run in (None, waiting["name"])
 
-    def reuse(self, run: str, result: Mapping[str, Any], place: int) -> None:
+    def reuse(self, run: str, result: Result, place: int) -> None:
         self.status = StepStatus(result.get("status", "succeeded"))
         if self.status in _UNFINISHED or self.status is StepStatus.RUNNING:
             raise HistoryError(f"step {self.name}: it cannot be reused, it is {self.status}")
@@ -379,7 +375,8 @@ class StepState:
         self.checked = False
 
     def list_items(self, event: Event) -> None:
-        items, count = event.data.get("items", self.items), event.data["count"]
+        data = carried(EventType.ITEMS_LISTED, event)
+        items, count = data.get("items", self.items), data["count"]
         if self.status is not StepStatus.PENDING or items is None or len(items) != count:
             raise HistoryError(f"step {self.name}: {count} items cannot be listed when it is {self.status}")
         self.items = items
@@ -437,7 +434,7 @@ class RunState:
         self.steps: dict[str, StepState] = {}
         self.undo: dict[str, StepState] = {}
         self.untaken: dict[str, list[Any]] = {}  # signal -> payloads that no step has had yet, oldest first
-        self.parent: Mapping[str, str] | None = None  # the run that started it as its child, and the step there
+        self.parent: Parent | None = None  # the run that started it as its child, and the step there
         self.alone = False  # this try was asked for by somebody else than its parent
         self.about: Mapping[str, Any] | None = None  # what it tells of, when it is a notification
         self.notifications: list[str] = []  # the runs that tell of its end
@@ -519,21 +516,7 @@ class RunState:
             self._apply_step(event)
             return
         if kind is EventType.RUN_ENDED:
-            if self.status is not _R and self.status is not _P and self.status is not _Q:
-                raise HistoryError(f"a run that is {self.status} ends again")
-            status = RunStatus(event.data["status"])
-            if not status.final:
-                raise HistoryError(f"a run cannot end as {status}")
-            self.status = status
-            self.start_by = None
-            self.reason = event.data.get("reason")
-            self.notifications = event.data.get("notifications", [])
-            self.finished_at = event.at
-            for states in (self.steps, self.undo):  # what is between two attempts when the run ends will not go on
-                for step in states.values():
-                    if step.status is not StepStatus.PENDING and step.may_end_outside:
-                        step.status = StepStatus.CANCELED
-                        step.retry_at = step.waiting = None
+            self._end(event)
             return
         after = TRANSITIONS.get((self.status, kind))
         if after is None:
@@ -542,63 +525,95 @@ class RunState:
         if kind in _BEGINS:
             self.start_by = None
         if kind is EventType.RUN_CREATED:
-            self.created_at = event.at
-            self.start_by = event.data.get("start_by")
-            self.params = event.data.get("params", {})
-            self.trigger = event.data.get("trigger", "manual")
-            self.fire_time = event.data.get("fire_time")
-            self.key = event.data.get("key")
-            self.like = event.data.get("like")
-            for name, result in event.data.get("reused", {}).items():
-                self.step(name).reuse(event.data["like"], result, self.events)
-            self.parent = event.data.get("parent")
-            self.about = event.data.get("about")
+            self._create(event)
         elif kind is EventType.RUN_TAKEN:
-            self.boot = event.data.get("boot")
+            self.boot = carried(kind, event).get("boot")
             if self.started_at is None:
                 self.started_at = self.try_started_at = event.at
             elif self.try_started_at is None:
                 self.try_started_at = event.at
         elif kind is EventType.RUN_REOPENED:
-            if self.finished_at is not None and self.try_started_at is not None:
-                self.worked_before += max(0, self.finished_at - self.try_started_at)
-            self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
-            self.notifications = []
-            self.try_started_at = event.at
-            self.alone = bool(event.data.get("alone"))
-            if event.data.get("queued"):
-                self.status, self.try_started_at = _Q, None  # until its turn comes
-            redone: set[str] = set()
-            for name in event.data["redo"]:
-                redone.update(self._redo(name, anew=name in event.data.get("anew", ())))
-            # Also those of steps that are kept: an undo that failed is due again, with fresh retries, if this fails.
-            # Where the step itself is done again, there is all of it to undo again.
-            for key, undo in self.undo.items():
-                undo.reset(anew=key in redone)
+            self._reopen(event)
         elif kind is EventType.RUN_UNPAUSED:
             self.reason = self.pause = None
             if self.started_at is None:
                 self.status = _Q
         elif kind is EventType.SIGNAL_RECEIVED:
             # Which step it ends is decide.py's business; that step's end follows.
-            self.untaken.setdefault(event.data["name"], []).append(event.data.get("payload"))
+            signal = carried(kind, event)
+            self.untaken.setdefault(signal["name"], []).append(signal.get("payload"))
         elif kind is EventType.CHILD_ENDED:
             if event.step in self.steps:
                 self.steps[event.step].child_ended(event)
         elif kind is EventType.WAKE_REQUESTED:
-            for key in event.data["steps"]:
+            for key in carried(kind, event)["steps"]:
                 self.by_key(key).wake(event.at)
-        else:
-            self.reason = event.data.get("reason", self.reason)
-            if kind is EventType.RUN_PAUSED:
-                self.pause = event
-                self.notifications = event.data.get("notifications", self.notifications)
-                return
-            self.pause = None
-            if self.ending is None or kind is EventType.TERMINATE_REQUESTED:
-                self.ending, self.ending_place = event, self.events
-            if self.stopped is None:
-                self.stopped = self.events
+        elif kind is EventType.RUN_PAUSED:
+            pause = carried(kind, event)
+            self.reason = pause.get("reason", self.reason)
+            self.pause = event
+            self.notifications = pause.get("notifications", self.notifications)
+        elif kind is not EventType.RUN_ACKNOWLEDGED:  # that somebody knows changes nothing of it
+            self._be_asked(event)
+
+    def _create(self, event: Event) -> None:
+        data = carried(EventType.RUN_CREATED, event)
+        self.created_at = event.at
+        self.start_by = data.get("start_by")
+        self.params = data.get("params", {})
+        self.trigger = data.get("trigger", "manual")
+        self.fire_time = data.get("fire_time")
+        self.key = data.get("key")
+        self.like = data.get("like")
+        for name, result in data.get("reused", {}).items():
+            self.step(name).reuse(data["like"], result, self.events)
+        self.parent = data.get("parent")
+        self.about = data.get("about")
+
+    def _end(self, event: Event) -> None:
+        data = carried(EventType.RUN_ENDED, event)
+        if self.status is not _R and self.status is not _P and self.status is not _Q:
+            raise HistoryError(f"a run that is {self.status} ends again")
+        status = RunStatus(data["status"])
+        if not status.final:
+            raise HistoryError(f"a run cannot end as {status}")
+        self.status = status
+        self.start_by = None
+        self.reason = data.get("reason")
+        self.notifications = data.get("notifications", [])
+        self.finished_at = event.at
+        for states in (self.steps, self.undo):  # what is between two attempts when the run ends will not go on
+            for step in states.values():
+                if step.status is not StepStatus.PENDING and step.may_end_outside:
+                    step.status = StepStatus.CANCELED
+                    step.retry_at = step.waiting = None
+
+    def _reopen(self, event: Event) -> None:
+        data = carried(EventType.RUN_REOPENED, event)
+        if self.finished_at is not None and self.try_started_at is not None:
+            self.worked_before += max(0, self.finished_at - self.try_started_at)
+        self.finished_at = self.reason = self.stopped = self.pause = self.ending = None
+        self.notifications = []
+        self.try_started_at = event.at
+        self.alone = bool(data.get("alone"))
+        if data.get("queued"):
+            self.status, self.try_started_at = _Q, None  # until its turn comes
+        redone: set[str] = set()
+        for name in data["redo"]:
+            redone.update(self._redo(name, anew=name in data.get("anew", ())))
+        # Also those of steps that are kept: an undo that failed is due again, with fresh retries, if this fails. Where
+        # the step itself is done again, there is all of it to undo again.
+        for key, undo in self.undo.items():
+            undo.reset(anew=key in redone)
+
+    def _be_asked(self, event: Event) -> None:
+        """Somebody asks it to end, or its time is over."""
+        self.reason = carried(EventType.CANCEL_REQUESTED, event).get("reason", self.reason)
+        self.pause = None
+        if self.ending is None or event.type is EventType.TERMINATE_REQUESTED:
+            self.ending, self.ending_place = event, self.events
+        if self.stopped is None:
+            self.stopped = self.events
 
     def _redo(self, name: str, *, anew: bool) -> Iterator[str]:
         """A step is to be done again: all of it, or (`NAME[]`) what is not finished of its items. Gives their keys.
@@ -627,27 +642,11 @@ class RunState:
             instant = event.data.get("retry_at", event.data.get("wait", event.data).get("until", event.at))
             states(event.step).due = Due(self.boot, event.data["clock"] + instant - event.at, instant)
         if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
-            if event.step not in self.steps:
-                raise HistoryError(f"{kind}: step {event.step} has not run")
-            undo = self.undo_of(event.step)
-            if kind is EventType.UNDO_STARTED:
-                undo.start(event.number, event.at, self.boot, event.data.get("keeper"))
-                if self.stopped is None:
-                    self.stopped = self.events
-            elif event.number:
-                undo.end(event)
-            else:
-                undo.end_outside(event.data)
-            if undo.status is StepStatus.SUCCEEDED:
-                self.steps[event.step].status = StepStatus.COMPENSATED
-                whole = self.steps.get(step_name(event.step))  # of an item: its step does not stand as a whole any more
-                # One that is still to be done is done with the others, if it is one that is done in any case.
-                if whole is not None and whole.status not in (StepStatus.RUNNING, *_UNFINISHED):
-                    whole.status = StepStatus.COMPENSATED
+            self._apply_undo(event)
             return
         step = self.step(event.step)
         if kind is EventType.ATTEMPT_STARTED:
-            step.start(event.number, event.at, self.boot, event.data.get("keeper"))
+            step.start(event.number, event.at, self.boot, carried(kind, event).get("keeper"))
             if step.began is None:
                 step.began = self.events
         elif kind is EventType.WAIT_STARTED:
@@ -665,25 +664,45 @@ class RunState:
                 step.waiting["stopping"] = True
                 return
             if step.suspended and "limit" not in step.waiting:
-                step.go_on(event.at, **({"timed_out": True} if step.waiting["kind"] == "signal" else {}))
+                step.go_on(event.at, **({"timed_out": True} if step.waiting["kind"] == WaitKind.SIGNAL else {}))
             step.waiting = None  # the first word counts; the step's end follows
         elif kind is EventType.WAIT_ENDED:
-            waiting, name = step.waiting or {}, event.data["name"]
-            if not step.suspended or waiting.get("kind") != "signal" or waiting["name"] != name:
+            data = carried(kind, event)
+            waiting, name = step.waiting or {}, data["name"]
+            if not step.suspended or waiting.get("kind") != WaitKind.SIGNAL or waiting["name"] != name:
                 raise HistoryError(f"step {step.name}: {kind}, but it does not wait for the signal {name}")
             self._take_signal(name)
-            step.go_on(event.at, **{key: event.data[key] for key in ("payload",) if key in event.data})
+            step.go_on(event.at, **({"payload": data["payload"]} if "payload" in data else {}))
         else:
             if kind is EventType.ATTEMPT_ENDED:
                 step.end(event)
             else:
                 waited = step.waiting or {}
-                step.end_outside(event.data)
+                step.end_outside(carried(EventType.STEP_ENDED, event))
                 # A wait that nothing else has ended, and that ends well, was ended by the oldest signal.
-                if step.status is StepStatus.SUCCEEDED and waited.get("kind") == "signal":
+                if step.status is StepStatus.SUCCEEDED and waited.get("kind") == WaitKind.SIGNAL:
                     self._take_signal(waited["name"])
             if step.status is not StepStatus.WAITING and step.status is not StepStatus.PENDING:
                 step.ended = self.events
+
+    def _apply_undo(self, event: Event) -> None:
+        if event.step not in self.steps:
+            raise HistoryError(f"{event.type}: step {event.step} has not run")
+        undo = self.undo_of(event.step)
+        if event.type is EventType.UNDO_STARTED:
+            undo.start(event.number, event.at, self.boot, carried(EventType.UNDO_STARTED, event).get("keeper"))
+            if self.stopped is None:
+                self.stopped = self.events
+        elif event.number:
+            undo.end(event)
+        else:
+            undo.end_outside(carried(EventType.UNDO_ENDED, event))
+        if undo.status is StepStatus.SUCCEEDED:
+            self.steps[event.step].status = StepStatus.COMPENSATED
+            whole = self.steps.get(step_name(event.step))  # of an item: its step does not stand as a whole any more
+            # One that is still to be done is done with the others, if it is one that is done in any case.
+            if whole is not None and whole.status not in (StepStatus.RUNNING, *_UNFINISHED):
+                whole.status = StepStatus.COMPENSATED
 
     # -- saved and restored ----------------------------------------------------------------------------------------
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from jobctl.core.run.history import EventType
+from jobctl.core.run.payloads import carried
+
 if TYPE_CHECKING:  # asked for what a run is called by those who load no dataclass
     from jobctl.core.model import Job
     from jobctl.core.run.history import Event, RunState
@@ -72,25 +75,26 @@ def notifier(job: Job, command: str | tuple[str, ...]) -> Job:
 def of_end(run: str, job: str, end: Event, state: RunState) -> dict[str, Any]:
     """What a notification of a run's end is about: run, job, status, trigger, created_at, finished_at; reason and
     fire_time where there are such. Instants, as everywhere."""
-    about = {
-        "run": run,
-        "job": job,
-        "status": str(end.data["status"]),
-        "reason": end.data.get("reason"),
-        "trigger": state.trigger,
-        "fire_time": state.fire_time,
-        "created_at": state.created_at,
-        "finished_at": end.at,
-    }
-    return {key: value for key, value in about.items() if value is not None}
+    ended = carried(EventType.RUN_ENDED, end)
+    return {**_about(run, job, str(ended["status"]), ended.get("reason"), state), "finished_at": end.at}
 
 
 def of_stop(run: str, job: str, pause: Event, state: RunState) -> dict[str, Any]:
     """What a notification is about of a run that waits for a person, because it was stopped with its daemon."""
-    end = pause._replace(data={**pause.data, "status": STOPPED})
-    about = of_end(run, job, end, state)
-    del about["finished_at"]
-    return about
+    return _about(run, job, STOPPED, carried(EventType.RUN_PAUSED, pause).get("reason"), state)
+
+
+def _about(run: str, job: str, status: str, reason: str | None, state: RunState) -> dict[str, Any]:
+    about = {
+        "run": run,
+        "job": job,
+        "status": status,
+        "reason": reason,
+        "trigger": state.trigger,
+        "fire_time": state.fire_time,
+        "created_at": state.created_at,
+    }
+    return {key: value for key, value in about.items() if value is not None}
 
 
 def of_missed(job: str, count: int, first: int, last: int, reason: str) -> dict[str, Any]:

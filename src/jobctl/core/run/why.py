@@ -14,6 +14,7 @@ from jobctl.core.durations import about, format
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.run.attempts import first_deadline
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
+from jobctl.core.run.payloads import carried
 from jobctl.core.status import NOT_DONE, OVER, RunStatus, StepStatus
 
 if TYPE_CHECKING:  # a run that is over is told of without the definition's dataclasses
@@ -203,8 +204,9 @@ class _Case:
         if pause is not None:
             by = _by(pause)
             text = f"it was paused {_ago(self.now - pause.at)}" + (f" by {by}" if by else "")
-            text += f" ({pause.data['reason']})" if pause.data.get("reason") else ""
-            fields = {"by": by, "reason": pause.data.get("reason"), "since": pause.at}
+            reason = carried(EventType.RUN_PAUSED, pause).get("reason")
+            text += f" ({reason})" if reason else ""
+            fields = {"by": by, "reason": reason, "since": pause.at}
         if self.seen.holder is None and self.seen.wake_at is None and self.state.started_at is not None:
             text += ", and the process that ran it is gone"
         return Reason("pause", f"{text}; no attempt starts until: {resume}", commands=(resume,), fields=fields)
@@ -224,7 +226,7 @@ class _Case:
 
     def _stopped_by(self, ending: Event) -> Reason:
         kind, what = _ENDINGS[ending.type]
-        by, reason = _by(ending), ending.data.get("reason")
+        by, reason = _by(ending), carried(EventType.CANCEL_REQUESTED, ending).get("reason")
         text = f"{what} {_ago(self.now - ending.at)}" + (f" by {by}" if by else "") + (f" ({reason})" if reason else "")
         asked = [key for key in self._running() if self.decider.asked_to_end(key)]
         until = None
@@ -582,7 +584,7 @@ def _steps(names: Sequence[str]) -> str:
 
 
 def _by(event: Event | None) -> str | None:
-    return event.data.get("by") if event is not None else None
+    return carried(EventType.CANCEL_REQUESTED, event).get("by") if event is not None else None
 
 
 def _ago(ms: int) -> str:
