@@ -428,6 +428,12 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/simulation/test_simulation.py": ["test_all_that_must_hold_holds"],
     },
+    "A run's history does not depend on when an engine answers what the run wants, or in which order": {
+        "tests/core/run/test_turn.py": [
+            "test_an_engine_that_answers_late_and_in_any_order_writes_the_same_history",
+            "test_jobs_that_are_drawn_have_the_same_histories_under_a_late_engine",
+        ],
+    },
     "The same events give the same decisions in every process": {
         "tests/test_architecture.py": ["test_the_core_asks_for_nothing_that_differs_between_two_processes"],
         "tests/core/run/test_decide.py": [

@@ -778,8 +778,8 @@ class Rules:
     # -- saved and restored ----------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that the rules know beside the job, as JSON values: also facts that are not dealt with yet. What
-        it was granted is to be asked for again, and what is to be recorded or done must have been."""
+        """Everything that the rules know beside the job, as JSON values: also facts that are not dealt with yet, and
+        answers to them. What is to be recorded must have been."""
         if self._events or self._foreign:
             raise ValueError("what has happened is not recorded yet")
         return {
@@ -787,6 +787,11 @@ class Rules:
             "decider": self.decider.snapshot(),
             "in_family": self.in_family,
             "line": [[_saved(fact) for fact in line] for line in (self._follows, self._given)],
+            "answers": [
+                [key, kind, *_saved_answer(answer)]
+                for key, answers in self._answers.items()
+                for kind, answer in answers.items()
+            ],
         }
 
     @classmethod
@@ -795,6 +800,8 @@ class Rules:
         self = cls(name, job, RunState.restore(saved["state"]), Decider.restore(job, saved["decider"]))
         self.in_family = saved["in_family"]
         self._follows, self._given = (deque(map(_restored, line)) for line in saved["line"])
+        for key, kind, *answer in saved["answers"]:
+            self._answers.setdefault(key, {})[Wanted(kind)] = _restored_answer(Wanted(kind), *answer)
         return self
 
 
@@ -899,3 +906,17 @@ def _restored(saved: list[Any]) -> Fact:
     if name == "Start":
         return Start(*values)
     return StopStep(values[0], Stop(values[1])) if name == "StopStep" else Event(EventType(values[0]), *values[1:])
+
+
+def _saved_answer(answer: Answer) -> list[Any]:
+    value = answer.value
+    if isinstance(value, Child):
+        value = [value.run, value.job, _saved(value.ended) if value.ended is not None else None]
+    return [answer.granted, value, answer.error]
+
+
+def _restored_answer(kind: Wanted, granted: bool, value: Any, error: str) -> Answer:
+    if kind is Wanted.CHILD and granted:
+        run, job, ended = value
+        value = Child(run, job, Event(EventType(ended[1]), *ended[2:]) if ended is not None else None)
+    return Answer(granted, value, error)
