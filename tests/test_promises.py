@@ -139,6 +139,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_a_cancel_while_the_disk_is_full_is_carried_out_when_there_is_room",
         ],
         "tests/faults/test_state_folder.py": ["test_a_full_disk_stops_new_work_and_loses_nothing"],
+        "tests/reported/test_reserve.py": ["test_what_runs_ends_in_order_and_nothing_new_begins"],
     },
     "A fire time starts at most one run, however many daemons look at the clock": {
         "tests/store/test_firings.py": ["test_processes_that_race_for_fire_times_get_each_once_and_lose_none"],

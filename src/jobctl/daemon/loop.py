@@ -27,7 +27,7 @@ from jobctl.engines.local.worker.scheduler import Scheduler
 from jobctl.engines.local.worker.starter import Starter
 from jobctl.engines.local.worker.take import Failed
 from jobctl.engines.local.worker.turns import alone
-from jobctl.host import clock
+from jobctl.host import clock, reserve
 from jobctl.process.keepers import Link
 from jobctl.store import firings, times
 from jobctl.store.store import LOOP_PATIENCE_MS, Store
@@ -102,6 +102,7 @@ class Daemon:
         self._told_at = clock.monotonic()
         self._told: list[tuple[str, int]] = []
         self._log_held_since: int | None = None  # monotonic
+        self._little_said = False
         self._late_from = 0  # monotonic: until then nobody looks for what was not begun in time
         self._clock_said_at = 0  # monotonic: when it was last said that the clock was set
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
@@ -260,13 +261,15 @@ class Daemon:
         """Every duty whose turn has come. One that cannot be done does not keep the others from theirs."""
         mono, now = clock.monotonic(), clock.now()
         trouble = ""
+        spent = reserve.is_spent(self._store.state_dir)
+        self._journal.say_once("reserve", reserve.SPENT if spent else "")
         for duty in (
             self._follow_clock,
-            self._fire,
+            *(() if spent else (self._fire,)),
             self._look,
             self._take_over,
             self._end_late,
-            self._begin_queued,
+            *(() if spent else (self._begin_queued,)),
             self._prune,
         ):
             if self._engine.trouble is not None:  # nothing can be recorded: nothing new is begun
@@ -278,9 +281,10 @@ class Daemon:
                 raise  # nothing that is tried again here will help
             except Exception as error:
                 trouble = trouble or in_a_sentence(error)
+                reserve.give_up_for(error, self._store.state_dir)
         self._say_aside()
         self._journal.say_once("duties", f"{trouble}; trying again" if trouble else "")
-        if trouble:
+        if trouble or spent:
             self._not_before = mono + RETRY_MS
             self._look_at = min(self._look_at, self._not_before)
 
@@ -445,6 +449,7 @@ class Daemon:
         self._rescue = True
         self._dispatch = True
         self._look_at_log(mono)
+        self._look_at_space()
         if self._clock_said_at and mono - self._clock_said_at > _CLOCK_SAID_MS:
             self._clock_said_at = 0
             self._journal.say_once("clock", "")
@@ -457,6 +462,14 @@ class Daemon:
             self._journal.say(changed)
         self._journal.say_once("zone", self._scheduler.zone_trouble)
         self._journal.say_once("schedules", self._scheduler.look_at_broken())
+
+    def _look_at_space(self) -> None:
+        """Keep some room in reserve, and say once that little is left: `status` says it itself."""
+        reserve.keep(self._store.state_dir)
+        little = self._store.little_space()
+        if little and not self._little_said:
+            self._journal.say(little, level="error")
+        self._little_said = bool(little)
 
     def _look_at_log(self, mono: int) -> None:
         """Empty the write-ahead log. Whoever reads in it all the time keeps it from getting smaller, which is said."""

@@ -217,6 +217,12 @@ class Database:
         except OSError:
             return ""
 
+    def little_space(self) -> str:
+        """What is about to end on the store's disk, or has, in a sentence; "" while there is enough of it."""
+        from jobctl.store import trouble
+
+        return trouble.little_space(self.state_dir)
+
     def troubles(self) -> list[str]:
         """What the store suffers from and a look from outside can tell, in sentences."""
         from jobctl.store import trouble

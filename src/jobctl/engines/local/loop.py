@@ -39,7 +39,7 @@ from jobctl.engines.local.commands import RunContext, UnresolvedError
 from jobctl.engines.local.executor import Executor, alive
 from jobctl.engines.local.executor import folder as executor_folder
 from jobctl.engines.run_files import run_folder
-from jobctl.host import clock
+from jobctl.host import clock, reserve
 from jobctl.process import attempt as files_of
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.held import Attempt, Command, Ended, NotStartableError, Report
@@ -785,6 +785,7 @@ class LocalEngine:
     ) -> None:
         """The store cannot be written: what was learned is kept and tried again; nothing new starts meanwhile."""
         self.trouble = error
+        reserve.give_up_for(error, self.store.state_dir)
         for run, facts, _, _ in planned:
             self._unwritten[id(run)] = (run, [fact for fact in facts if isinstance(fact, Event)])
         self._at(clock.monotonic() + RETRY_STORE_MS, self._try_again)
