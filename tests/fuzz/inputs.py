@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 from hypothesis import strategies as st
 
-from jobctl.core.definition import schema, shapes
+from jobctl.core.definition import moments, plain, schema, several, shapes
 from jobctl.core.definition.shapes import Shape
 from jobctl.core.definition.tables import Table
 from jobctl.core.run.history import EventType
@@ -82,7 +82,18 @@ def torn(draw: Any, data: Strategy[bytes]) -> bytes:
 # --- definitions -----------------------------------------------------------------------------------------------------
 
 _NAMES = ["a", "b", "load", "send-mail", "x_1", "7"]
-_TEXTS = ["true", "echo hi", "sh -c 'a; b'", "/srv", "a\nb", "ü", "$HOME", "~", "x" * 300]
+_TEXTS = [
+    "true",
+    "echo hi",
+    "https://h.example/{{ params.day }}?k={{ env.K }}",
+    "sh -c 'a; b'",
+    "/srv",
+    "a\nb",
+    "ü",
+    "$HOME",
+    "~",
+    "x" * 300,
+]
 _REFERENCES = ["{{ params.day }}", "{{ run.id }}", "{{ steps.a.stdout }}", "{{ steps.b.outputs.k }}", "{{ item.id }}"]
 _ARGUMENTS = st.lists(
     st.sampled_from(["./do", "-v", "--day", "", "{{ run.id }}", "{{ run.fire_date }}", "ü"]), max_size=3
@@ -98,29 +109,29 @@ _ZONES = st.sampled_from(["Europe/Berlin", "UTC", "America/New_York", "Australia
 _DATES = st.sampled_from(["2027-01-01", "2028-02-29"])
 
 
-def _number(shape: shapes.Integer) -> Strategy[int]:
+def _number(shape: plain.Integer) -> Strategy[int]:
     return st.integers(max(shape.least, -3), min(shape.most, max(shape.least, 3) + 3))
 
 
 # The shapes without parts. What stands for a shape here is valid for it.
 _LEAVES: dict[type[Shape], Callable[[Any], Strategy[Any]]] = {
-    shapes.Text: lambda shape: st.sampled_from([text for text in _TEXTS if text] + ([""] if shape.empty else [])),
-    shapes.Name: lambda _: st.sampled_from(_NAMES),
-    shapes.Boolean: lambda _: st.booleans(),
-    shapes.Integer: _number,
-    shapes.Number: lambda shape: st.sampled_from([shape.least, shape.least + 0.5, 3]),
-    shapes.Choice: lambda shape: st.sampled_from([str(choice) for choice in shape.choices]),
-    shapes.Duration: lambda _: _DURATIONS,
-    shapes.Instant: lambda _: _INSTANTS,
-    shapes.Date: lambda _: _DATES,
-    shapes.CronText: lambda _: expressions(),
-    shapes.ScheduleText: lambda _: expressions(),
-    shapes.Zone: lambda _: _ZONES,
-    shapes.Size: lambda _: st.sampled_from(["64MiB", "10 KB", 1000]),
-    shapes.Arguments: lambda _: _ARGUMENTS.map(lambda rest: ["./run", *rest]),
-    shapes.Json: lambda _: _JSON,
-    shapes.NotATable: lambda _: st.sampled_from(["x", 1, 0.5, True, "{{ run.fire_date }}", ["a"], []]),
-    shapes.Environment: lambda _: st.dictionaries(
+    plain.Text: lambda shape: st.sampled_from([text for text in _TEXTS if text] + ([""] if shape.empty else [])),
+    plain.Name: lambda _: st.sampled_from(_NAMES),
+    plain.Boolean: lambda _: st.booleans(),
+    plain.Integer: _number,
+    plain.Number: lambda shape: st.sampled_from([shape.least, shape.least + 0.5, 3]),
+    plain.Choice: lambda shape: st.sampled_from([str(choice) for choice in shape.choices]),
+    moments.Duration: lambda _: _DURATIONS,
+    moments.Instant: lambda _: _INSTANTS,
+    moments.Date: lambda _: _DATES,
+    moments.CronText: lambda _: expressions(),
+    moments.ScheduleText: lambda _: expressions(),
+    moments.Zone: lambda _: _ZONES,
+    plain.Size: lambda _: st.sampled_from(["64MiB", "10 KB", 1000]),
+    several.Arguments: lambda _: _ARGUMENTS.map(lambda rest: ["./run", *rest]),
+    several.Json: lambda _: _JSON,
+    several.NotATable: lambda _: st.sampled_from(["x", 1, 0.5, True, "{{ run.fire_date }}", ["a"], []]),
+    several.Environment: lambda _: st.dictionaries(
         st.sampled_from(["A", "PATH", "_b"]), st.sampled_from([*_TEXTS, "{{ run.job }}"]), max_size=2
     ),
 }
@@ -132,18 +143,18 @@ def _of(shape: Shape) -> Strategy[Any]:
     match shape:
         case Table():
             return _table(shape)
-        case shapes.Short():
+        case several.Short():
             return _of(shape.shape)
-        case shapes.Either():
+        case several.Either():
             return st.one_of(*(st.deferred(lambda part=part: _of(part)) for part in shape.shapes))
-        case shapes.OneOrMany():
+        case several.OneOrMany():
             one = _of(shape.shape)
             return one | st.lists(one, min_size=1, max_size=2)
-        case shapes.MapOf():
+        case several.MapOf():
             return st.dictionaries(st.sampled_from(_NAMES), _of(shape.shape), max_size=3)
     if leaf := _LEAVES.get(type(shape)):
         return leaf(shape)
-    assert isinstance(shape, shapes.ListOf), f"inputs.py does not know how to make a {type(shape).__name__}"
+    assert isinstance(shape, several.ListOf), f"inputs.py does not know how to make a {type(shape).__name__}"
     return st.lists(_of(shape.items), min_size=shape.least, max_size=max(2, shape.least))
 
 

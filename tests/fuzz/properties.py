@@ -22,7 +22,6 @@ from jsonschema import Draft202012Validator
 from tests.fuzz.slow_cron import SlowCron
 
 import looked
-from jobctl.cli.printing import problem_document
 from jobctl.core import durations, keys, model
 from jobctl.core.definition import document, references
 from jobctl.core.definition import jobs as definition
@@ -43,6 +42,7 @@ from jobctl.process import attempt, journal, shell_keeper
 from jobctl.process.attempt import Failure, FileError
 from jobctl.store.store import Store
 from jobctl.views.documents import event_document
+from jobctl.views.documents import problem as problem_document
 from jobctl.views.events import describe
 
 PATIENCE = 20  # seconds for one input, on a machine that has a lot else to do; more is a hang

@@ -13,9 +13,9 @@ from tests.fuzz import inputs, properties
 from tests.fuzz.effort import tries
 
 from jobctl.cli.main import main
-from jobctl.cli.printing import problem_document
 from jobctl.core.definition import jobs as definition
 from jobctl.core.definition.doubts import Here
+from jobctl.views.documents import problem as problem_document
 
 
 @tries(100)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobctl.core import kinds
 from jobctl.core.keys import UNDO, item_key
 from jobctl.core.run.history import AttemptState, RunState, StepState
 from jobctl.process.attempt import signal_name
@@ -88,12 +89,16 @@ class Detail(NamedTuple):
     definitions: Mapping[str, Mapping[str, Any]]  # of the steps, by name, as they are kept
 
 
+def _is_child(definition: Mapping[str, Any]) -> bool:
+    return kinds.of_table(definition).way is kinds.Way.CHILD
+
+
 def detail(client: Client, run: Run, now: int) -> Detail:
     """StoreError when its history cannot be read."""
     state = client.state(run)
     kept = client.definition(run)
     definitions = json.loads(kept)["steps"]
-    children = client.children(run) if any("job" in step for step in definitions) else {}
+    children = client.children(run) if any(_is_child(step) for step in definitions) else {}
     whole = _Whole(client, run, state, children)
     return Detail(
         run,
@@ -181,7 +186,7 @@ class _Whole:
     def step(self, definition: Mapping[str, Any]) -> Step:
         name, state = definition["name"], self._state.steps.get(definition["name"])
         made = self._unit(name, self._over)
-        if "job" in definition:
+        if _is_child(definition):
             made = made._replace(starts_child=True, child=self._child(state))
         if state is None or state.items is None:
             if "foreach" in definition and not made.attempts:

@@ -57,6 +57,7 @@ def test_a_kind_is_part_of_what_a_definition_may_say(row: Kind) -> None:
 def test_a_kind_has_words_an_example_and_worlds_to_be_tried_in(row: Kind) -> None:
     for step in _steps(row):
         assert kinds.of(step).does(step)
+        assert all(label and isinstance(value, str) for label, value in row.details(step))
     assert any(f"\n{name} = " in EXAMPLES or f".{name}]\n" in EXAMPLES for name in row.names), (
         "jobs.example.toml shows every kind"
     )

@@ -126,10 +126,7 @@ def _step(step: Step) -> Iterator[tuple[str, str]]:
         items = step.foreach.items
         at_once = f", {step.foreach.max_parallel} at once" if step.foreach.max_parallel else ""
         yield "for each", (items if isinstance(items, str) else ", ".join(map(str, items))) + at_once
-    for name, value in step.params.items():
-        yield "param", f"{name} = {value}"
-    if "on_parent_close" in kind.beside:
-        yield "on parent close", step.on_parent_close.value
+    yield from kind.details(step)
     if step.compensate is not None:
         yield "compensate", in_words(step.compensate.command)
         yield "its retry", words.retry(step.compensate.retry)

@@ -6,7 +6,7 @@ tests/core/kinds/ walks the table: a kind that is missing in one of the places t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from jobctl.core.kinds import approval, command, http, job, signal, sleep
 from jobctl.core.kinds.kind import Kind as Kind
@@ -15,10 +15,27 @@ from jobctl.core.kinds.kind import UnfitError as UnfitError
 from jobctl.core.kinds.kind import Way as Way
 from jobctl.core.model import Step, StepKind
 
+
+def _row(kind: StepKind) -> Kind:
+    match kind:
+        case StepKind.COMMAND:
+            return command.ROW
+        case StepKind.SLEEP:
+            return sleep.ROW
+        case StepKind.SIGNAL:
+            return signal.ROW
+        case StepKind.APPROVAL:
+            return approval.ROW
+        case StepKind.HTTP:
+            return http.ROW
+        case StepKind.JOB:
+            return job.ROW
+        case unknown:
+            assert_never(unknown)
+
+
 # In the order in which people are told of them.
-KINDS: dict[StepKind, Kind] = {
-    row.kind: row for row in (command.ROW, sleep.ROW, signal.ROW, approval.ROW, http.ROW, job.ROW)
-}  # fmt: skip
+KINDS: dict[StepKind, Kind] = {kind: _row(kind) for kind in StepKind}
 
 _BY_KEY = {name: row for row in KINDS.values() for name in row.names}
 

@@ -295,6 +295,18 @@ def _does(step: Step) -> str:
     return f"{step.http.method} {step.http.url}" if step.http is not None else "request"
 
 
+def _details(step: Step) -> Iterable[tuple[str, str]]:
+    import json
+
+    http = step.http or Http("")
+    for name, value in http.headers.items():
+        yield "header", f"{name}: {value}"
+    if http.body is not None:
+        yield "body", http.body if isinstance(http.body, str) else json.dumps(http.body, ensure_ascii=False)
+    yield "expects", ", ".join(map(str, http.expect)) or "2xx"
+    yield "outputs", f"status, {http.output}"
+
+
 def _texts(step: Step) -> Iterable[str]:
     return _texts_of(step.http) if step.http is not None else ()
 
@@ -312,6 +324,7 @@ ROW = Kind(
     keys=_keys,
     beside=frozenset({"compensate", "env", "foreach", "queue", "retry", "timeout"}),
     does=_does,
+    details=_details,
     limits=("start_to_close", "schedule_to_close"),  # a request sends no heartbeats
     texts=_texts,
     check=_check,

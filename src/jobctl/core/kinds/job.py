@@ -23,6 +23,12 @@ def _does(step: Step) -> str:
     return f"run the job {step.job}"
 
 
+def _details(step: Step) -> Iterable[tuple[str, str]]:
+    for name, value in step.params.items():
+        yield "param", f"{name} = {value}"
+    yield "on parent close", step.on_parent_close.value
+
+
 def _texts(step: Step) -> Iterable[str]:
     return texts_in(step.params)
 
@@ -34,6 +40,7 @@ ROW = Kind(
     keys=_keys,
     beside=frozenset({"compensate", "foreach", "on_parent_close", "params", "retry", "timeout"}),
     does=_does,
+    details=_details,
     limits=("start_to_close", "schedule_to_close"),  # a child run sends no heartbeats
     texts=_texts,
 )

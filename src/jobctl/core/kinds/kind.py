@@ -62,6 +62,10 @@ def _no_texts(step: Step) -> Iterable[str]:  # noqa: ARG001 - as the others
     return ()
 
 
+def _no_details(step: Step) -> Iterable[tuple[str, str]]:  # noqa: ARG001 - as the others
+    return ()
+
+
 class Kind(NamedTuple):
     kind: StepKind
     way: Way
@@ -72,6 +76,7 @@ class Kind(NamedTuple):
     # Keys of other places that mean something next to these: `retry`, `timeout`, `foreach` …
     beside: frozenset[str]
     does: Callable[[Step], str]  # in words: "run ./pay"
+    details: Callable[[Step], Iterable[tuple[str, str]]] = _no_details  # what there is to say of it besides
     limits: tuple[str, ...] = ()  # which of a job's `step_timeout` hold for it
     may_suspend: bool = False  # a durable script may be in it, which ends and is started again
     texts: Callable[[Step], Iterable[str]] = _no_texts  # those in which references may stand

@@ -563,8 +563,8 @@ class Decider:
 
     def _timer(self, name: str, out: list[Action]) -> None:
         step = self._step(name)
-        way = kinds.of(step).way
-        if way is kinds.Way.CHILD:
+        kind = kinds.of(step)
+        if kind.way is kinds.Way.CHILD:
             return  # its child run is asked to end, and that end is the step's
         if name in self._suspended:
             limit = self._suspended[name][1]
@@ -572,11 +572,10 @@ class Decider:
                 self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{limit} has passed", out)
             else:
                 self._wake(name, out)
-        elif way is kinds.Way.TIMER or step.on_timeout is OnTimeout.CONTINUE:
+        elif kind.way is kinds.Way.TIMER or step.on_timeout is OnTimeout.CONTINUE:
             self._end_wait(name, StepStatus.SUCCEEDED, {}, None, out)
         else:
-            message = kinds.of(step).message
-            what = message(step) if message is not None else "what it waits for"
+            what = kind.message(step) if kind.message is not None else "what it waits for"
             self._end_wait(name, StepStatus.TIMED_OUT, {}, f"{what} did not come in time", out)
 
     def _end_wait(

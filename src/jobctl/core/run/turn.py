@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, assert_never
 
 from jobctl.core import kinds
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
+from jobctl.core.kinds import Way
 from jobctl.core.model import ParentClosePolicy, RunStatus, StepStatus
 from jobctl.core.run import attempts as rules
 from jobctl.core.run import children
@@ -412,14 +413,17 @@ class Rules:
 
     def _wait_wants(self, key: str, step: Step, answers: Mapping[Wanted, Answer], moment: Moment) -> Want | Answer:
         """What a step wants that is about to wait, and runs nothing."""
-        way = kinds.of(step).way
-        if way is kinds.Way.CHILD:
-            return answers.get(Wanted.CHILD) or Want(Wanted.CHILD, key)
-        if way is kinds.Way.TIMER:
-            if step.sleep is not None:
-                return Answer(True, moment.now + step.sleep)
-            return answers.get(Wanted.INSTANT) or Want(Wanted.INSTANT, key)
-        return Answer(True)
+        match kinds.of(step).way:
+            case Way.ATTEMPTS | Way.MESSAGE:
+                return Answer(True)
+            case Way.CHILD:
+                return answers.get(Wanted.CHILD) or Want(Wanted.CHILD, key)
+            case Way.TIMER:
+                if step.sleep is not None:
+                    return Answer(True, moment.now + step.sleep)
+                return answers.get(Wanted.INSTANT) or Want(Wanted.INSTANT, key)
+            case unknown:
+                assert_never(unknown)
 
     def _begins(self, key: str, answer: Answer, moment: Moment) -> Event:
         """The event by which a step begins that has what it wants - or by which it ends, because it was refused."""
@@ -430,20 +434,25 @@ class Rules:
         if kind.has_attempts or undo or (step.only_if and not self.state.step(key).checked):
             return self._attempt(key, step, answer, moment)
         data: dict[str, Any] = {"kind": str(step.kind)}
-        if kind.way is kinds.Way.CHILD:
-            child: Child = answer.value
-            data = {"kind": "child", "name": child.run, "job": child.job}
-            until = children.until(step, self.state.step(key), moment.now)
-            if until is not None:
-                data["until"] = until
-        elif kind.way is kinds.Way.TIMER:
-            data["until"] = answer.value
-            if step.sleep is not None:
-                data["clock"] = moment.clock
-        else:
-            data["name"] = step.signal if step.signal is not None else step.approval
-            if step.timeouts.schedule_to_close is not None:
-                data["until"] = moment.now + step.timeouts.schedule_to_close
+        match kind.way:
+            case Way.CHILD:
+                child: Child = answer.value
+                data = {"kind": "child", "name": child.run, "job": child.job}
+                until = children.until(step, self.state.step(key), moment.now)
+                if until is not None:
+                    data["until"] = until
+            case Way.TIMER:
+                data["until"] = answer.value
+                if step.sleep is not None:
+                    data["clock"] = moment.clock
+            case Way.MESSAGE:
+                data["name"] = step.signal if step.signal is not None else step.approval
+                if step.timeouts.schedule_to_close is not None:
+                    data["until"] = moment.now + step.timeouts.schedule_to_close
+            case Way.ATTEMPTS:
+                raise AssertionError("a step that has attempts waits for nothing")
+            case unknown:
+                assert_never(unknown)
         return Event(EventType.WAIT_STARTED, moment.now, key, data=data)
 
     def _attempt(self, key: str, step: Step, answer: Answer, moment: Moment) -> Event:
