@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.core import kinds
 from jobctl.core.keys import UNDO, item_key
 from jobctl.core.run.history import AttemptState, RunState, StepState
 from jobctl.process.attempt import signal_name
@@ -90,6 +89,8 @@ class Detail(NamedTuple):
 
 
 def _is_child(definition: Mapping[str, Any]) -> bool:
+    from jobctl.core import kinds  # an overview of runs needs none of it
+
     return kinds.of_table(definition).way is kinds.Way.CHILD
 
 

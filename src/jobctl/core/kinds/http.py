@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from jobctl.core.definition import references
 from jobctl.core.kinds.kind import Checks, Given, Kind, Runner, UnfitError, Way, texts_in
 from jobctl.core.model import Http, Step, StepKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobctl.core.definition.references import Reference
     from jobctl.core.definition.tables import Key
 
@@ -147,6 +148,21 @@ def _check_headers(http: dict[str, Any], checks: Checks) -> None:
             checks.error("is likely a secret, and definitions are kept with runs", hint, *place)
 
 
+# References are looked at when one is: whoever only reads a history loads this file, too.
+
+
+def _found(text: str) -> list[Reference]:
+    from jobctl.core.definition import references
+
+    return references.find(text)
+
+
+def _resolved(text: str, value: Callable[[Reference], str]) -> str:
+    from jobctl.core.definition import references
+
+    return references.resolve(text, value)
+
+
 # -- what is sent ------------------------------------------------------------------------------------------------------
 
 
@@ -201,7 +217,7 @@ class _Values:
         return text
 
     def text(self, text: str) -> str:
-        return references.resolve(text, self._value)
+        return _resolved(text, self._value)
 
     def header(self, name: str, text: str) -> str:
         self.secret_in = name.lower()
@@ -218,7 +234,7 @@ class _Values:
     def _typed(self, value: Any) -> Any:
         """A text that is one reference and nothing else is the value itself: a number stays one."""
         if isinstance(value, str) and "{{" in value:
-            found = references.find(value)
+            found = _found(value)
             if len(found) == 1 and found[0].root != "env" and (found[0].start, found[0].end) == (0, len(value)):
                 return self._given.value(found[0])
             return self.text(value)
@@ -234,21 +250,21 @@ class _Values:
             raise UnfitError("http: the url is no whole address")
         path, question, query = url[start.end() :].partition("?")
         segments = [self._segment(segment) for segment in path.split("/")]
-        return start[0] + "/".join(segments) + question + references.resolve(_ascii(query), self._in_query)
+        return start[0] + "/".join(segments) + question + _resolved(_ascii(query), self._in_query)
 
     def _segment(self, text: str) -> str:
         """A part of a path stays one part of it: not none, not a way up, and not several for a server that decodes it
         before it looks."""
         if "{{" not in text:
             return _ascii(text)
-        name = references.find(text)[0].name
+        name = _found(text)[0].name
         values: list[str] = []
 
         def encoded(reference: Reference) -> str:
             values.append(self._in_query(reference))
             return values[-1]
 
-        found = references.resolve(_ascii(text), encoded)
+        found = _resolved(_ascii(text), encoded)
         whole = _decoded(found)
         if not whole:
             raise UnfitError(f"http: {{{{ {name} }}}} is empty, and the path of the url would lose a part")
