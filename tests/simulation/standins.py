@@ -19,7 +19,7 @@ from jobctl.daemon import loop
 from jobctl.engines.local import executor
 from jobctl.engines.local import loop as local
 from jobctl.host import clock
-from jobctl.process import descent, keepers, kernel, supervisor
+from jobctl.process import bare, descent, keepers, kernel, supervisor
 from jobctl.process.descent import Proc
 from jobctl.store import database, queries
 
@@ -249,6 +249,7 @@ def installed(world: World) -> Iterator[None]:
         ),
         (kernel, {"become_subreaper": lambda: True, "namespace": lambda: "sim", "is_locked": is_locked}),
         (supervisor, {"os": Instead(os, waitpid=waitpid, unlink=unlink, pidfd_open=pidfd_open)}),
+        (bare, {"os": Instead(os, pidfd_open=pidfd_open)}),
         (local, {"Watch": lambda: Watch(world), "private_files": lambda: None}),
         (loop, {"alone": alone, "Executor": Executor}),
         (executor, {"os": Instead(os, urandom=world.random_bytes, getpid=getpid)}),

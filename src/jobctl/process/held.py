@@ -3,7 +3,6 @@ it is supervisor.py's."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -188,9 +187,3 @@ def probe_id(attempt: Attempt[Any]) -> str:
 
 def is_probe_of(id: str, attempt: str) -> bool:
     return id == attempt or id.startswith(attempt + "~")
-
-
-def let_go_of_pidfd(attempt: Attempt[Any]) -> None:
-    if attempt.pidfd >= 0:
-        os.close(attempt.pidfd)
-        attempt.pidfd = -1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Generic
@@ -21,7 +20,7 @@ from jobctl.core.run.children import RUN_STOPPED
 from jobctl.host import clock
 from jobctl.host.files import PASSING
 from jobctl.process import attempt as files_of
-from jobctl.process import descent, frames, keepers, orders, outcomes, sizes
+from jobctl.process import bare, descent, frames, keepers, orders, outcomes, sizes
 from jobctl.process.attempt import FileError
 from jobctl.process.end import End
 from jobctl.process.frames import Message
@@ -33,11 +32,11 @@ from jobctl.process.held import (
     Report,
     Suspended,
     is_probe_of,
-    let_go_of_pidfd,
     probe_id,
 )
 from jobctl.process.keepers import Link
 from jobctl.process.limits import Limits
+from jobctl.process.links import SLOW_MS, Links
 from jobctl.process.timers import RETRY_MS, Timers
 from jobctl.process.watch import Watch
 
@@ -49,15 +48,12 @@ LEFTOVER_CHECK_MS = 50  # while a stopped attempt's other processes use their gr
 LOOK_AGAIN_MS = 20  # for a keeper that does not listen yet
 REAP_AGAIN_MS = 2
 LOCKED_CHECK_MS = 1_000  # for the lock of an attempt that lives out of our sight
-FLUSH_AGAIN_MS = 5  # when a keeper's pipe is full
 PING_MS = 2_000  # while attempts run: is their keeper there?
-SLOW_MS = 3_000  # a keeper that has not answered for so long gets a second one beside it
 UNASKED_MS = 60_000  # how long the first process of an attempt that nobody here has is kept, for who may ask
-SUBREAPER_AFTER_MS = 100  # what a short run is spared
 _REFUSALS = 5
 
 
-class Supervisor(Generic[Owner]):
+class Supervisor(Links, Generic[Owner]):
     """Starts, finds, stops attempts, and tells what became of them."""
 
     def __init__(
@@ -74,31 +70,16 @@ class Supervisor(Generic[Owner]):
     ) -> None:
         """`folder`: where executors and keepers have their files. `stays`: a daemon, whose start may take longer.
         `forked`: its first keeper, when that was made already."""
-        self.folder, self.executor, self.boot = folder, executor, boot
-        self.timers = timers
+        super().__init__(folder, executor, boot, watch, timers, forked)
         self.draining = False  # no probe begins any more: what runs ends, and somebody else goes on
-        self.trouble = ""  # what keeps attempts waiting, in a sentence; "" for nothing
-        self._watch = watch
         self._told = told
         self._limits: Limits[Owner] = Limits(timers, self.stop)
-        self._stays = stays
-        self._forked = forked
         self._attempts: dict[str, Attempt[Owner]] = {}  # by probe_id
-        self._links: dict[str, Link] = {}  # by name
-        self._heard: dict[str, int] = {}  # name -> monotonic
-        self._own: Link | None = None
-        self._generation = 0
-        self._flushing: set[Link] = set()
-        self._flush_is_due = False
         self._claims: dict[tuple[str, str], list[Attempt[Owner]]] = {}  # (keeper, run): who waits for the answer
         self._journals: dict[str, Found] = {}  # of keepers that are dead
-        self._acks: dict[Link, list[str]] = {}
         self._ended_under: dict[str, tuple[Link, str]] = {}  # attempt -> keeper that waits to hear it is recorded, id
         self._unrecorded: set[str] = set()  # attempts that were told and may be known from a journal alone
         self._pinging = False
-        self._adopts = False
-        self._heir_of: set[str] = set()  # keepers of ours whose children come to us, whenever they die
-        self._troubles: dict[str, str] = {}
         self._unasked: dict[int, int] = {}  # pid -> since when (monotonic)
         self.aside: set[str] = set()  # runs that nobody is at here for now: what a keeper tells of them it is to keep
         if stays:
@@ -110,23 +91,6 @@ class Supervisor(Generic[Owner]):
     def running(self) -> int:
         """How many attempts have a process, or may have: those too that are still asked for."""
         return sum(attempt.running or bool(attempt.left) for attempt in self._attempts.values())
-
-    def flush(self) -> None:
-        """Send what was decided."""
-        for link, ids in self._acks.items():
-            if not link.closed:
-                link.send([b"ack", *(b"id=" + os.fsencode(id) for id in ids)])
-                self._flushing.add(link)
-        self._acks.clear()
-        full = {link for link in self._flushing if not link.closed and not link.flush()}
-        self._flushing = full
-        if full and not self._flush_is_due:  # one timer, however often this is called meanwhile
-            self._flush_is_due = True
-            self.timers.at(clock.monotonic() + FLUSH_AGAIN_MS, self._flush_later)
-
-    def _flush_later(self) -> None:
-        self._flush_is_due = False
-        self.flush()
 
     def drop(self, attempt: Attempt[Owner]) -> None:
         """It is somebody else's from here on: nothing more is told of it."""
@@ -146,53 +110,10 @@ class Supervisor(Generic[Owner]):
         if self._forked is not None:
             self._forked.close()
         for attempt in self._attempts.values():
-            let_go_of_pidfd(attempt)
+            bare.let_go_of_pidfd(attempt)
         keepers.reap()
 
     # -- keepers ---------------------------------------------------------------------------------------------------
-
-    def current(self) -> str:
-        """The name of the keeper that the next attempt will be started by."""
-        if self._own is None or self._own.closed or self._is_slow(self._own.name):
-            return f"{self.executor}.{self._generation + 1}"
-        return self._own.name
-
-    def _is_slow(self, name: str) -> bool:
-        asked = self._heard.get(name, 0)
-        return asked < 0 and clock.monotonic() + asked > SLOW_MS
-
-    def _keeper(self) -> Link:
-        """Our own, made when there is none. OSError when no process can be made just now."""
-        if self._own is not None and not self._own.closed and not self._is_slow(self._own.name):
-            return self._own
-        link, self._forked = self._forked, None
-        if link is None:
-            link = keepers.make()
-        self._generation += 1
-        link.greet(self.folder, f"{self.executor}.{self._generation}", self.boot, keepers.commands_umask())
-        self._own = link
-        self._connect(link)
-        if self._adopts:
-            self._heir_of.add(link.name)
-        else:
-            self.timers.at(clock.monotonic() + SUBREAPER_AFTER_MS, self._adopt_orphans)
-        return link
-
-    def _connect(self, link: Link) -> None:
-        self._links[link.name] = link
-        self._watch.add(link.read, lambda: self._read(link))
-        self._flushing.add(link)
-
-    def _adopt_orphans(self) -> None:
-        """When a keeper of ours dies, its commands become our children, and how they end is known."""
-        if self._adopts:
-            return
-        from jobctl.process import kernel
-
-        self._adopts = kernel.become_subreaper()
-        if self._adopts:
-            # One that has died before had its children go elsewhere.
-            self._heir_of |= {link.name for link in self._links.values() if keepers.still_lives(link.pid)}
 
     def _read(self, link: Link) -> None:
         found, gone = link.receive()
@@ -238,14 +159,6 @@ class Supervisor(Generic[Owner]):
             self._say(link.name + " ", told.get("text", "") and f"a keeper's journal cannot be written: {told['text']}")
         elif verb == b"failed":
             self._say(link.name + " ", f"a keeper cannot begin: {told.get('text')}")
-
-    def _say(self, about: str, text: str) -> None:
-        """Something keeps attempts waiting, or does not any more."""
-        if text:
-            self._troubles[about] = text
-        elif self._troubles:
-            self._troubles.pop(about, None)
-        self.trouble = next(iter(self._troubles.values()), "")
 
     def _ping(self) -> None:
         """Ask the keepers of attempts whether they are there: stopped is slow, and not dead."""
@@ -355,7 +268,7 @@ class Supervisor(Generic[Owner]):
         link.send(order)
         # What keepers before it had of the attempt is settled.
         attempt.left, attempt.pid = [], None
-        let_go_of_pidfd(attempt)
+        bare.let_go_of_pidfd(attempt)
         self._flushing.add(link)
         attempt.link, attempt.held_by = link, "keeper"
         self._watch_attempt(attempt)
@@ -503,7 +416,7 @@ class Supervisor(Generic[Owner]):
         if attempt is not None and attempt.link is link:  # after its condition, the command
             attempt.checked = True
             attempt.pid = int(told["pid"]) or None
-            self._hold_pidfd(attempt, link, int(told["first"]), int(told["last"]))
+            bare.hold_pidfd(attempt, link, int(told["first"]), int(told["last"]))
             return
         attempt = self._find(link, told["id"])
         if attempt is None:
@@ -513,7 +426,7 @@ class Supervisor(Generic[Owner]):
         attempt.pid = int(told["pid"]) or None
         if attempt.poll is not None:
             attempt.started_at = int(told["began"]) or attempt.started_at  # start_to_close is for one probe
-        self._hold_pidfd(attempt, link, int(told["first"]), int(told["last"]))
+        bare.hold_pidfd(attempt, link, int(told["first"]), int(told["last"]))
         by = told.get("by")
         if by:
             attempt.kind_of_stop = by
@@ -542,22 +455,6 @@ class Supervisor(Generic[Owner]):
             self._attempts[id] = attempt
             probe = id.rpartition("~")[2]
             attempt.probes = int(probe) if probe.isdigit() and "~" in id else 0
-
-    def _hold_pidfd(self, attempt: Attempt[Owner], link: Link, first: int, last: int) -> None:
-        """Should its keeper die, the process is still the one that is meant, and how it ends can be asked. One that we
-        have made hands its children on to us."""
-        let_go_of_pidfd(attempt)
-        if attempt.pid is None or link.pid is not None or not hasattr(os, "pidfd_open"):
-            return
-        try:
-            fd = os.pidfd_open(descent.checked(attempt.pid))
-        except OSError:
-            return
-        found = descent.look(attempt.pid)
-        if found is None or not found.born_between(first, last):
-            os.close(fd)  # of another namespace, or somebody else's by now
-            return
-        attempt.pidfd = fd
 
     def _held(self, attempt: Attempt[Owner], how: str) -> None:
         """It is there, and lives."""
@@ -590,7 +487,7 @@ class Supervisor(Generic[Owner]):
             self._locked(attempt)
         elif entry.pid is None:
             # It was about to be made, and nobody has written down whether it was.
-            pid, is_coming = _leader(attempt.token, entry.mark)
+            pid, is_coming = bare.leader(attempt.token, entry.mark)
             if pid is not None:
                 self._bare(attempt, pid)
             elif is_coming:
@@ -710,10 +607,7 @@ class Supervisor(Generic[Owner]):
             attempt.kind_of_stop = kind
             self._kill_bare(attempt)
             return
-        assert attempt.pid is not None
-        for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process cannot end
-            self._signal_bare(attempt, number)
-            descent.signal_members(attempt.token, number, outside=attempt.pid, mark=attempt.mark)
+        bare.ask_to_end(attempt)
         attempt.kind_of_stop = kind
         attempt.kill_at = clock.monotonic() + attempt.grace
         self.timers.at(attempt.kill_at, self._grace_over, attempt)
@@ -724,20 +618,7 @@ class Supervisor(Generic[Owner]):
 
     def _kill_bare(self, attempt: Attempt[Owner]) -> None:
         attempt.kill_at = clock.monotonic()
-        self._signal_bare(attempt, signal.SIGKILL)
-        descent.sweep(attempt.token, attempt.mark)
-
-    def _signal_bare(self, attempt: Attempt[Owner], number: int) -> None:
-        """To the attempt's process group, if its leader is still the one that is meant: a pid alone proves nothing."""
-        if attempt.pid is None:
-            return
-        found = descent.look(attempt.pid)
-        if found is None or found.session != attempt.pid:
-            return
-        if descent.carries(attempt.pid, attempt.token) or (
-            attempt.mark and descent.mark_of(attempt.pid) == attempt.mark
-        ):
-            descent.signal_group(attempt.pid, number)
+        bare.kill(attempt)
 
     # -- an attempt ends -------------------------------------------------------------------------------------------
 
@@ -830,7 +711,7 @@ class Supervisor(Generic[Owner]):
         self._attempts.pop(attempt.probe_id, None)
         self._unrecorded.add(attempt.id)
         self._say(attempt.id, "")
-        let_go_of_pidfd(attempt)
+        bare.let_go_of_pidfd(attempt)
         self._told(attempt, report)
 
     def recorded(self, id: str) -> None:
@@ -893,20 +774,3 @@ class Supervisor(Generic[Owner]):
         attempt.between_probes = False
         attempt.started_at = clock.now()  # start_to_close is for one probe
         self.timers.do(self._begin, attempt)
-
-
-def _leader(token: str, mark: int) -> tuple[int | None, bool]:
-    """(the process of an attempt that leads a session of its own: the first one - also when it has ended and came to us
-    to be reaped; whether one is there that is about to become it, when there is none)."""
-    try:
-        ours = [pid for pid in descent.children(os.getpid()) if descent.mark_of(pid) == mark]
-    except OSError as error:
-        if error.errno in PASSING:
-            raise
-        ours = []  # the kernel does not list children
-    for pid in [*ours, *descent.members(token, mark)]:
-        found = descent.look(pid)
-        if found is not None and found.session == pid:
-            return pid, False
-    # Made, and the keeper died before the new process had left its session.
-    return None, any((found := descent.look(pid)) is not None and found.alive for pid in ours)
