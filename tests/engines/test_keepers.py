@@ -12,7 +12,7 @@ from worlds import World
 
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.core.run.history import EventType
-from jobctl.process import descent, shell_keeper, supervisor
+from jobctl.process import descent, links, shell_keeper, supervisor
 
 HELD = "echo up; while [ ! -e go ]; do sleep 0.01; done; "
 
@@ -97,7 +97,7 @@ def test_a_stopped_keeper_is_waited_for_and_others_begin_beside_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "PING_MS", 50)
-    monkeypatch.setattr(supervisor, "SLOW_MS", 200)
+    monkeypatch.setattr(links, "SLOW_MS", 200)
     run = world.start(f"command = '{HELD}exit 7'")
     world.until(lambda: world.log(run) == "up\n")
     keeper = world.keeper()

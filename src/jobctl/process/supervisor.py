@@ -20,7 +20,7 @@ from jobctl.core.run.children import RUN_STOPPED
 from jobctl.host import clock
 from jobctl.host.files import PASSING
 from jobctl.process import attempt as files_of
-from jobctl.process import bare, descent, frames, keepers, orders, outcomes, sizes
+from jobctl.process import bare, descent, frames, keepers, links, orders, outcomes, sizes
 from jobctl.process.attempt import FileError
 from jobctl.process.end import End
 from jobctl.process.frames import Message
@@ -36,7 +36,7 @@ from jobctl.process.held import (
 )
 from jobctl.process.keepers import Link
 from jobctl.process.limits import Limits
-from jobctl.process.links import SLOW_MS, Links
+from jobctl.process.links import Links
 from jobctl.process.timers import RETRY_MS, Timers
 from jobctl.process.watch import Watch
 
@@ -162,21 +162,21 @@ class Supervisor(Links, Generic[Owner]):
 
     def _ping(self) -> None:
         """Ask the keepers of attempts whether they are there: stopped is slow, and not dead."""
-        links = {attempt.link for attempt in self._attempts.values() if attempt.link is not None}
+        asked = {attempt.link for attempt in self._attempts.values() if attempt.link is not None}
         now = clock.monotonic()
-        for link in links:
+        for link in asked:
             heard = self._heard.get(link.name, 0)
             if heard >= 0:  # below 0: minus the moment since when an answer is waited for
                 link.send(frames.message("ping", n=now))
                 self._flushing.add(link)
                 self._heard[link.name] = -now
-            elif now + heard > SLOW_MS:
+            elif now + heard > links.SLOW_MS:
                 self._say(
                     link.name,
                     f"keeper {link.name} does not answer (stopped, or a file system hangs); its commands go on",
                 )
-        self._pinging = bool(links)
-        if links:
+        self._pinging = bool(asked)
+        if asked:
             self.timers.at(now + PING_MS, self._ping)
             self.flush()
 
@@ -370,7 +370,7 @@ class Supervisor(Links, Generic[Owner]):
                 link = keepers.connect(self.folder, name)
                 if link is None:
                     attempt.looks += 1
-                    if attempt.looks * LOOK_AGAIN_MS > SLOW_MS:
+                    if attempt.looks * LOOK_AGAIN_MS > links.SLOW_MS:
                         self._say(
                             attempt.id, f"keeper {name} does not answer; what {attempt.id} has come to is not known yet"
                         )
