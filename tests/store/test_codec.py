@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.core.run.test_events import example
 
 from jobctl.core.run.history import Event, EventType
 from jobctl.store import codec
@@ -12,8 +13,7 @@ from jobctl.store import codec
 
 @pytest.mark.parametrize("kind", list(EventType))
 def test_every_type_of_event_can_be_stored(kind: EventType) -> None:
-    said = {"kind": "sleep", "approved": True, "name": "go", "status": "failed", "redo": ["dump"], "steps": ["a"]}
-    event = Event(kind, 17, "dump", 3, {**said, "a": [1, {"b": None}], "ü": "é"})
+    event = Event(kind, 17, "dump", 3, {**example(kind), "a": [1, {"b": None}], "ü": "é"})
     assert codec.from_row(codec.to_row(event)) == event
 
 

@@ -14,6 +14,7 @@ from jobctl.cli.signals import Signals
 from jobctl.cli.user import user
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.payloads import carried
 from jobctl.engines.base import Can, need
 from jobctl.host import clock
 from jobctl.host.settings import Settings
@@ -225,17 +226,18 @@ class _Audience:
         from jobctl.core.run.notices import sentence
 
         what, end = sentence(about), events[-1]
-        if end.type is EventType.RUN_ENDED and end.data["status"] == "succeeded":
+        if end.type is EventType.RUN_ENDED and carried(end.type, end)["status"] == "succeeded":
             if not self._quiet:
                 self._lines.append(f"notified: {what} ({run.name})")
         elif end.type is EventType.RUN_ENDED:
-            why = f": {end.data['reason']}" if "reason" in end.data else ""
+            data = carried(end.type, end)
+            why = f": {data['reason']}" if "reason" in data else ""
             self._lines.append(f"NOT NOTIFIED: {what}{why}; logs: jobctl logs {run.name}")
-        elif "retry_at" in end.data:
+        elif "retry_at" in (attempt := carried(EventType.ATTEMPT_ENDED, end)):
             from jobctl.core.text import duration
 
-            again = f"next attempt in {duration(end.data['retry_at'] - end.at)}"
-            self._view.say(f"the notification that {what} has failed: {end.data.get('error')}; {again}")
+            again = f"next attempt in {duration(attempt['retry_at'] - end.at)}"
+            self._view.say(f"the notification that {what} has failed: {attempt.get('error')}; {again}")
 
     def leave(self, client: Client, worker: Foreground) -> None:
         """This process advances no run any more: who goes on with the notifications that are not over?"""

@@ -12,6 +12,7 @@ from jobctl.core.believed import look
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.model import RunStatus
 from jobctl.core.run.history import TOO_LATE, Event, EventType
+from jobctl.core.run.payloads import carried
 from jobctl.core.text import duration, local_time
 from jobctl.daemon.log import Journal
 from jobctl.daemon.reloader import Reloader
@@ -233,7 +234,7 @@ class Daemon:
     def recorded(self, run: LiveRun, events: list[Event]) -> None:
         for event in events:
             if event.type is EventType.RUN_ENDED:
-                status = event.data["status"]
+                status = carried(EventType.RUN_ENDED, event)["status"]
                 self._journal.say(status.replace("_", " "), run=run.name, **_reason(event))
                 self._dispatch = True  # its place is free
                 if status in ("failed", "timed_out") and run.job.pause_on_failure and run.state.trigger == "schedule":
@@ -628,7 +629,8 @@ def _run(commands: int) -> str:
 
 
 def _reason(event: Event) -> dict[str, str]:
-    return {"reason": event.data["reason"]} if "reason" in event.data else {}
+    data = carried(EventType.RUN_ENDED, event)
+    return {"reason": data["reason"] or ""} if "reason" in data else {}
 
 
 def _count(number: int, what: str) -> str:

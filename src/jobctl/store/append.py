@@ -10,6 +10,7 @@ from typing import Any
 from jobctl.core.errors import StoreError, UnwritableError
 from jobctl.core.keys import UNDO, is_id
 from jobctl.core.run.history import Event, EventType, RunState
+from jobctl.core.run.payloads import carried
 from jobctl.core.run.rows import NewRun
 from jobctl.core.status import RunStatus
 from jobctl.store.codec import to_row
@@ -154,7 +155,8 @@ class _Added:
             self.events.append((run_id, seq, *to_row(event)))
             kind = event.type
             if kind is EventType.ATTEMPT_STARTED:
-                self.started.append((run_id, event.step, event.number, event.at, event.data.get("queue")))
+                queue = carried(kind, event).get("queue")
+                self.started.append((run_id, event.step, event.number, event.at, queue))
             elif kind is EventType.ATTEMPT_ENDED:
                 self.ended.append(_ended(run_id, event.step, event))
             elif kind is EventType.UNDO_STARTED:
@@ -319,7 +321,8 @@ class Append(Database):
         """Whether the attempts that the batch starts find a place in their queues; `starting` are those before them."""
         assert batch.limits is not None
         for queue, limit in batch.limits.items():
-            wanted = sum(1 for event in batch.events if event.data.get("queue") == queue)
+            starts = (carried(e.type, e) for e in batch.events if e.type is EventType.ATTEMPT_STARTED)
+            wanted = sum(1 for start in starts if start.get("queue") == queue)
             taken = sum(1 for row in starting if row[-1] == queue)
             if db.execute(PLACES, (queue,)).fetchone()[0] + taken + wanted > limit:
                 return False
@@ -464,6 +467,7 @@ def _definition(db: Transaction, job: str, body: str) -> int:
 
 
 def _ended(run_id: int, key: str, event: Event) -> tuple[Any, ...]:
-    status = event.data.get("status", "succeeded")
-    code = event.data.get("exit_code", 0 if status == "succeeded" else None)
+    data = carried(EventType.ATTEMPT_ENDED, event)
+    status = data.get("status", "succeeded")
+    code = data.get("exit_code", 0 if status == "succeeded" else None)
     return status, code, event.at, run_id, key, event.number

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.keys import UNDO
 from jobctl.core.run.history import EventType
+from jobctl.core.run.payloads import carried
 from jobctl.host.files import open_own
 from jobctl.host.machine import read_only
 from jobctl.store import place
@@ -156,7 +157,7 @@ def _keeper(db: sqlite3.Connection, run: int, key: str, number: int) -> str | No
         except ValueError:
             continue
         if event.type is kind:
-            return str(event.data.get("keeper") or "") or None
+            return str(carried(EventType.ATTEMPT_STARTED, event).get("keeper") or "") or None
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from jobctl.core.run.history import Event, EventType, RunState
+from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import RunRow
 from jobctl.store.append import Append, Batch
 from jobctl.store.queries import Queries
@@ -39,7 +40,8 @@ class Store(Append, Queries):
                     state = self.state(row)
                     if state.start_by is not None and state.start_by <= now:
                         continue  # too late: it is not to begin any more, and is about to be ended
-                    event = Event(EventType.RUN_TAKEN, now, data={"executor": executor_id, "boot": boot})
+                    by = carries(EventType.RUN_TAKEN, {"executor": executor_id, "boot": boot})
+                    event = Event(EventType.RUN_TAKEN, now, data=by)
                     state.apply(event)
                     batches.append(Batch(run_id, row.seq, [event], state, executor=executor_id))
             left = [batch.run_id for batch in self.append(batches)] if batches else []

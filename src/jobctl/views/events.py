@@ -7,6 +7,7 @@ from typing import Any
 
 from jobctl.core.keys import ITEMS, item_index
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.payloads import carried
 
 _NAMED = 5  # of what an event names
 
@@ -20,7 +21,6 @@ def describe(event: Event) -> str:
 
 
 def _described(event: Event) -> str:
-    data = event.data
     about = f"step {event.step}" if event.step else "run"
     attempt = f"{about}, attempt {event.number}"
     kind = event.type
@@ -32,50 +32,34 @@ def _described(event: Event) -> str:
         of = attempt if event.number else about  # ended between two attempts, or before the first
         return f"{'compensation of ' if kind is EventType.UNDO_ENDED else ''}{of} {_how_it_ended(event)}"
     if kind is EventType.STEP_ENDED:
-        text = f"{about} {_words(data['status'])}" + _after(": ", data.get("error"))
-        if "retry_at" not in data:
-            return text + _after("; no retry: ", data.get("why"))
-        return f"{text}; another child run in {_span(data['retry_at'] - event.at)}"
+        ended = carried(kind, event)
+        text = f"{about} {_words(ended['status'])}" + _after(": ", ended.get("error"))
+        if "retry_at" not in ended:
+            return text + _after("; no retry: ", ended.get("why"))
+        return f"{text}; another child run in {_span(ended['retry_at'] - event.at)}"
     if kind is EventType.CHILD_ENDED:
-        return f"{about}: child run {data['run']} {_words(data['status'])}" + _after(": ", data.get("reason"))
+        child = carried(kind, event)
+        return f"{about}: child run {child['run']} {_words(child['status'])}" + _after(": ", child.get("reason"))
     if kind is EventType.RUN_CREATED:
-        parent = data.get("parent")
-        if "about" in data:
+        new = carried(kind, event)
+        parent = new.get("parent")
+        if "about" in new:
             from jobctl.core.run.notices import sentence
 
-            return f"run created, to tell that {sentence(data['about'])}"
-        return "run created" + (f", a child of {parent['run']}, step {parent['step']}" if parent else _reusing(data))
+            return f"run created, to tell that {sentence(new['about'])}"
+        return "run created" + (f", a child of {parent['run']}, step {parent['step']}" if parent else _reusing(new))
     if kind is EventType.RUN_ENDED:
-        names = ", ".join(data.get("notifications", ()))
-        return f"run {_words(data['status'])}" + _after(": ", data.get("reason")) + _after("; notifies: ", names)
+        end = carried(kind, event)
+        names = ", ".join(end.get("notifications", ()))
+        return f"run {_words(end['status'])}" + _after(": ", end.get("reason")) + _after("; notifies: ", names)
     if kind is EventType.RUN_REOPENED:
-        redo = (f"what is left of {n.removesuffix(ITEMS)}" if n.endswith(ITEMS) else n for n in data["redo"])
-        return "run taken up again" + _after(", doing again: ", ", ".join(redo)) + _by(data)
-    if kind is EventType.WAIT_STARTED:
-        name, until = data.get("name"), _until(data.get("until"), event)
-        if data["kind"] == "sleep":
-            return f"{about} sleeps{until}"
-        if data["kind"] == "child":
-            return f"{about} waits for child run {name}{until}"
-        return f"{about} waits for {'the signal' if data['kind'] == 'signal' else 'an answer to:'} {name}{until}"
-    if kind is EventType.APPROVAL_ANSWERED:
-        return f"{about} {'approved' if data['approved'] else 'rejected'}{_by(data)}" + _after(
-            ": ", data.get("comment")
-        )
-    if kind is EventType.ITEMS_LISTED:
-        count = f"{data['count']:,} item{'' if data['count'] == 1 else 's'}"
-        return f"{about} has {count}" if "items" in data else f"{about} goes on with its {count}"
-    if kind is EventType.TIMER_FIRED:
-        return f"{about}: the time it waits for has come"
-    if kind is EventType.WAIT_ENDED:
-        return f"{about}: the signal {data['name']} has come"
-    if kind is EventType.SIGNAL_RECEIVED:
-        return f"signal {data['name']} sent{_by(data)}"
-    if kind is EventType.WAKE_REQUESTED:
-        names = ", ".join(data["steps"][:_NAMED]) + (" …" if len(data["steps"]) > _NAMED else "")
-        return f"to go on now: {names}" + _after(": ", data.get("reason")) + _by(data)
+        again = carried(kind, event)
+        redo = (f"what is left of {n.removesuffix(ITEMS)}" if n.endswith(ITEMS) else n for n in again["redo"])
+        return "run taken up again" + _after(", doing again: ", ", ".join(redo)) + _by(again)
+    if (waited := _of_a_wait(event, about)) is not None:
+        return waited
     words = {
-        EventType.RUN_TAKEN: f"taken by executor {data.get('executor', '')}",
+        EventType.RUN_TAKEN: f"taken by executor {carried(EventType.RUN_TAKEN, event).get('executor', '')}",
         EventType.RUN_PAUSED: "run paused",
         EventType.RUN_UNPAUSED: "run goes on",
         EventType.CANCEL_REQUESTED: "cancel requested",
@@ -83,12 +67,48 @@ def _described(event: Event) -> str:
         EventType.RUN_TIMED_OUT: "the run's timeout passed",
         EventType.RUN_ACKNOWLEDGED: "acknowledged",
     }
-    reason = data.get("reason") if kind is not EventType.RUN_TIMED_OUT else None
-    return words[kind] + _after(": ", reason) + _by(data)
+    asked = carried(EventType.CANCEL_REQUESTED, event)
+    reason = asked.get("reason") if kind is not EventType.RUN_TIMED_OUT else None
+    return words[kind] + _after(": ", reason) + _by(asked)
+
+
+def _of_a_wait(event: Event, about: str) -> str | None:
+    """What is waited for, and what comes of it."""
+    kind = event.type
+    if kind is EventType.WAIT_STARTED:
+        wait = carried(kind, event)
+        name, until = wait.get("name"), _until(wait.get("until"), event)
+        if wait["kind"] == "sleep":
+            return f"{about} sleeps{until}"
+        if wait["kind"] == "child":
+            return f"{about} waits for child run {name}{until}"
+        return f"{about} waits for {'the signal' if wait['kind'] == 'signal' else 'an answer to:'} {name}{until}"
+    if kind is EventType.APPROVAL_ANSWERED:
+        answer = carried(kind, event)
+        return f"{about} {'approved' if answer['approved'] else 'rejected'}{_by(answer)}" + _after(
+            ": ", answer.get("comment")
+        )
+    if kind is EventType.ITEMS_LISTED:
+        items = carried(kind, event)
+        count = f"{items['count']:,} item{'' if items['count'] == 1 else 's'}"
+        return f"{about} has {count}" if "items" in items else f"{about} goes on with its {count}"
+    if kind is EventType.TIMER_FIRED:
+        return f"{about}: the time it waits for has come"
+    if kind is EventType.WAIT_ENDED:
+        came = carried(kind, event)
+        return f"{about}: the signal {came['name']} has come"
+    if kind is EventType.SIGNAL_RECEIVED:
+        signal = carried(kind, event)
+        return f"signal {signal['name']} sent{_by(signal)}"
+    if kind is EventType.WAKE_REQUESTED:
+        wake = carried(kind, event)
+        names = ", ".join(wake["steps"][:_NAMED]) + (" …" if len(wake["steps"]) > _NAMED else "")
+        return f"to go on now: {names}" + _after(": ", wake.get("reason")) + _by(wake)
+    return None
 
 
 def _how_it_ended(event: Event) -> str:
-    data = event.data
+    data = carried(EventType.ATTEMPT_ENDED, event)
     wait = data.get("wait")
     if wait is not None:
         what = f"suspended, waits for the signal {wait['name']}" if wait["kind"] == "signal" else "suspended"

@@ -7,7 +7,7 @@ chance, the others the machine's zone and what of the definition is secret.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from jobctl.core.definition import parameters
 from jobctl.core.run.history import Event, EventType
@@ -15,6 +15,7 @@ from jobctl.core.run.rows import NewRun
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Millis
+    from jobctl.core.run.events import Result, RunCreated
 
 
 class Reuses(Protocol):
@@ -77,7 +78,7 @@ def created(
     about: Mapping[str, Any] | None = None,
 ) -> Event:
     """The first event of a run. `about`: what a notification tells of."""
-    data: dict[str, Any] = {} if new.trigger == "manual" else {"trigger": new.trigger}
+    data: RunCreated = {} if new.trigger == "manual" else {"trigger": new.trigger}
     if new.fire_time is not None:
         data["fire_time"] = new.fire_time
     if new.start_by is not None:
@@ -87,7 +88,7 @@ def created(
     if params:
         data["params"] = params
     if like is not None:
-        data.update(like=like.run, reused=like.reused)
+        data["like"], data["reused"] = like.run, cast("Mapping[str, Result]", like.reused)
     if parent is not None:
         data["parent"] = {"run": parent[0], "step": parent[1]}
     if about is not None:

@@ -34,10 +34,13 @@ from jobctl.core.run.decide import (
     StopStep,
 )
 from jobctl.core.run.history import TOO_LATE, Event, EventType, HistoryError, RunState
+from jobctl.core.run.payloads import carried, carries
 from jobctl.core.run.resume import reopened
+from jobctl.core.status import WaitKind
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Millis, RetryPolicy, Step
+    from jobctl.core.run.events import ItemsListed, Requested, RunEnded, StepEnded, Wait, WaitEnded
     from jobctl.core.run.history import StepState
 
 FAR = 1 << 62  # later than any time
@@ -316,7 +319,7 @@ class Rules:
         self.state.apply(event)
         kind = event.type
         if kind is EventType.RUN_TAKEN:
-            self._effects.taken = (event.data.get("executor", ""), self.state.events)
+            self._effects.taken = (carried(kind, event).get("executor", ""), self.state.events)
         elif kind is EventType.RUN_REOPENED:
             self.decider = reopened(self.job, self.state)
             return
@@ -335,10 +338,10 @@ class Rules:
         if kind is EventType.CHILD_ENDED or kind is EventType.TIMER_FIRED:
             if self.job.children:
                 self._child(event, moment)
-        elif kind is EventType.WAIT_STARTED and event.data["kind"] == "child":
+        elif kind is EventType.WAIT_STARTED and carried(kind, event)["kind"] == WaitKind.CHILD:
             self._child_began(event.step)
         elif kind is EventType.WAKE_REQUESTED:
-            self._effects.woken += event.data["steps"]
+            self._effects.woken += carried(kind, event)["steps"]
         self._watch(event, was_paused, moment)
 
     def _watch(self, event: Event, was_paused: bool, moment: Moment) -> None:
@@ -433,11 +436,11 @@ class Rules:
         kind = kinds.of(step)
         if kind.has_attempts or undo or (step.only_if and not self.state.step(key).checked):
             return self._attempt(key, step, answer, moment)
-        data: dict[str, Any] = {"kind": str(step.kind)}
+        data: Wait = {"kind": str(step.kind)}
         match kind.way:
             case Way.CHILD:
                 child: Child = answer.value
-                data = {"kind": "child", "name": child.run, "job": child.job}
+                data = {"kind": str(WaitKind.CHILD), "name": child.run, "job": child.job}
                 until = children.until(step, self.state.step(key), moment.now)
                 if until is not None:
                     data["until"] = until
@@ -446,7 +449,7 @@ class Rules:
                 if step.sleep is not None:
                     data["clock"] = moment.clock
             case Way.MESSAGE:
-                data["name"] = step.signal if step.signal is not None else step.approval
+                data["name"] = step.signal if step.signal is not None else step.approval or ""
                 if step.timeouts.schedule_to_close is not None:
                     data["until"] = moment.now + step.timeouts.schedule_to_close
             case Way.ATTEMPTS:
@@ -469,13 +472,18 @@ class Rules:
         """The event that makes a `foreach` step fall into its items - or ends it, when there is no list."""
         known = self.state.step(step.name).items
         if known is not None:
-            return Event(EventType.ITEMS_LISTED, moment.now, step.name, data={"count": len(known)})
+            return Event(
+                EventType.ITEMS_LISTED,
+                moment.now,
+                step.name,
+                data=carries(EventType.ITEMS_LISTED, {"count": len(known)}),
+            )
         answer = self._answers.get(step.name, {}).get(Wanted.ITEMS)
         if answer is None:
             return Want(Wanted.ITEMS, step.name)
         if not answer.granted:
             return ended_outside(step.name, "failed", answer.error, moment.now)
-        data = {"count": len(answer.value), "items": answer.value}
+        data: ItemsListed = {"count": len(answer.value), "items": answer.value}
         return Event(EventType.ITEMS_LISTED, moment.now, step.name, data=data)
 
     def _use(self, key: str, event: Event | None) -> None:
@@ -569,7 +577,7 @@ class Rules:
         from jobctl.core.durations import format
 
         reason = f"the run's timeout of {format(self.job.timeout or 0)} passed"
-        return Event(EventType.RUN_TIMED_OUT, moment.now, data={"reason": reason})
+        return Event(EventType.RUN_TIMED_OUT, moment.now, data=carries(EventType.RUN_TIMED_OUT, {"reason": reason}))
 
     def _too_late(self, fact: Fact, moment: Moment) -> Event | None:
         """What is to be recorded before a fact: that the run's time was over when it came, and nobody was there to see
@@ -617,7 +625,8 @@ class Rules:
         if outcome.status == rules.STOPPED and not undo and step.poll is None:
             if rules.pauses(self.job.after_stop, step.retry):
                 reason = f"step {key} was stopped with the daemon"
-                yield Event(EventType.RUN_PAUSED, moment.now, data={"reason": reason, "stopped": True})
+                pause = carries(EventType.RUN_PAUSED, {"reason": reason, "stopped": True})
+                yield Event(EventType.RUN_PAUSED, moment.now, data=pause)
 
     def attempt_suspended(
         self, key: str, number: int, wait: Mapping[str, Any], extra: Mapping[str, Any], moment: Moment
@@ -648,7 +657,8 @@ class Rules:
 
     def request(self, kind: EventType, reason: str, by: str, moment: Moment) -> Event:
         """A cancel or a terminate. `by` is a person, "" for nobody."""
-        return Event(kind, moment.now, data={"reason": reason, "by": by} if by else {"reason": reason})
+        data: Requested = {"reason": reason, "by": by} if by else {"reason": reason}
+        return Event(kind, moment.now, data=data)
 
     def rests_until(self, moment: Moment) -> int | None:
         """When (by the wall clock) a run that from now on only waits, and for long, is to be looked at again. None: it
@@ -689,7 +699,7 @@ class Rules:
         if state is None or not state.waits_for_child():
             return
         if event.type is EventType.CHILD_ENDED:
-            if state.waits_for_child(event.data["run"]):
+            if state.waits_for_child(carried(event.type, event)["run"]):
                 self._follows.append(self._child_step_end(key, moment))
         elif self.step(key).on_parent_close is ParentClosePolicy.ABANDON:
             self._follows.append(self._left_alone(key, moment))
@@ -873,11 +883,11 @@ class Budget(Generic[Member]):
 def ended_outside(key: str, status: str, error: str, now: Millis) -> Event:
     """A step, or its undo, that ends with no attempt running."""
     kind = EventType.UNDO_ENDED if is_undo(key) else EventType.STEP_ENDED
-    return Event(kind, now, undone_key(key), data={"status": status, "error": error})
+    return Event(kind, now, undone_key(key), data=carries(EventType.STEP_ENDED, {"status": status, "error": error}))
 
 
 def end_of_run(action: FinishRun, now: Millis) -> Event:
-    data = {"status": str(action.status)}
+    data: RunEnded = {"status": str(action.status)}
     if action.reason:
         data["reason"] = action.reason
     return Event(EventType.RUN_ENDED, now, data=data)
@@ -885,11 +895,11 @@ def end_of_run(action: FinishRun, now: Millis) -> Event:
 
 def end_of_wait(end: EndStep | EndWait, now: Millis) -> Event:
     if isinstance(end, EndWait):
-        data: dict[str, Any] = {"name": end.signal}
+        came: WaitEnded = {"name": end.signal}
         if end.payload is not None:
-            data["payload"] = end.payload
-        return Event(EventType.WAIT_ENDED, now, end.step, data=data)
-    data = {"status": str(end.status)}
+            came["payload"] = end.payload
+        return Event(EventType.WAIT_ENDED, now, end.step, data=came)
+    data: StepEnded = {"status": str(end.status)}
     if end.outputs:
         data["outputs"] = dict(end.outputs)
     if end.error is not None:
@@ -899,9 +909,10 @@ def end_of_wait(end: EndStep | EndWait, now: Millis) -> Event:
 
 def begun_now(events: list[Event], now: Millis) -> list[Event]:
     """The first events of a run that could not be recorded until now. It may be too late for it to begin at all."""
-    start_by = events[0].data.get("start_by") if events else None
+    start_by = carried(EventType.RUN_CREATED, events[0]).get("start_by") if events else None
     if start_by is not None and start_by <= now:
-        end = Event(EventType.RUN_ENDED, now, data={"status": str(RunStatus.CANCELED), "reason": TOO_LATE})
+        late = carries(EventType.RUN_ENDED, {"status": str(RunStatus.CANCELED), "reason": TOO_LATE})
+        end = Event(EventType.RUN_ENDED, now, data=late)
         return [events[0]._replace(at=min(events[0].at, now)), end]
     return [event._replace(at=now) for event in events]
 

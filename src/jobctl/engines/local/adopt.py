@@ -4,9 +4,11 @@ touched here: those of the original are the original's."""
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
@@ -15,6 +17,9 @@ from jobctl.store import firings, trial
 from jobctl.store.append import Batch
 from jobctl.store.database import Transaction
 from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.core.run.events import Requested
 
 COPIED = "copied"
 _ERROR = "copied: it goes on in the folder that this one was copied from"
@@ -111,14 +116,15 @@ def _end(store: Store, row: RunRow, now: int, by: str) -> Batch:
     state = store.state(row)
     events = []
     if str(state.status) != "queued":
-        data = {"reason": COPIED, **({"by": by} if by else {})}
+        data: Requested = {"reason": COPIED, "by": by} if by else {"reason": COPIED}
         events.append(Event(EventType.TERMINATE_REQUESTED, now, data=data))
     for states, kind in ((state.undo, EventType.UNDO_ENDED), (state.steps, EventType.ATTEMPT_ENDED)):
         for key, step in states.items():
             if step.status is StepStatus.RUNNING and step.items is None and step.attempts:
-                end = {"status": "canceled", "error": _ERROR}
+                end = carries(EventType.ATTEMPT_ENDED, {"status": "canceled", "error": _ERROR})
                 events.append(Event(kind, now, key, step.attempts[-1].number, data=end))
-    events.append(Event(EventType.RUN_ENDED, now, data={"status": "terminated", "reason": COPIED}))
+    last = carries(EventType.RUN_ENDED, {"status": "terminated", "reason": COPIED})
+    events.append(Event(EventType.RUN_ENDED, now, data=last))
     for event in events:
         state.apply(event)
     return Batch(row.id, row.seq, events, state, executor=None)

@@ -39,6 +39,7 @@ from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.core.run.events import RunReopened
     from jobctl.engines.local.loop import LocalEngine, Planned, Work
 
 _CLOSE = {
@@ -203,8 +204,10 @@ class Children:
         if found.undone:
             return None
         queued = self._must_queue(job)
-        data: dict[str, Any] = {"redo": to_redo(job, found), "by": f"run {run.name}"}
-        first = Event(EventType.RUN_REOPENED, clock.now(), data=data | ({"queued": True} if queued else {}))
+        data: RunReopened = {"redo": to_redo(job, found), "by": f"run {run.name}"}
+        if queued:
+            data["queued"] = True
+        first = Event(EventType.RUN_REOPENED, clock.now(), data=data)
         added = [first] if queued else [first, taken(self._engine.executor, first.at)]
         child = LiveRun(row.id, row.name, job, row.seq, *restore(job, [*events, first]))
         self._join(run, key, child)

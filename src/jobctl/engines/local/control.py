@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core import kinds
 from jobctl.core.definition.suggest import did_you_mean
@@ -16,6 +16,7 @@ from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.keys import UNDO, item_index, step_name, undone_key
 from jobctl.core.model import Job, RunStatus, When
 from jobctl.core.run.history import Event, EventType, RunState, StepState
+from jobctl.core.run.payloads import carries
 from jobctl.core.run.resume import to_begin_anew, to_redo
 from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
@@ -24,6 +25,9 @@ from jobctl.engines.local.daemons import daemons, poke_daemons
 from jobctl.host import clock
 from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.core.run.events import ApprovalAnswered, Requested, RunReopened, SignalReceived, WakeRequested
 
 _NAMED = 8  # of what a message names
 
@@ -65,7 +69,7 @@ def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) 
 
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         _must_live(now)
-        data: dict[str, Any] = {"name": name, "by": by}
+        data: SignalReceived = {"name": name, "by": by}
         if payload is not None:
             data["payload"] = payload
         return Event(EventType.SIGNAL_RECEIVED, clock.now(), data=data), None
@@ -103,7 +107,7 @@ def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comme
                 f"run {now.name} waits for several approvals: {', '.join(waiting[:_NAMED])}{more}",
                 hint=f"name the {what}: jobctl approve {now.name} {shlex.quote(waiting[0])}",
             )
-        data: dict[str, Any] = {"approved": approved, "by": by}
+        data: ApprovalAnswered = {"approved": approved, "by": by}
         if comment is not None:
             data["comment"] = comment
         return Event(EventType.APPROVAL_ANSWERED, clock.now(), waiting[0], data=data), None
@@ -134,7 +138,11 @@ def wake(store: Store, row: RunRow, step: str | None, *, reason: str | None, by:
                 hint=f"what it waits for: jobctl why {now.name}",
             )
         keys[:] = waiting
-        data = {key: value for key, value in (("steps", waiting), ("by", by), ("reason", reason)) if value}
+        data: WakeRequested = {"steps": waiting}
+        if by:
+            data["by"] = by
+        if reason:
+            data["reason"] = reason
         return Event(EventType.WAKE_REQUESTED, clock.now(), data=data), None
 
     _append(store, row, make)
@@ -170,7 +178,7 @@ def unpause(store: Store, row: RunRow, *, by: str) -> RunRow:
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         if now.status != RunStatus.PAUSED:
             raise JobctlError(f"run {now.name} is not paused, it is {now.status}", hint=f"jobctl status {now.name}")
-        return Event(EventType.RUN_UNPAUSED, clock.now(), data={"by": by}), None
+        return Event(EventType.RUN_UNPAUSED, clock.now(), data=carries(EventType.RUN_UNPAUSED, {"by": by})), None
 
     return _append(store, row, make)
 
@@ -212,7 +220,7 @@ def reopen(
             )
         _must_have_closed(store, now)
         redo = to_redo(job, state, from_step)
-        data: dict[str, Any] = {"redo": redo, "by": by}
+        data: RunReopened = {"redo": redo, "by": by}
         if from_step is not None:
             data["anew"] = to_begin_anew(job, from_step)
         if now.parent is not None:
@@ -256,7 +264,9 @@ def _must_have_closed(store: Store, now: RunRow) -> None:
 def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str) -> RunRow:
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         _must_live(now)
-        data = {key: value for key, value in (("by", by), ("reason", reason)) if value}
+        data: Requested = {"by": by} if by else {}
+        if reason:
+            data["reason"] = reason
         return Event(kind, clock.now(), data=data), None
 
     return _append(store, row, make)

@@ -19,6 +19,7 @@ from jobctl.core.run import attempts as rules
 from jobctl.core.run.decide import Decider, Mode, Stop
 from jobctl.core.run.history import Event, EventType, RunState, replay
 from jobctl.core.run.newrun import created
+from jobctl.core.run.payloads import carried, carries
 from jobctl.core.run.resume import restore
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.run.turn import (
@@ -625,7 +626,8 @@ class LocalEngine:
     def _stillborn(self, run: LiveRun, facts: Iterable[Fact], error: Exception) -> Batch:
         """A new run that cannot be begun: recorded as failed, and its fire time as dealt with."""
         first = next(fact for fact in facts if isinstance(fact, Event))
-        end = Event(EventType.RUN_ENDED, clock.now(), data={"status": "failed", "reason": in_a_sentence(error)})
+        why = carries(EventType.RUN_ENDED, {"status": "failed", "reason": in_a_sentence(error)})
+        end = Event(EventType.RUN_ENDED, clock.now(), data=why)
         run.state = replay([first, end])
         return Batch(0, 0, [first, end], run.state, executor=self.executor.id, new=run.new)
 
@@ -992,7 +994,9 @@ def _word_for(how: Stop | None) -> str | None:
 
 
 def taken(executor: Executor, now: int) -> Event:
-    return Event(EventType.RUN_TAKEN, now, data={"executor": executor.id, "boot": executor.boot})
+    return Event(
+        EventType.RUN_TAKEN, now, data=carries(EventType.RUN_TAKEN, {"executor": executor.id, "boot": executor.boot})
+    )
 
 
 def in_a_sentence(error: Exception) -> str:
@@ -1007,6 +1011,8 @@ def in_a_sentence(error: Exception) -> str:
 def _takers(events: Iterable[Event]) -> list[str]:
     """Executors that have taken a run, in order, each once where it came last."""
     found = [
-        event.data["executor"] for event in events if event.type is EventType.RUN_TAKEN and "executor" in event.data
+        data["executor"]
+        for event in events
+        if event.type is EventType.RUN_TAKEN and "executor" in (data := carried(event.type, event))
     ]
     return list(dict.fromkeys(found))

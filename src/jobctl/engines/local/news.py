@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType, RunState
@@ -16,6 +17,9 @@ from jobctl.engines.base import Trouble
 from jobctl.engines.local.daemons import daemons
 from jobctl.store import firings, news
 from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.core.run.events import Requested
 
 _FAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT)
 _DOCTOR = "see: jobctl doctor"
@@ -109,7 +113,9 @@ def acknowledge(store: Store, row: RunRow, *, reason: str | None, by: str, now: 
         if current.status not in _FAILED:
             what = "is not over" if current.finished_at is None else f"has not failed: it is {current.status}"
             raise JobctlError(f"run {current.name} {what}", hint=f"jobctl status {current.name}")
-        data = {key: value for key, value in (("reason", reason), ("by", by)) if value}
+        data: Requested = {"reason": reason} if reason else {}
+        if by:
+            data["by"] = by
         return Event(EventType.RUN_ACKNOWLEDGED, now, data=data), None
 
     store.request(row.id, make)

@@ -13,6 +13,7 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.keys import UNDO, file_name
 from jobctl.core.model import Job, Schedule, encode_schedule
 from jobctl.core.run.history import Event, EventType, RunState, replay
+from jobctl.core.run.payloads import carried
 from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.schedule import fires
 from jobctl.core.text import local_time
@@ -152,8 +153,9 @@ def _attempts(events: list[Event]) -> dict[tuple[str, int], Attempt]:
         if event.type in (EventType.ATTEMPT_STARTED, EventType.UNDO_STARTED):
             found[key] = ("running", None, event.at, None)
         elif event.type in (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED) and key in found:
-            status = event.data.get("status", "succeeded")
-            code = event.data.get("exit_code", 0 if status == "succeeded" else None)
+            data = carried(event.type, event)
+            status = data.get("status", "succeeded")
+            code = data.get("exit_code", 0 if status == "succeeded" else None)
             found[key] = (status, code, found[key][2], event.at)
     return found
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
+from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.host import clock
@@ -59,7 +60,9 @@ def _end(store: Store, row: RunRow, status: str, reason: str, check: Callable[[R
 
     def make(now: RunRow, state: RunState) -> tuple[Event, None]:
         check(now, state)
-        last = Event(EventType.RUN_ENDED, clock.now(), data={"status": status, "reason": reason})
+        last = Event(
+            EventType.RUN_ENDED, clock.now(), data=carries(EventType.RUN_ENDED, {"status": status, "reason": reason})
+        )
         last, notices[:] = of_row(store, now, last, state)
         return last, None
 

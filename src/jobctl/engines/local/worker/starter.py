@@ -10,6 +10,7 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, RunStatus, encode
 from jobctl.core.run.history import Event, EventType, replay
 from jobctl.core.run.newrun import created, described, made
+from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import NewRun
 from jobctl.core.run.values import run_values
 from jobctl.core.schedule.rows import Dropped
@@ -72,7 +73,8 @@ class Starter:
             new = run.new
             env_file = env_file_of(job)
         except JobctlError as error:
-            failed = Event(EventType.RUN_ENDED, now, data={"status": "failed", "reason": error.message})
+            unable = carries(EventType.RUN_ENDED, {"status": "failed", "reason": error.message})
+            failed = Event(EventType.RUN_ENDED, now, data=unable)
             first = created(new, given or {}, now)
             if job.notify:
                 from jobctl.engines.local.notifications import queued
