@@ -11,7 +11,7 @@ from pathlib import Path
 from jobctl.process import descent, journal, keepers
 from jobctl.process.end import End
 
-PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
+PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "60"))  # seconds
 
 
 def entry(state: str | Path, id: str) -> journal.Entry | None:

@@ -16,7 +16,7 @@ from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.store.queries import new_name
 from jobctl.store.store import Store
 
-PATIENCE = 20.0  # seconds until a test that waits for something gives up
+PATIENCE = 60.0  # seconds until a test that waits for something gives up
 
 # A command that goes on until `Runs.let_go` says so.
 HELD = "until [ -e go ]; do sleep 0.01; done"

@@ -23,7 +23,7 @@ from jobctl.store.store import Store
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
-PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
+PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "60"))  # seconds
 
 # A command that goes on until `let_go`.
 HELD = "until [ -e go ]; do sleep 0.01; done"

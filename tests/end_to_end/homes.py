@@ -22,7 +22,7 @@ from jobctl.core.run.rows import RunRow
 from jobctl.store.store import Store
 
 JOBCTL = (sys.executable, "-m", "jobctl")
-PATIENCE = 30  # seconds until something that must happen counts as not happening
+PATIENCE = 60  # seconds until something that must happen counts as not happening
 
 Document = dict[str, Any]
 

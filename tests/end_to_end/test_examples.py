@@ -129,8 +129,9 @@ def test_every_example_is_valid_and_named_in_the_readme(folder: str, tmp_path: P
 
 @of("hello")
 def test_a_killed_run_is_taken_up_again(example: Example) -> None:
-    code, _ = example.call("sh", "start")
-    assert code == 0
+    # Killed after three seconds, a busy machine may have recorded nothing yet: then there is no run.
+    codes = (example.call("sh", "start")[0] for _ in range(5))
+    assert next(code for code in codes if code != 3) == 0
     fetch = example.step("hello", "fetch")
     assert attempts(fetch) == [("failed", 1), ("failed", 1), ("succeeded", 0)]
     assert set(example.statuses("hello").values()) == {"succeeded"}

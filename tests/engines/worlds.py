@@ -24,7 +24,7 @@ from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.process import descent
 from jobctl.store.store import Store
 
-PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
+PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "60"))  # seconds
 
 Document = dict[str, Any]
 

@@ -20,7 +20,7 @@ from jobctl.process.end import End
 from jobctl.process.frames import Message
 from jobctl.process.keepers import Link
 
-PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "20"))  # seconds
+PATIENCE = float(os.environ.get("JOBCTL_TEST_PATIENCE", "60"))  # seconds
 BOOT = "boot1"
 
 # Forks only where nothing else is: this process has threads.
