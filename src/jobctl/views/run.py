@@ -155,23 +155,12 @@ def _waiting_for(client: Client, run: Run, state: RunState, now: int) -> Wait | 
         return None
     if run.status == "paused":
         return Wait("pause", None, None)
-    if run.holder is None and (run.wake_at is None or (run.wake_at <= now and not client.has_daemon())):
+    from jobctl.core.run.why import is_gone
+
+    if is_gone(run.holder is not None, run.wake_at, client.has_daemon, now):
         return Wait("executor", None, None)
-    everything = [*state.steps.values(), *state.undo.values()]
-    if any(step.status == "running" and step.items is None for step in everything):
-        return None
-    # What comes first; what has no time comes last.
-    never = 1 << 62
-    due = [(step.retry_at, "retry", step.name) for step in everything if step.retry_at is not None]
-    for step in everything:
-        if step.waiting is not None:
-            kind = step.waiting["kind"]
-            name = step.waiting["name"] if kind in ("signal", "child") else step.name
-            due.append((step.waiting.get("until", never), kind, name))
-    if not due:
-        return None
-    at, kind, name = min(due)
-    return Wait(kind, at if at != never else None, name)
+    first = state.first_wait()
+    return None if first is None else Wait(first.kind, first.until, first.name)
 
 
 class _Whole:

@@ -170,6 +170,14 @@ class Due(NamedTuple):
     instant: int  # that one
 
 
+class FirstWait(NamedTuple):
+    """What a run waits for before anything else."""
+
+    kind: str  # retry, or a WaitKind
+    name: str  # of the signal or the child run, else of the step
+    until: int | None
+
+
 class StepState:
     """One step, or one item of a step, as far as it has come.
 
@@ -493,6 +501,19 @@ class RunState:
         index = item_index(key)
         step = self.steps.get(step_name(key))
         return index is None or (step is not None and step.items is not None and index < len(step.items))
+
+    def first_wait(self) -> FirstWait | None:
+        """None while an attempt runs, and where nothing waits. What has no time comes last."""
+        units = [*self.steps.values(), *self.undo.values()]
+        if any(unit.status is StepStatus.RUNNING and unit.items is None for unit in units):
+            return None
+        found = [FirstWait("retry", unit.name, unit.retry_at) for unit in units if unit.retry_at is not None]
+        for unit in units:
+            if (waiting := unit.waiting) is not None:
+                named = waiting["kind"] in (WaitKind.SIGNAL, WaitKind.CHILD)
+                name = waiting["name"] if named else unit.name
+                found.append(FirstWait(waiting["kind"], name, waiting.get("until")))
+        return min(found, key=lambda one: (one.until is None, one.until, one.kind, one.name), default=None)
 
     def undo_of(self, name: str) -> StepState:
         state = self.undo.get(name)

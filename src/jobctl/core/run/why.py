@@ -7,7 +7,7 @@ attempts.py which deadline passes first. The rest is what the run's state shows,
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.core.durations import about, format
@@ -77,6 +77,12 @@ def explain(job: Job, state: RunState, decider: Decider, seen: Outside, now: int
     return list(_Case(job, state, decider, seen, now).reasons())
 
 
+def is_gone(held: bool, wake_at: int | None, has_daemon: Callable[[], bool], now: int) -> bool:
+    """Whether nobody goes on with a run that should be going on: no executor has it, and it is not asleep - or is to be
+    woken by now, and no daemon is there for that."""
+    return not held and (wake_at is None or (wake_at <= now and not has_daemon()))
+
+
 def in_short(reasons: Sequence[Reason]) -> str:
     """What a run is at, in one line: the steps that run, else what it waits for before anything else."""
     running = [r for r in reasons if r.kind in ("attempt", "poll")]
@@ -105,7 +111,7 @@ class _Case:
             return
         if state.status is RunStatus.PAUSED:
             yield self._paused()
-        elif seen.holder is None and (seen.wake_at is None or (seen.wake_at <= self.now and not seen.daemon)):
+        elif is_gone(seen.holder is not None, seen.wake_at, lambda: seen.daemon, self.now):
             yield self._gone()
         if (failed := self._failed()) is not None:
             yield self._stopping(failed)

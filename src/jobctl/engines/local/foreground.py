@@ -125,7 +125,7 @@ class LocalForeground:
     ) -> Seen:
         from jobctl.core.definition import parameters
         from jobctl.core.model import encode
-        from jobctl.core.run.rows import NewRun
+        from jobctl.core.run.newrun import described
         from jobctl.definitions.masking import redact
 
         name = self._store.unused_name(job.name)
@@ -133,7 +133,7 @@ class LocalForeground:
             job, params, run_values(job, name, self._client.now() if fire_time is None else fire_time)
         )
         kept = encode(redact(job))
-        new = NewRun(name, job.name, kept, fire_time=fire_time, queue=job.queue, priority=job.priority)
+        new = described(job, kept, name, 0)._replace(fire_time=fire_time, start_by=None)  # it begins at once
         self._run = self._engine.submit(new, job, values, env_file=env_file, like=like)
         return seen(self._run, self._seen)
 
