@@ -154,7 +154,7 @@ def test_what_keeps_an_answer_from_coming_may_pass(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     came = run(tmp_path, f"http://127.0.0.1:{port}/")
     assert (came.code, came.failure.type, came.failure.non_retryable) == (1, "connection", False)
-    assert came.failure.message == "the connection was refused"
+    assert came.failure.message == f"127.0.0.1:{port}: the connection was refused"
     came = run(tmp_path, "http://no-such-host.invalid/")
     assert (came.code, came.failure.type, came.failure.non_retryable) == (1, "dns", False)
 
@@ -188,7 +188,8 @@ def test_an_answer_that_is_none_may_pass(tmp_path: Path, says: bytes, kind: str)
 def test_a_silent_server_and_one_that_is_not_safe_may_pass(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         came = run(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/", silence=200)
-    assert (came.failure.type, came.failure.message) == ("timeout", "the server said nothing for too long")
+    assert came.failure.type == "timeout"
+    assert (came.failure.message or "").endswith(": the server said nothing for too long")
     with served() as plain:
         came = run(tmp_path, f"https://127.0.0.1:{plain.port}/")
     assert (came.code, came.failure.type, came.failure.non_retryable) == (1, "tls", False)

@@ -43,10 +43,13 @@ class Place(NamedTuple):
     target: str  # path and query
 
     @property
-    def address(self) -> str:
+    def server(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.target}"
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return f"{self.scheme}://{self.server}{self.target}"
 
 
 _PORTS = {"http": 80, "https": 443}
@@ -335,15 +338,21 @@ def carried_out(order: dict[str, Any], log: Masked) -> None:
     """Failure when it has not been what was expected."""
     from http.client import HTTPException
 
+    server = ""
     try:
-        response = answered(order, Request(order), log)
+        request = Request(order)
+        try:
+            response = answered(order, request, log)
+        finally:
+            server = request.place.server
         try:
             body = read(response, log)
         except (OSError, HTTPException):
             judged(order, response)  # what the server has refused it has refused, however its words ended
             raise
     except (OSError, HTTPException) as error:
-        raise Failure(*described(error)) from None
+        message, kind = described(error)
+        raise Failure(f"{server}: {message}", kind) from None
     except ValueError:
         raise Failure("the request cannot be sent as it is", "request", final=True) from None
     judged(order, response)

@@ -182,7 +182,7 @@ def _order(step: Step, given: Given) -> dict[str, Any]:
     if method == "POST" and _IDEMPOTENCY not in known:
         headers["Idempotency-Key"] = given.idempotency_key
     values.secret_in = "url"
-    maximum = step.retry.maximum_interval
+    maximum, limit = step.retry.maximum_interval, step.timeouts.start_to_close
     return {
         "method": method,
         "url": values.url(http.url),
@@ -194,7 +194,8 @@ def _order(step: Step, given: Given) -> dict[str, Any]:
         "secrets": sorted(values.secrets),
         "secret_in": sorted(values.secret_places),  # what must not go to another host
         "longest_wait": 100 * step.retry.initial_interval if maximum is None else maximum,
-        "silence": step.timeouts.start_to_close,
+        # Later than the attempt is stopped, for which there is another word.
+        "silence": None if limit is None else limit + 1_000,
     }
 
 
