@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from jobctl.core.record import NamedTuple
 
 _HOUR = 3_600_000
 # A wall clock that is further ahead than this of what time it should be is doubted: a day, and room for the hour

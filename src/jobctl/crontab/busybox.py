@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.core.schedule.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
 from jobctl.crontab.entry import REBOOT, Entry, NeverError, Numbers, RefusedError, Schedule
 from jobctl.crontab.shell import shortened

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.core.schedule.cron import FIELDS, Cron, CronError, Field, numbers_in, parse_cron
 from jobctl.crontab.entry import REBOOT, Dialect, Entry, NeverError, Numbers, RefusedError
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.crontab.shell import Simple, Word, parse, words
 
 NAME_LENGTH = 63

@@ -4,7 +4,8 @@ is left open at its end. Enough to name a job and to see a mistake; no shell."""
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from jobctl.core.record import NamedTuple
 
 _REDIRECTION = re.compile(r"&>>|&>|<<<|<<-?|<>|>>|>\||>&|<&|[<>](?!\()")
 _DEEPEST = 50  # brackets in brackets; nobody means more

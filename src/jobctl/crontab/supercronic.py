@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
+from jobctl.core.record import NamedTuple
 from jobctl.core.schedule.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
 from jobctl.core.schedule.zones import load, offset_of
 from jobctl.crontab.entry import Entry, NeverError, RefusedError, Schedule

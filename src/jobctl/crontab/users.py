@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from jobctl.core.record import NamedTuple
 from jobctl.crontab.shell import Word, parse, words
 
 # In the images and packages of others there are users that this machine does not have.

@@ -4,9 +4,10 @@ They come from kept.py, which reads no definitions file twice; what is worked ou
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import DefinitionError, Problem
+from jobctl.core.record import NamedTuple
 from jobctl.definitions import kept
 from jobctl.host import machine
 

@@ -7,9 +7,10 @@ Loaded by every command that asks about a run: it imports next to nothing.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobctl.core.errors import JobctlError
+from jobctl.core.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 from sys import byteorder
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.host.files import open_own
 
 MARK = "jobctl.id"  # the store's id; nobody touches the file once it is written, so that its ctime stays what it is

@@ -4,8 +4,8 @@ of all zones come from, and which of its file systems cannot be written."""
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.host.files import read_regular
 
 TYPE_CHECKING = False

@@ -17,8 +17,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import CANCELED, FAILED, SKIPPED, SUCCEEDED, Outcome
 from jobctl.host.files import PASSING, open_own, open_regular, replace_own
 from jobctl.process.end import End

@@ -15,8 +15,8 @@ import errno
 import os
 import signal
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.host.files import PASSING
 from jobctl.process import cgroups
 

@@ -4,9 +4,10 @@ it is supervisor.py's."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jobctl.core.model import Poll, Timeouts
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import Outcome
 from jobctl.host import clock
 from jobctl.process.attempt import AttemptFiles

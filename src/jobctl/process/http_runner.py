@@ -11,7 +11,9 @@ import json
 import os
 import re
 import sys
-from typing import Any, NamedTuple
+from typing import Any
+
+from jobctl.core.record import NamedTuple
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a body that become an output, and of the file that all outputs are in
 REDIRECTS = 10

@@ -20,8 +20,8 @@ from __future__ import annotations
 import binascii
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.host.files import PASSING, open_own
 from jobctl.process.end import End
 

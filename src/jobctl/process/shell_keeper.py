@@ -7,8 +7,8 @@ command; `exit N` at the end. An attempt of three days outlives upgrades, so thi
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from jobctl.core.record import NamedTuple
 from jobctl.process import descent
 from jobctl.process.attempt import FileError, read
 from jobctl.process.end import End

@@ -5,8 +5,7 @@ Only looks, for `status`, `why` and `doctor`. Who acts on it: supervisor.py.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from jobctl.core.record import NamedTuple
 from jobctl.process import descent, journal, keepers, kernel
 
 STOPPED, HELD = "stopped", "held"

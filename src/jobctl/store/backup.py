@@ -8,10 +8,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import NamedTuple
 
 from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.keys import UNDO
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import EventType
 from jobctl.core.run.payloads import carried
 from jobctl.host.files import open_own

@@ -4,9 +4,9 @@ whether it is the one that it was made in. No history is read here."""
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from jobctl.core.errors import CopyError, StoreError, StoreGoneError, StoreLostError
+from jobctl.core.record import NamedTuple
 from jobctl.host import folder
 
 DATABASE = "jobctl.db"

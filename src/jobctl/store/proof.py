@@ -3,8 +3,7 @@ engines/local/proof.py."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.rows import RunRow
 from jobctl.store.store import Store
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import Event, HistoryError, RunState, replay
 from jobctl.core.run.rows import RunRow
 from jobctl.store.codec import from_row

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from jobctl.core.record import NamedTuple
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
 VERSION = 6  # the number of migrations; stands in user_version

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobctl.core.keys import UNDO, is_undo, item_index, item_key, step_name, undone_key
+from jobctl.core.record import NamedTuple
 from jobctl.views.run import logs_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError, Problem, StoreError
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.notices import is_notifier
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.keys import UNDO, item_key
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import AttemptState, RunState, StepState
 from jobctl.process.attempt import signal_name
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobctl.core.model import encode_schedule
+from jobctl.core.record import NamedTuple
 from jobctl.core.schedule.words import in_words
 from jobctl.engines.coming import coming, zone_of
 

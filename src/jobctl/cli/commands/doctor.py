@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import jobctl
 from jobctl.cli import load
 from jobctl.cli import printing as output
 from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, StoreError
+from jobctl.core.record import NamedTuple
 from jobctl.host import machine
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _shells(settings: Settings) -> Iterator[Check]:
     """Each shell that commands are handed to, tried."""
     shells = {"/bin/sh"}
     with suppress(DefinitionError):
-        for job in load.load(settings).values():
+        for job in load.afresh(settings).values():
             shells |= {job.shell, *(step.shell for step in job.steps if step.shell)}
     works: list[str] = []
     broken: list[str] = []
@@ -325,7 +326,7 @@ def _deep(settings: Settings) -> Iterator[Check]:
 
     jobs = None
     with suppress(DefinitionError):
-        jobs = load.load(settings)
+        jobs = load.afresh(settings)
     try:
         with Store(settings.state_dir, create=False, asks=True) as store:
             for found in proof.look(store, jobs, machine.zone()):

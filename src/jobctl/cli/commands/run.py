@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import load
 from jobctl.cli.starting import given_params, need_daemon, say_waits
 from jobctl.core.errors import JobctlError, UsageError
+from jobctl.core.record import NamedTuple
 from jobctl.host import clock
 
 if TYPE_CHECKING:

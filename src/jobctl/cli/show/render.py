@@ -11,7 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobctl.cli.printing import colored, paint
 from jobctl.cli.show import items, summary
@@ -19,6 +19,7 @@ from jobctl.cli.show.feed import Feed, Kind, Outlet, single
 from jobctl.cli.show.plain import BUSY_MS, complain, feed_of, find, tell
 from jobctl.core.keys import UNDO, item_index, step_name
 from jobctl.core.model import StepStatus, When
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.decide import Mode
 from jobctl.core.text import clean, duration, times
 from jobctl.host import clock

@@ -8,11 +8,12 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobctl.cli.show.feed import single
 from jobctl.core.keys import UNDO
 from jobctl.core.model import Step, StepStatus, encode
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import SUSPENDED
 from jobctl.core.run.why import rolled_back
 from jobctl.core.status import DONE_WELL, GONE_WRONG

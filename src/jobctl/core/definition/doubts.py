@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobctl.core.definition import traps
 from jobctl.core.definition.excerpt import hides
@@ -13,6 +13,7 @@ from jobctl.core.model import (
     Job,
     Millis,
 )
+from jobctl.core.record import NamedTuple
 
 # A key of a job (`("steps", 0, "cwd")`), what there is to say of it, and the way out.
 Remark = tuple[tuple[str | int, ...], str, str]

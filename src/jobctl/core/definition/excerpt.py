@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple
+
+from jobctl.core.record import NamedTuple
 
 HIDDEN = "…"
 _WIDEST = 96  # characters shown of a line

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from jobctl.core.record import NamedTuple
 
 Edges = Mapping[str, Sequence[str]]  # name -> the names it needs; every name is a key
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from jobctl.core.definition.suggest import closest, did_you_mean
+from jobctl.core.record import NamedTuple
 
 RUN_FIELDS = ("id", "job", "fire_time", "fire_date")
 FORMS = "params.NAME, steps.NAME.outputs.KEY, steps.NAME.stdout, item, item.KEY, run." + ", run.".join(RUN_FIELDS)

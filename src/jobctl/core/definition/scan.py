@@ -6,7 +6,9 @@ What stands at a place is asked by syntax.py and values.py.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
+
+from jobctl.core.record import NamedTuple
 
 BLANK = re.compile(r"[ \t]*")
 BARE = re.compile(r"""[^,\[\]{}#\s"']+""")

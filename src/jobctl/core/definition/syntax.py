@@ -8,13 +8,13 @@ No value is repeated unless its key may be shown (excerpt.py).
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from jobctl.core.definition.excerpt import may_be_shown
 from jobctl.core.definition.scan import BLANK, NOT_BLANKS, REST, SMART, UNIX, Fault, FoundError, without_comment
 from jobctl.core.definition.schema import known_keys
 from jobctl.core.definition.suggest import plain_name, quoted
 from jobctl.core.definition.values import NUMBER, Values
+from jobctl.core.record import NamedTuple
 
 _KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
 _CONFLICT = re.compile(r"(?:<{7}|\|{7}|>{7})(?:[ \r\n]|$)|={7}[ \t]*\r?(?:\n|$)", re.MULTILINE)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobctl.core.definition.positions import Path
 from jobctl.core.definition.several import Either, Environment, ListOf, MapOf, OneOrMany, Short
 from jobctl.core.definition.shapes import INVALID, NAME_RULE, Defs, Named, Report, Shape
 from jobctl.core.definition.suggest import closest, did_you_mean, quoted
+from jobctl.core.record import NamedTuple
 
 
 class Key(NamedTuple):

@@ -6,10 +6,10 @@ Where values begin and end is syntax.py's.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from jobctl.core.definition.excerpt import may_be_shown
 from jobctl.core.definition.scan import BARE, NOT_BLANKS, SMART, Fault, without_comment
+from jobctl.core.record import NamedTuple
 
 _LIKE_A_DATE = re.compile(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}(?:[Tt ][0-9:.]+\S*)?|[0-9]{1,2}:[0-9]{2}\S*")
 _WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from jobctl.core.record import NamedTuple
 
 if TYPE_CHECKING:
     from jobctl.core.model import Millis, Poll, RetryPolicy, Timeouts

@@ -19,11 +19,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core import kinds
 from jobctl.core.keys import item_index, item_key, step_name
 from jobctl.core.model import Job, OnTimeout, RunStatus, Step, StepStatus, When
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.items import FanOut
 from jobctl.core.run.payloads import carried

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.keys import ITEMS, UNDO, is_undo, item_index, item_key, step_name, undone_key
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.payloads import carried
 from jobctl.core.status import DONE_WELL, RunStatus, StepStatus, WaitKind
 

@@ -7,9 +7,10 @@ chance, the others the machine's zone and what of the definition is secret.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jobctl.core.definition import parameters
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.rows import NewRun
 

@@ -3,7 +3,7 @@ and how, is nothing to this file."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from jobctl.core.record import NamedTuple
 
 
 class RunRow(NamedTuple):

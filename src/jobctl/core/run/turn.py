@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 
 from jobctl.core import kinds
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.kinds import Way
 from jobctl.core.model import ParentClosePolicy, RunStatus, StepStatus
+from jobctl.core.record import NamedTuple
 from jobctl.core.run import attempts as rules
 from jobctl.core.run import children
 from jobctl.core.run.children import RUN_STOPPED

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.durations import about, format
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import first_deadline
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.run.payloads import carried

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobctl.core.definition.suggest import closest
+from jobctl.core.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

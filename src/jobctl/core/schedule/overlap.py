@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from jobctl.core.model import OverlapPolicy
+from jobctl.core.record import NamedTuple
 
 # `buffer_all` without a bound fills the disk when a job is slower than its schedule.
 BUFFER_LIMIT = 1_000

@@ -16,11 +16,12 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import jobctl
 from jobctl.core.errors import JobctlError
 from jobctl.core.keys import file_name
+from jobctl.core.record import NamedTuple
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import adopt, executor
 from jobctl.host.archive import Entry, Writer, entries

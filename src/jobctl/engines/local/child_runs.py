@@ -6,12 +6,13 @@ What a child's end is to its parent's step is core/run/children.py's; a run that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.core.keys import step_name
 from jobctl.core.model import Job, ParentClosePolicy, RunStatus, encode
+from jobctl.core.record import NamedTuple
 from jobctl.core.run import children as rules
 from jobctl.core.run.decide import Decider, Mode
 from jobctl.core.run.history import Event, EventType, RunState, replay

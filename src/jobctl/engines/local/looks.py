@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from jobctl.core.errors import StoreError
 from jobctl.core.keys import UNDO
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import RunState
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.base import Holder, Line, Run

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobctl.core import kinds
 from jobctl.core.errors import JobctlError, StoreError, StoreUnavailableError, UnwritableError
 from jobctl.core.keys import UNDO, is_undo, undone_key
 from jobctl.core.model import Job, Queue, When
+from jobctl.core.record import NamedTuple
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.decide import Decider, Mode, Stop
 from jobctl.core.run.history import Event, EventType, RunState, replay

@@ -4,11 +4,12 @@ run, or queued for a daemon by who has no engine. What they are is core/run/noti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, decode, encode
+from jobctl.core.record import NamedTuple
 from jobctl.core.run import notices
 from jobctl.core.run.decide import Decider
 from jobctl.core.run.history import Event, EventType, RunState, replay

@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.keys import UNDO, file_name
 from jobctl.core.model import Job, Schedule, encode_schedule
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import Event, EventType, RunState, replay
 from jobctl.core.run.payloads import carried
 from jobctl.core.run.rows import RunRow

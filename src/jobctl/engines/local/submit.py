@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, KeyConflictError, StoreUnavailableError
 from jobctl.core.model import Job, encode
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import Event, RunState
 from jobctl.core.run.newrun import described, made
 from jobctl.core.run.rows import NewRun, RunRow

@@ -6,10 +6,10 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from jobctl.core.keys import is_id, run_in
 from jobctl.core.model import Job, Keep
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.notices import is_notifier, name_of
 from jobctl.engines.run_files import FOLDER, run_folder
 from jobctl.store import retention

@@ -6,11 +6,11 @@ import heapq
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, takewhile
-from typing import NamedTuple
 
 from jobctl.core.durations import format
 from jobctl.core.errors import StoreError
 from jobctl.core.model import Job, OverlapPolicy, RunStatus, Schedule, encode_schedule
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import TOO_LATE
 from jobctl.core.schedule import overlap, zones
 from jobctl.core.schedule.overlap import Fire

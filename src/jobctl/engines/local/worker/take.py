@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from jobctl.core.errors import JobctlError, StoreError
+from jobctl.core.record import NamedTuple
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
 from jobctl.engines.local import unbegun
