@@ -111,8 +111,8 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/cli/show/test_feed.py": ["test_a_reader_that_does_not_read_holds_nothing_up_and_loses_nothing"],
     },
-    "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed"
-    " - but for a run that kills whoever takes it": {
+    "What is to be undone is undone to the end, the newest start first, at whatever instant something is killed. "
+    "The one exception is a run that kills whoever takes it": {
         "tests/core/run/test_decide.py": ["test_whatever_happens_the_promises_hold"],
         "tests/end_to_end/test_examples_workflows.py": [
             "test_a_trip_is_fully_paid_or_fully_rolled_back_when_jobctl_is_killed_at_every_commit_in_turn",
@@ -251,8 +251,8 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         ],
         "tests/daemon/test_children.py": ["test_children_of_a_run_that_ended_without_asking_them_are_asked_by_a_sweep"],
     },
-    "Each end that `notify` names is told: a notification exists if and only if what it tells of is recorded, and is "
-    "carried out like any run": {
+    "A job's `notify` tells of each end, and of missed fire times, that it names. The notification is recorded if and "
+    "only if what it tells of is recorded, and it is carried out like any run": {
         "tests/engines/local/test_notifications.py": [
             "test_each_end_is_told_to_who_wants_to_know_it",
             "test_the_end_and_what_tells_of_it_are_one_commit",

@@ -29,8 +29,8 @@ def look(before: Believed, now: int, boot: int, *, synchronised: bool) -> tuple[
     """(the instant by which age is measured, what is believed from here on), with `now` on the wall clock.
 
     The lesser of the wall clock and what time it should be. A wall clock that is ahead by little is followed from the
-    next look on; one that is ahead by more than a day when it has been for a day, or at once when the kernel says that
-    it follows a better clock. One that is behind is followed at once, and believed of nothing.
+    next look on. One that is ahead by more than a day is followed when it has been so for a day, or at once when the
+    kernel says that it follows a better clock. One that is behind is followed at once, and believed of nothing.
     """
     expected = before.expected(boot)
     if now <= expected:

@@ -101,12 +101,13 @@ Action = StartStep | StopStep | EndStep | EndWait | Compensate | FinishRun
 
 
 class Decider:
-    """Decides about one try of one run. Cost per event does not grow with the run, but for the event that stops it.
+    """Decides about one try of one run. What an event costs does not grow with the run, except for the event that stops
+    it.
 
-    `kept` are the steps, and items of steps, that an earlier try has finished, with how they ended, oldest start first:
-    they do not run again, and their compensations are due if this try fails - but for those in `reused`, which another
-    run has done: to undo them is that run's business. `fanned` are those of `kept` that had items and did nothing
-    themselves. `early` are the payloads of signals that no step has had.
+    `kept` are the steps, and items of steps, that an earlier try has finished, with how each ended, oldest start first.
+    A kept step does not run again, and its compensation is due if this try fails. `reused` names those of `kept` that
+    another run has done: only that run undoes them. `fanned` names those of `kept` that had items: such a step did
+    nothing itself. `early` holds, by signal, the payloads that no step has had.
     """
 
     def __init__(
@@ -490,8 +491,8 @@ class Decider:
             out.append(end)
 
     def _close_fans(self, out: list[Action]) -> None:
-        """The run stops: of what was listed nothing further starts - but for what always runs, which is not cut short:
-        the rest of it comes at the end of the run, unless that is now."""
+        """The run stops, and no further item starts. A step that always runs is an exception: the rest of its items
+        starts at the end of the run. A run that is terminated has no such end, so there the exception does not hold."""
         for name, fan in self._fans.items():
             if self._steps[name].when is not When.ALWAYS or self.outcome is RunStatus.TERMINATED:
                 fan.close()

@@ -19,9 +19,9 @@ def to_redo(job: Job, state: RunState, from_step: str | None = None) -> list[str
 
     Of a `foreach` step that is unfinished, and whose list is still the same, only the unfinished items: `NAME[]`.
     Finished means succeeded, skipped by its own condition, or failed where the job allows it - before the run stopped:
-    after that nothing had all its attempts. What was compensated was undone: it is unfinished. Steps that belong to
-    the end of a try that failed (`failure`, and `always` that started after the failure) are due again at the end of
-    the new try; what needs them is not redone for that.
+    after that nothing had all its attempts. What was compensated was undone: it is unfinished. A step that
+    belongs to the end of a try that failed is due again at the end of the new one: each `failure` step, and each
+    `always` step that started after the failure. What needs such a step is not redone for that.
     """
     stopped = _stopped(job, state)
     reached = [] if from_step is None else [from_step]
