@@ -20,8 +20,8 @@ _STEP = 60_000  # ms between two copies of what has run: more than that took
 _PRUNING_SOON = """\
 import sys
 from jobctl.cli.main import main
-from jobctl.daemon import loop
-loop.PRUNE_MS = {ms}
+from jobctl.engines.local.worker import duties
+duties.PRUNE_MS = {ms}
 sys.exit(main())
 """
 

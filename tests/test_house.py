@@ -37,16 +37,11 @@ SQL_OUTSIDE: set[str] = set()
 
 # Who may name the store is said by the map. The rest holds a client.
 STORE = ("store/", "engines/local/", "cli/commands/doctor.py", "cli/commands/backup.py")
-STORE_OUTSIDE: set[str] = {
-    "daemon/loop.py",
-    "daemon/standstill.py",
-}
+STORE_OUTSIDE: set[str] = set()
 
 # What the local engine is made of: whoever else names it knows which engine carries a run out.
 ENGINE = ("engines/local/",)
-ENGINE_OUTSIDE: set[str] = {
-    "daemon/loop.py",
-}
+ENGINE_OUTSIDE: set[str] = set()
 
 # Who reads the clock in place, and not a clock that was handed in. Outermost a process has to begin somewhere.
 CLOCK = ("host/", "cli/", "process/", "scripts/", "engines/local/client.py")

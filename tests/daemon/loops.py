@@ -15,6 +15,9 @@ import kept
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
+from jobctl.engines.local.client import LocalClient
+from jobctl.engines.local.worker.resident import hired
+from jobctl.host import clock
 from jobctl.store.store import Store
 
 
@@ -28,9 +31,8 @@ class Loop:
         self.store = Store(str(state))
         self.stream = io.StringIO()
         self.daemon = Daemon(
-            self.store,
+            hired(LocalClient(self.store), clock, max_concurrent_runs=10, keeper=None),
             [str(self.path)],
-            max_concurrent_runs=10,
             journal=Journal("json", self.stream),
             notifier=Notifier(environ),
         )

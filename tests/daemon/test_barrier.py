@@ -11,11 +11,11 @@ import pytest
 from loops import Loop
 from places import HELD, job
 
-from jobctl.daemon import loop as loop_module
 from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import aside as aside_module
 from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.engines.local.worker import duties as duties_module
 from jobctl.engines.local.worker.aside import Aside
 from jobctl.process.supervisor import Supervisor
 
@@ -24,8 +24,8 @@ TWO = job(NEVER, "echo x >> marks; " + HELD) + job(NEVER, name="y")
 
 
 def queue(loop: Loop, name: str) -> None:
-    enqueue(loop.store, loop.daemon._reloader.catalog.jobs[name], {}, trigger="manual")
-    loop.daemon._dispatch = True
+    enqueue(loop.store, loop.daemon.reloader.catalog.jobs[name], {}, trigger="manual")
+    loop.daemon.work.dispatch = True
 
 
 def failing(patch: pytest.MonkeyPatch, owner: Any, name: str, job: str, error: Exception) -> list[int]:
@@ -49,7 +49,7 @@ def failing(patch: pytest.MonkeyPatch, owner: Any, name: str, job: str, error: E
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside_module, "FIRST_MS", 50)
     monkeypatch.setattr(aside_module, "LONGEST_MS", 200)
-    monkeypatch.setattr(loop_module, "LOOK_MS", 50)
+    monkeypatch.setattr(duties_module, "LOOK_MS", 50)
 
 
 @pytest.mark.parametrize("error", [IndexError("no step"), KeyError("x"), AssertionError(), OSError(5, "I/O error")])
@@ -89,16 +89,16 @@ def test_how_a_command_ends_whose_run_is_put_aside_is_not_lost(start: Callable[.
     queue(loop, "x")
     loop.until(lambda: (tmp_path / "marks").exists())
     loop.until(lambda: loop.statuses("x") == ["running"])
-    run = next(iter(loop.daemon._engine.runs.values()))
-    loop.daemon._engine._put_aside(run, ValueError("never mind"))
-    loop.daemon._aside.put(run.id, 1 << 40)
+    run = next(iter(loop.daemon.work.engine.runs.values()))
+    loop.daemon.work.engine._put_aside(run, ValueError("never mind"))
+    loop.daemon.work.aside.put(run.id, 1 << 40)
     (tmp_path / "go").touch()
     queue(loop, "y")
     loop.until(lambda: loop.statuses("y") == ["succeeded"])
     for _ in range(20):
         loop.daemon.turn(10)
-    loop.daemon._aside = Aside()
-    loop.daemon._rescue = True
+    loop.daemon.work.aside = Aside()
+    loop.daemon.work.rescue = True
     loop.until(lambda: loop.statuses("x") == ["succeeded"])
     assert (tmp_path / "marks").read_text() == "x\n"
 
@@ -156,8 +156,8 @@ def test_what_is_nobodys_in_particular_is_begun_anew(start: Callable[..., Loop],
             raise RuntimeError("what is this")
 
         patch.setattr(LocalEngine, "_look", look)
-        loop.daemon._executor.__class__.drain(loop.daemon._executor)
-        loop.daemon._engine._woken = True
+        loop.daemon.work.executor.__class__.drain(loop.daemon.work.executor)
+        loop.daemon.work.engine._woken = True
         loop.daemon.turn(0)
         assert times
         assert any("all runs are taken up anew" in message for message in loop.messages())
@@ -167,7 +167,7 @@ def test_what_is_nobodys_in_particular_is_begun_anew(start: Callable[..., Loop],
     assert (tmp_path / "marks").read_text() == "x\n"
 
 
-@pytest.mark.parametrize("duty", ["_follow_clock", "_fire", "_look", "_take_over", "_begin_queued", "_prune"])
+@pytest.mark.parametrize("duty", ["FollowClock", "Fire", "Look", "TakeOver", "EndLate", "BeginQueued", "Prune"])
 def test_a_duty_that_goes_wrong_stops_no_other(start: Callable[..., Loop], duty: str) -> None:
     loop = start(TWO)
 
@@ -175,10 +175,10 @@ def test_a_duty_that_goes_wrong_stops_no_other(start: Callable[..., Loop], duty:
         raise TypeError("not like this")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.daemon, duty, wrong)
+        patch.setattr(getattr(duties_module, duty), "due", wrong)
         queue(loop, "y")
         for _ in range(5):
-            loop.daemon._not_before = 0
+            loop.daemon.work.not_before = 0
             loop.daemon.turn(5)
         assert len([m for m in loop.messages() if "not like this" in m]) == 1
     loop.until(lambda: loop.statuses("y") == ["succeeded"])
@@ -203,7 +203,7 @@ def test_one_run_that_cannot_be_taken_stops_no_other(start: Callable[..., Loop],
         if who is rescuer:
             with sqlite3.connect(loop.store.path) as db:
                 db.execute("UPDATE runs SET status = 'running', started_at = 1, executor = 'gone'")
-                loop.daemon._dispatch = False
+                loop.daemon.work.dispatch = False
         loop.until(lambda: loop.statuses("y") == ["succeeded"] and len(times) > 2)
         assert len([m for m in loop.messages() if "too deep" in m]) == 1
 

@@ -13,6 +13,7 @@ from places import HELD, job
 
 from jobctl.core.believed import Believed
 from jobctl.core.errors import StoreUnavailableError
+from jobctl.engines.base import Moment
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.host import clock
@@ -64,7 +65,7 @@ def test_pause_on_failure(start: Callable[..., Loop], command: str, keys: dict[s
 
 def test_a_failure_that_nobody_scheduled_pauses_nothing(start: Callable[..., Loop]) -> None:
     loop = start(job(NEVER, "exit 1", pause_on_failure="true"))
-    enqueue(loop.store, loop.daemon._reloader.catalog.jobs["x"], {}, trigger="manual")
+    enqueue(loop.store, loop.daemon.reloader.catalog.jobs["x"], {}, trigger="manual")
     loop.until(lambda: loop.statuses() == ["failed"])
     loop.daemon.turn(0)
     assert firings.paused(loop.store) == {}
@@ -72,11 +73,11 @@ def test_a_failure_that_nobody_scheduled_pauses_nothing(start: Callable[..., Loo
 
 def test_a_poke_starts_what_was_queued(start: Callable[..., Loop]) -> None:
     loop = start(job(NEVER))
-    loop.until(lambda: not loop.daemon._dispatch)
-    looks = loop.daemon._look_at
-    enqueue(loop.store, loop.daemon._reloader.catalog.jobs["x"], {}, trigger="manual")
+    loop.until(lambda: not loop.daemon.work.dispatch)
+    looks = loop.daemon.work.look.at
+    enqueue(loop.store, loop.daemon.reloader.catalog.jobs["x"], {}, trigger="manual")
     loop.until(lambda: loop.statuses() == ["succeeded"])
-    assert loop.daemon._look_at == looks  # not because it looked by itself
+    assert loop.daemon.work.look.at == looks  # not because it looked by itself
 
 
 @pytest.mark.parametrize("duty", [rescuer, dispatcher])
@@ -94,18 +95,18 @@ def test_a_duty_that_fails_is_reported_once_and_does_not_stop_the_others(
     troubles = [line for line in loop.said() if line["level"] == "error"]
     assert troubles
     assert "trying again" in troubles[0]["message"]
-    loop.daemon._rescue = loop.daemon._dispatch = True
-    loop.daemon._duties()
-    assert loop.daemon._wait_ms() > 0  # it does not spin meanwhile
+    loop.daemon.work.rescue = loop.daemon.work.dispatch = True
+    loop.daemon.duties()
+    assert loop.daemon.wait_ms() > 0  # it does not spin meanwhile
 
 
 def test_while_nothing_can_be_recorded_nothing_begins_and_the_loop_rests(start: Callable[..., Loop]) -> None:
     loop = start(job(SOON))
     loop.until(lambda: loop.statuses().count("succeeded") >= 1)
     before = len(loop.statuses())
-    loop.daemon._engine.trouble = StoreUnavailableError("full")
-    loop.daemon._duties()
-    assert loop.daemon._wait_ms() > 500
+    loop.daemon.work.engine.trouble = StoreUnavailableError("full")
+    loop.daemon.duties()
+    assert loop.daemon.wait_ms() > 500
     assert len(loop.statuses()) == before
 
 
@@ -145,34 +146,34 @@ def test_a_clock_that_was_set_while_no_daemon_looked_is_noticed(start: Callable[
     """By more than three hours: what it has dealt with ahead of the clock that is right counts no more."""
     first = start(job("'* * * * *'"))
     first.daemon.turn(0)
-    boot = first.daemon._executor.boot
+    boot = first.daemon.work.executor.boot
     four_hours = 4 * 3_600_000
     times.write(first.store, boot, Believed(clock.now() + four_hours, clock.boottime()))
     second = start(job("'* * * * *'"))
-    assert second.daemon._clock_step <= -four_hours + 5_000
+    assert second.daemon.work.follow_clock.step <= -four_hours + 5_000
     second.daemon.turn(0)
-    assert second.daemon._clock_step == 0
-    assert not second.daemon._clock_was_set
+    assert second.daemon.work.follow_clock.step == 0
+    assert not second.daemon.work.follow_clock.was_set
 
 
 def test_the_watchdog_hears_of_us_as_often_as_it_wants(start: Callable[..., Loop]) -> None:
     loop = start(job(NEVER), WATCHDOG_USEC="200000")
-    loop.until(lambda: not (loop.daemon._rescue or loop.daemon._dispatch))
-    assert loop.daemon._wait_ms() <= 100
+    loop.until(lambda: not (loop.daemon.work.rescue or loop.daemon.work.dispatch))
+    assert loop.daemon.wait_ms() <= 100
 
 
 def test_an_idle_loop_waits_for_its_next_look(start: Callable[..., Loop]) -> None:
     loop = start(job(NEVER))
-    loop.until(lambda: not (loop.daemon._rescue or loop.daemon._dispatch))
-    assert loop.daemon._wait_ms() > 4_000
+    loop.until(lambda: not (loop.daemon.work.rescue or loop.daemon.work.dispatch))
+    assert loop.daemon.wait_ms() > 4_000
 
 
 def test_another_daemon_that_starts_is_watched_from_then_on(start: Callable[..., Loop]) -> None:
     first = start(job(NEVER, HELD))
-    first.until(lambda: not (first.daemon._rescue or first.daemon._dispatch))
+    first.until(lambda: not (first.daemon.work.rescue or first.daemon.work.dispatch))
     second = start(job(NEVER, HELD))
     first.daemon.turn(1_000)
-    assert first.daemon._others == {second.daemon._executor.id}
+    assert first.daemon.work.look.others == {second.daemon.work.executor.id}
 
 
 def test_what_retention_frees_goes_back_to_the_disk(start: Callable[..., Loop]) -> None:
@@ -184,5 +185,5 @@ def test_what_retention_frees_goes_back_to_the_disk(start: Callable[..., Loop]) 
         db.execute("DROP TABLE freed")
     unused = "PRAGMA freelist_count"
     assert loop.store._row(unused)[0] > 100
-    loop.daemon._prune(clock.now(), clock.monotonic() + 86_400_000)
+    loop.daemon.work.prune.once(Moment(clock.now(), clock.monotonic() + 86_400_000))
     assert loop.store._row(unused)[0] == 0

@@ -19,10 +19,12 @@ from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.local import control as requests
+from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import FAR, LiveRun, LocalEngine
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.engines.local.worker.resident import hired
 from jobctl.host import clock
 from jobctl.store.store import Store
 
@@ -541,9 +543,8 @@ def test_very_many_that_sleep_cost_a_daemon_no_work(crowd: Place) -> None:
 
 def test_a_daemon_wakes_up_no_more_often_for_them(crowd: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = Daemon(
-        crowd.store,
+        hired(LocalClient(crowd.store), clock, max_concurrent_runs=10, keeper=None),
         [str(crowd.path)],
-        max_concurrent_runs=10,
         journal=Journal("json", io.StringIO()),
         notifier=Notifier({}),
     )
@@ -551,10 +552,10 @@ def test_a_daemon_wakes_up_no_more_often_for_them(crowd: Place, monkeypatch: pyt
     daemon.turn(0)
     stopped = clock.monotonic()
     monkeypatch.setattr(clock, "monotonic", lambda: stopped)
-    waits = daemon._wait_ms()
+    waits = daemon.wait_ms()
     assert waits > 0
     monkeypatch.setattr(crowd.store, "next_wake", lambda: None)
-    assert daemon._wait_ms() == waits
+    assert daemon.wait_ms() == waits
     daemon.close()
 
 

@@ -44,10 +44,10 @@ command = '{BEGIN}; {END}'
 EAGER = """
 import sys
 from jobctl.cli.main import main
-from jobctl.daemon import loop
+from jobctl.engines.local.worker import duties
 from jobctl.store import database
 database.LOG_LIMIT = 1
-loop.LOOK_MS = 20
+duties.LOOK_MS = 20
 sys.exit(main())
 """
 

@@ -19,7 +19,10 @@ from jobctl.cli.main import main
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
+from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.submit import enqueue
+from jobctl.engines.local.worker.resident import hired
+from jobctl.host import clock
 from jobctl.store.store import Store
 
 JOBS = """
@@ -191,16 +194,15 @@ def test_the_daemon_goes_on_with_the_others(lived: Path, tmp_path: Path, table: 
         stream = io.StringIO()
         store = Store(str(folder / "state"))
         daemon = Daemon(
-            store,
+            hired(LocalClient(store), clock, max_concurrent_runs=50, keeper=None),
             [str(folder / "jobs.toml")],
-            max_concurrent_runs=50,
             journal=Journal("json", stream),
             notifier=Notifier({}),
         )
         try:
             daemon.start()
-            name = enqueue(store, daemon._reloader.catalog.jobs["good"], {}, trigger="manual").name
-            daemon._dispatch = True
+            name = enqueue(store, daemon.reloader.catalog.jobs["good"], {}, trigger="manual").name
+            daemon.work.dispatch = True
             deadline = time.monotonic() + 20
             while store.find(name).status != "succeeded":
                 assert time.monotonic() < deadline, (value, stream.getvalue())

@@ -12,9 +12,13 @@ from homes import CLOCK, Daemons, built, set_clock
 DAY = 86_400
 JOBS = '[jobs.old]\nkeep = { for = "30d" }\ncommand = "true"\n'
 # A jobctl whose daemon removes what is to be removed as soon as it is ready.
-AT_ONCE = (
-    "import sys; from jobctl.daemon import loop; loop.PRUNE_MS = 60; from jobctl.cli.main import main; sys.exit(main())"
-)
+AT_ONCE = """
+import sys
+from jobctl.cli.main import main
+from jobctl.engines.local.worker import duties
+duties.PRUNE_MS = 60
+sys.exit(main())
+"""
 PROGRAM = (sys.executable, "-c", AT_ONCE)
 
 

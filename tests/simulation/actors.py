@@ -16,14 +16,18 @@ from jobctl.core.run.history import EventType
 from jobctl.core.run.newrun import begin_by, created
 from jobctl.core.run.rows import NewRun
 from jobctl.daemon.log import Journal
-from jobctl.daemon.loop import LOOK_MS, SLACK_MS, Daemon
+from jobctl.daemon.loop import SLACK_MS, Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.definitions.masking import redact
+from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.loop import LiveRun, LocalEngine
 from jobctl.engines.local.submit import record
 from jobctl.engines.local.unbegun import end_late
 from jobctl.engines.local.worker.capacity import Capacity
+from jobctl.engines.local.worker.duties import LOOK_MS
+from jobctl.engines.local.worker.resident import hired
+from jobctl.host import clock
 from jobctl.store.store import Store
 
 from .standins import Watch
@@ -139,7 +143,7 @@ class DaemonProcess(Body):
     def turn(self) -> None:
         assert self.daemon is not None
         if self._drain_until is not None:
-            engine = self.daemon._engine
+            engine = self.daemon.work.engine
             if self._stops_commands and self.world.mono >= self._drain_until and self._stop_commands(engine):
                 return
             if engine.attempts_running and self.world.mono < self._drain_until:
@@ -156,8 +160,12 @@ class DaemonProcess(Body):
             return
         daemon = self.daemon
         daemon.turn(0)
-        if self.world.judge is not None and not daemon._clock_was_set and self.world.mono >= daemon._not_before:
-            self.world.judge.followed(daemon._scheduler._armed.keys())
+        if (
+            self.world.judge is not None
+            and not daemon.work.follow_clock.was_set
+            and self.world.mono >= daemon.work.not_before
+        ):
+            self.world.judge.followed(daemon.work.scheduler._armed.keys())
         self._sleep()
 
     def _stop_commands(self, engine: LocalEngine) -> bool:
@@ -176,7 +184,7 @@ class DaemonProcess(Body):
         if self.daemon is not None:
             self._stops_commands = commands
             self.world.disturbed += 1
-            self.daemon._engine.draining = True
+            self.daemon.work.engine.draining = True
             self._drain_until = self.world.mono + drain_ms
             self.wake_at = self.world.mono
 
@@ -193,25 +201,25 @@ class DaemonProcess(Body):
         assert daemon is not None
         if self._seen != world.changes:
             self._seen, self._quiet = world.changes, 0
-        elif daemon._look_at != self._looked:
+        elif daemon.work.look.at != self._looked:
             self._quiet += 1
-        self._looked = daemon._look_at
-        engine_wait = daemon._engine._wait_ms(None)
-        wait = daemon._wait_ms()
+        self._looked = daemon.work.look.at
+        engine_wait = daemon.work.engine._wait_ms(None)
+        wait = daemon.wait_ms()
         if engine_wait is not None:
             wait = min(wait, engine_wait)
         if self._quiet >= _QUIET_LOOKS and wait:
-            waits = _timers(daemon._engine, world.mono)
-            due = (daemon._next_due(), daemon._store.next_wake())
+            waits = _timers(daemon.work.engine, world.mono)
+            due = (daemon.work.next_due(), daemon.work.store.next_wake())
             waits += [instant - world.now() for instant in due if instant is not None]
-            too_late = daemon._store.next_too_late()
+            too_late = daemon.work.store.next_too_late()
             if too_late is not None:
-                waits.append(max(daemon._late_from - world.mono, too_late - world.now()))
-            if daemon._to_prune is not None:
-                waits.append(daemon._prune_at - world.mono)
+                waits.append(max(daemon.work.end_late.not_before - world.mono, too_late - world.now()))
+            if daemon.work.prune.left is not None:
+                waits.append(daemon.work.prune.at - world.mono)
             self.wake_at = world.mono + max(0, min(waits)) if waits else None
             if self.wake_at is not None:
-                self.wake_at = max(self.wake_at, daemon._not_before)
+                self.wake_at = max(self.wake_at, daemon.work.not_before)
         else:
             self.wake_at = world.mono + wait
 
@@ -222,9 +230,8 @@ class _Daemon(Daemon):
     def __init__(self, process: DaemonProcess) -> None:
         assert process.store is not None
         super().__init__(
-            process.store,
+            hired(LocalClient(process.store), clock, max_concurrent_runs=process._maximum, keeper=None),
             [process._file],
-            max_concurrent_runs=process._maximum,
             journal=_Journal(process.world),
             notifier=Notifier({}),
         )

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from jobctl.daemon import loop
 from jobctl.engines.local import executor
 from jobctl.engines.local import loop as local
+from jobctl.engines.local.worker import duties, resident
 from jobctl.host import clock
 from jobctl.process import bare, descent, keepers, kernel, supervisor
 from jobctl.process.descent import Proc
@@ -251,7 +251,8 @@ def installed(world: World) -> Iterator[None]:
         (supervisor, {"os": Instead(os, waitpid=waitpid, unlink=unlink, pidfd_open=pidfd_open)}),
         (bare, {"os": Instead(os, pidfd_open=pidfd_open)}),
         (local, {"Watch": lambda: Watch(world), "private_files": lambda: None}),
-        (loop, {"alone": alone, "Executor": Executor}),
+        (duties, {"alone": alone}),
+        (resident, {"Executor": Executor}),
         (executor, {"os": Instead(os, urandom=world.random_bytes, getpid=getpid)}),
         (queries, {"os": Instead(os, urandom=world.random_bytes)}),
         (database, {"sqlite3": Instead(sqlite3, connect=open_store)}),

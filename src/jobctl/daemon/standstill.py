@@ -1,5 +1,5 @@
 """A daemon on a copy of a state folder: it does nothing, says so, and begins when somebody has said what the copy is to
-be. Nothing of the store is written meanwhile."""
+be. Nothing is recorded meanwhile."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import signal
 from jobctl.core.errors import JobctlError
 from jobctl.daemon.log import Journal
 from jobctl.daemon.systemd import Notifier
-from jobctl.store.store import Store
+from jobctl.engines.base import Client
 
 LOOK_S = 1.0
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-def wait(store: Store, journal: Journal, notifier: Notifier) -> int:
+def wait(client: Client, journal: Journal, notifier: Notifier) -> int:
     """0 once the folder is adopted; the number of the signal that ended the wait before."""
-    if store.copy is None:
+    if client.copy_of is None:
         return 0
-    journal.say(store.copy.sentence(), level="error")
+    journal.say(client.copy_sentence, level="error")
     notifier.tell("READY=1\nSTATUS=a copy: jobctl adopt")
     asked = (*_ENDING, signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, asked)
@@ -30,7 +30,7 @@ def wait(store: Store, journal: Journal, notifier: Notifier) -> int:
                 return came.si_signo
             notifier.tell("WATCHDOG=1")
             try:
-                if not store.is_copy():
+                if not client.is_copy_still():
                     journal.say("adopted: going on")
                     return 0
             except JobctlError as error:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobctl.core.run.decide import Decider
     from jobctl.core.run.history import Event, RunState, StepState
     from jobctl.core.run.why import Reason
+    from jobctl.definitions.files import Catalog
 
 _NAMED = 5  # of many runs
 
@@ -254,6 +255,10 @@ class Client(Protocol):
     def copy_of(self) -> str | None:
         """The state folder that this one is a copy of: nothing goes on here until it is adopted."""
 
+    @property
+    def copy_sentence(self) -> str:
+        """What people are told of that; "" where it is none."""
+
     # -- to begin --
 
     def start(
@@ -486,6 +491,17 @@ class Client(Protocol):
         """A worker for a run of this process. `keeper`: what was forked for it before anything was opened; `remark` is
         told what people are to know. Where it can: `Can.FOREGROUND`."""
 
+    def resident(
+        self, clock: Clock, *, max_concurrent_runs: int | None = None, keeper: Any = None
+    ) -> Callable[[Surroundings], Resident]:
+        """What makes a worker that stays, once its surroundings are there."""
+
+    def is_copy_still(self) -> bool:
+        """Whether nobody has adopted it yet, looked at anew."""
+
+    def at_home(self) -> None:
+        """Record where it is found now, before anybody works here."""
+
     def place(self, run: Run, queues: Mapping[str, Queue]) -> Place:
         """The run's turn to begin here, waited for. Where it can: `Can.FOREGROUND`."""
 
@@ -624,3 +640,161 @@ class Place(Protocol):
 
     def close(self) -> None:
         """What was taken up to free a place is left as it was found."""
+
+
+# -- a worker that stays -----------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """What tells the time: host/clock.py, or what a test has in its place."""
+
+    def now(self) -> int: ...
+
+    def monotonic(self) -> int: ...
+
+    def boottime(self) -> int: ...
+
+    def boot(self) -> tuple[str, int] | None: ...
+
+    def synchronised(self) -> bool: ...
+
+
+class Moment(NamedTuple):
+    """When a round of duties begins."""
+
+    wall: int
+    mono: int
+
+
+class Journal(Protocol):
+    """What a worker says of itself."""
+
+    @property
+    def untold(self) -> bool: ...
+
+    def say(self, message: str, *, level: str = "info", **about: object) -> None: ...
+
+    def say_once(self, key: str, message: str, **about: object) -> None:
+        """Say it when it is another thing than the last time; "" when it is over."""
+
+    def know(self, key: str, message: str) -> None:
+        """Have it among the troubles, without saying it."""
+
+
+class Surroundings(Protocol):
+    """What a worker that stays is given: the definitions as they are in use, and whom it tells."""
+
+    arm_again: bool  # the definitions are to be handed over once more, even if they are the same
+
+    @property
+    def journal(self) -> Journal: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def files(self) -> Sequence[str]: ...
+
+    @property
+    def unsettled(self) -> bool:
+        """A change was seen that is not in use yet."""
+
+    def changed(self) -> bool:
+        """Whether the files are others now than those that were read last."""
+
+    def reload(self) -> None:
+        """Look at the files; the worker is given new definitions, whole or not at all."""
+
+    def tell_definitions(self) -> None:
+        """Leave word of which files are used, and why what they say now is not."""
+
+
+class Duty(Protocol):
+    """One thing that a worker does in its turn."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether it begins something new, for which there must be room."""
+
+    def due(self, now: Moment) -> bool:
+        """Whether its turn has come."""
+
+    def once(self, now: Moment) -> None:
+        """Do it. What it raises keeps no other duty from its turn."""
+
+
+class Resident(Worker, Protocol):
+    """A worker that stays: the daemon's."""
+
+    wake_fd: int  # makes `turn` return when it becomes readable
+    draining: bool  # nothing begins any more: what runs ends, and somebody else goes on
+    fires_until: int | None  # the last fire time that is dealt with; None: all that come
+    not_before: int  # monotonic: the duties rest until then
+
+    @property
+    def duties(self) -> Sequence[Duty]:
+        """In the order in which they have their turn."""
+
+    def start(self) -> None:
+        """Arm the schedules and take over what is there."""
+
+    def new_definitions(self) -> None:
+        """The surroundings have others now."""
+
+    def wait_until(self) -> int:
+        """When the first duty is due, on the clock that does not step."""
+
+    def look_at_once(self) -> None:
+        """Have the next round look at what nobody pokes for."""
+
+    def rest(self, until: int) -> None:
+        """Something could not be done: the duties rest until then, and look again."""
+
+    def begin_anew(self, until: int) -> None:
+        """What is in memory may be half done: let go of it, and take it up again from what is recorded, later."""
+
+    def say_aside(self) -> None:
+        """Runs that went wrong while they were advanced here: said once, and tried again after a pause."""
+
+    @property
+    def trouble(self) -> JobctlError | None:
+        """Why nothing can be recorded just now."""
+
+    @property
+    def spent(self) -> str:
+        """Why nothing new begins just now; "" where something may."""
+
+    def failed(self, error: BaseException) -> None:
+        """A duty could not be done for that: make what room there is, if that is what it lacked."""
+
+    @property
+    def keepers_trouble(self) -> str:
+        """What is the matter with those that hold the commands; "" for nothing."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether something is under way that goes on by itself, or is due."""
+
+    @property
+    def left(self) -> int:
+        """How many runs are here."""
+
+    @property
+    def running(self) -> int:
+        """How many commands run."""
+
+    @property
+    def grace_ms(self) -> int:
+        """How long they may take to end when they are asked to."""
+
+    def stop_attempts(self) -> int:
+        """Ask whatever runs to end, because this process is about to; how many run."""
+
+    def complain(self, troubles: Sequence[tuple[str, int]]) -> None:
+        """Leave word of what this process suffers from, for `status`."""
+
+    def tell(self, **what: object) -> None:
+        """Leave word of anything else."""
+
+    def give_up_when(self, told: Callable[[], bool]) -> None:
+        """A wait to record something ends when this says so."""

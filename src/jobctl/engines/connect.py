@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def connect(
-    settings: Settings, *, create: bool = False, asks: bool = False, told: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    *,
+    create: bool = False,
+    asks: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+    told_of_copy: bool = True,
 ) -> Client:
     """A client of the engine that the settings name. NotFoundError where nothing has run yet and `create` does not say
     that something is to. `asks`: nothing is recorded by this call, not even an upgrade; `told` hears what people are to
@@ -22,6 +27,6 @@ def connect(
     from jobctl.engines.local.client import opened
 
     client = opened(state_dir_ready(settings.state_dir, create), create=create, asks=asks, told=told)
-    if client.store.copy is not None:
-        told(client.store.copy.sentence())
+    if told_of_copy and client.copy_sentence:
+        told(client.copy_sentence)
     return client

@@ -60,37 +60,27 @@ def _daemon(
 
     from jobctl.cli.printing import note
     from jobctl.daemon.log import Journal
-    from jobctl.daemon.loop import Daemon, default_concurrency
+    from jobctl.daemon.loop import Daemon
     from jobctl.daemon.systemd import Notifier
-    from jobctl.engines.local import adopt
-    from jobctl.engines.local.client import opened
-    from jobctl.host.settings import state_dir_ready
+    from jobctl.engines.connect import connect
+    from jobctl.host import clock
 
     style = log_format or ("json" if settings.json else "text")
     if style not in ("text", "json"):
         raise UsageError(f"--log-format is {style!r}", hint="one of: text, json")
     files = existing(settings)
     journal, notifier = Journal(style, sys.stderr, quiet=settings.quiet), Notifier()
-    state_dir = state_dir_ready(settings.state_dir, True)
-    with opened(state_dir, create=True, told=note) as client:
-        store = client.store
-        if store.copy is not None:
+    with connect(settings, create=True, told=note, told_of_copy=False) as client:
+        if client.copy_of is not None:
             if once:
-                raise store.copy.error()
+                client.must_be_home("")
             from jobctl.daemon import standstill
 
-            if number := standstill.wait(store, journal, notifier):
+            if number := standstill.wait(client, journal, notifier):
                 return 128 + number
-        adopt.at_home(store)
-        daemon = Daemon(
-            store,
-            files,
-            max_concurrent_runs=max_concurrent_runs or default_concurrency(),
-            journal=journal,
-            notifier=notifier,
-            keeper=keeper,
-            stop_commands=stop_commands,
-        )
+        client.at_home()
+        hire = client.resident(clock, max_concurrent_runs=max_concurrent_runs, keeper=keeper)
+        daemon = Daemon(hire, files, journal=journal, notifier=notifier, stop_commands=stop_commands)
         daemon.start()
         number = daemon.run_once() if once else daemon.run(drain_ms=drain_ms)
     return 0 if number == 0 else 128 + number

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobctl.engines.base import (
         Adopted,
         Armed,
+        Clock,
         Fire,
         Foreground,
         Kept,
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
         Place,
         Pruned,
         Reader,
+        Resident,
         Reused,
+        Surroundings,
         Trouble,
     )
 
@@ -51,6 +54,10 @@ class LocalClient:
     @property
     def copy_of(self) -> str | None:
         return self.store.copy.of.path if self.store.copy is not None else None
+
+    @property
+    def copy_sentence(self) -> str:
+        return self.store.copy.sentence() if self.store.copy is not None else ""
 
     def close(self) -> None:
         self.store.close()
@@ -460,6 +467,21 @@ class LocalClient:
         from jobctl.engines.local.foreground import LocalForeground
 
         return LocalForeground(self, observer, queues, keeper, remark)
+
+    def resident(
+        self, clock: Clock, *, max_concurrent_runs: int | None = None, keeper: Any = None
+    ) -> Callable[[Surroundings], Resident]:
+        from jobctl.engines.local.worker.resident import hired
+
+        return hired(self, clock, max_concurrent_runs=max_concurrent_runs, keeper=keeper)
+
+    def is_copy_still(self) -> bool:
+        return self.store.is_copy()
+
+    def at_home(self) -> None:
+        from jobctl.engines.local import adopt
+
+        adopt.at_home(self.store)
 
     def place(self, run: Run, queues: Mapping[str, Queue]) -> Place:
         from jobctl.engines.local.place import LocalPlace

@@ -41,6 +41,7 @@ from jobctl.engines.local.commands import RunContext, UnresolvedError
 from jobctl.engines.local.executor import Executor, alive
 from jobctl.engines.local.executor import folder as executor_folder
 from jobctl.engines.run_files import run_folder
+from jobctl.engines.trouble import in_a_sentence
 from jobctl.host import clock, reserve
 from jobctl.process import attempt as files_of
 from jobctl.process.attempt import AttemptFiles
@@ -998,15 +999,6 @@ def taken(executor: Executor, now: int) -> Event:
     return Event(
         EventType.RUN_TAKEN, now, data=carries(EventType.RUN_TAKEN, {"executor": executor.id, "boot": executor.boot})
     )
-
-
-def in_a_sentence(error: Exception) -> str:
-    """What went wrong with a run, for people who cannot know where."""
-    if isinstance(error, JobctlError):
-        return error.message
-    if isinstance(error, OSError) and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
-    return f"something unexpected happened in jobctl: {type(error).__name__}: {error}"
 
 
 def _takers(events: Iterable[Event]) -> list[str]:

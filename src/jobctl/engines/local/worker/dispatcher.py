@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import OverlapPolicy
 from jobctl.core.schedule.overlap import may_leave_buffer
-from jobctl.engines.local.loop import LocalEngine, in_a_sentence
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import OnFailed, ignore, take, take_all
+from jobctl.engines.trouble import in_a_sentence
 from jobctl.host import clock
 from jobctl.store.queries import Queued
 from jobctl.store.store import Store

@@ -9,10 +9,11 @@ from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import executor
 from jobctl.engines.local.commands import token
 from jobctl.engines.local.holders import is_fresh
-from jobctl.engines.local.loop import LocalEngine, in_a_sentence
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.take import OnFailed, fail, ignore, take
 from jobctl.engines.run_files import attempt_files
+from jobctl.engines.trouble import in_a_sentence
 from jobctl.host import clock
 from jobctl.process import descent, journal, keepers
 from jobctl.store.store import Store

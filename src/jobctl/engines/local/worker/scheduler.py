@@ -25,9 +25,9 @@ from jobctl.core.schedule.schedule import (
     jitter,
     next_fire,
 )
-from jobctl.engines.local.loop import in_a_sentence
 from jobctl.engines.local.submit import run_of
 from jobctl.engines.local.worker.starter import Starter
+from jobctl.engines.trouble import in_a_sentence
 from jobctl.host import machine
 from jobctl.store import firings
 from jobctl.store.append import Batch
