@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobctl.core.model import Job, Step, encode
-from jobctl.definitions.masking import MASK, Masker, is_secret, masked, masker, redact
+from jobctl.core.model import Http, Job, Step, encode
+from jobctl.definitions.masking import MASK, Masker, has_secrets, is_secret, masked, masker, redact, unmask
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,18 @@ def test_a_job_hides_its_secrets_and_all_of_its_env_file() -> None:
 )
 def test_items_are_masked_and_what_is_said_of_them_is_not(document: object, expected: object) -> None:
     assert masked(document, Masker(["hunter-1"]).text) == expected
+
+
+def test_a_variable_that_a_request_sends_is_a_secret_whatever_it_is_called() -> None:
+    request = Http("https://h.example/", headers={"X": "a {{ env.CALLER }} {{ params.p }}"}, body=["{{ env.WHO }}"])
+    steps = (Step("s", http=request, env={"WHO": "hunter-4", "B": "bbbb"}),)
+    job = Job("a", "/srv", steps, env={"CALLER": "hunter-5", "OTHER": "plain"}, default_env={"p": "pppp"})
+    kept = redact(job)
+    assert "hunter" not in encode(kept)
+    assert kept.env == {"CALLER": MASK, "OTHER": "plain"}
+    assert has_secrets(kept)
+    assert unmask(kept, {"a": job}) == (job, [])
+    assert masker(job).text("hunter-4 hunter-5 plain bbbb pppp") == "*** *** plain bbbb pppp"
+    other = Job("b", "/srv", (Step("s", command="x"),), env={"CALLER": "free-1"}, children={"a": job})
+    assert redact(other).env == {"CALLER": "free-1"}
+    assert masker(other).text("free-1 hunter-5") == "free-1 ***"

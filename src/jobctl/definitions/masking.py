@@ -26,19 +26,28 @@ def is_secret(key: str) -> bool:
     return _SECRET.search(key) is not None
 
 
+def _secrets_of(job: Job) -> Callable[[str], bool]:
+    """Whether a variable of this name is a secret of the job: its name says so, or a step of it sends it somewhere."""
+    from jobctl.core import kinds
+
+    sent = {name for step in job.steps if (row := kinds.of(step)).secrets is not None for name in row.secrets(step)}
+    return (lambda key: key in sent or is_secret(key)) if sent else is_secret
+
+
 def redact(job: Job) -> Job:
     """The job with MASK for the values of its secret variables: what is printed, and kept with a run."""
+    secret = _secrets_of(job)
+
+    def redacted(env: Mapping[str, str]) -> dict[str, str]:
+        return {key: MASK if secret(key) else value for key, value in env.items()}
+
     return replace(
         job,
-        default_env=_redacted(job.default_env),
-        env=_redacted(job.env),
-        steps=tuple(replace(step, env=_redacted(step.env)) if step.env else step for step in job.steps),
+        default_env=redacted(job.default_env),
+        env=redacted(job.env),
+        steps=tuple(replace(step, env=redacted(step.env)) if step.env else step for step in job.steps),
         children={name: redact(child) for name, child in job.children.items()},
     )
-
-
-def _redacted(env: Mapping[str, str]) -> dict[str, str]:
-    return {key: MASK if is_secret(key) else value for key, value in env.items()}
 
 
 class Masker:
@@ -62,15 +71,16 @@ class Masker:
 
 def masker(job: Job, *env_files: Mapping[str, str]) -> Masker:
     """For a job's output and messages: its secret variables and those of its children, and all that env files hold."""
-    secrets = [value for env in _layers(job) for key, value in env.items() if is_secret(key) and "{{" not in value]
+    secrets = [value for secret, env in _layers(job) for key, value in env.items() if secret(key) and "{{" not in value]
     return Masker([*secrets, *(value for env_file in env_files for value in env_file.values())])
 
 
-def _layers(job: Job) -> Iterator[Mapping[str, str]]:
+def _layers(job: Job) -> Iterator[tuple[Callable[[str], bool], Mapping[str, str]]]:
+    """Variables of a job and of its children, each with what is secret of them."""
     for one in (job, *job.children.values()):
-        yield one.default_env
-        yield one.env
-        yield from (step.env for step in one.steps)
+        secret = _secrets_of(one)
+        for env in (one.default_env, one.env, *(step.env for step in one.steps)):
+            yield secret, env
 
 
 def masked(value: Any, mask: Callable[[str], str], *, foreign: bool = False) -> Any:
@@ -104,10 +114,12 @@ def unmask(job: Job, jobs: Mapping[str, Job]) -> tuple[Job, list[str]]:
         children[name], lost = unmask(child, jobs)
         missing += [f"{variable} of job {name}" for variable in lost]
 
+    secret = _secrets_of(job)
+
     def restored(env: Mapping[str, str], known: Mapping[str, str], where: str) -> dict[str, str]:
         out = {}
         for key, value in env.items():
-            if value != MASK or not is_secret(key):
+            if value != MASK or not secret(key):
                 out[key] = value
             elif key in known:
                 out[key] = known[key]
@@ -137,4 +149,4 @@ def unmask(job: Job, jobs: Mapping[str, Job]) -> tuple[Job, list[str]]:
 
 def has_secrets(job: Job) -> bool:
     """Whether `redact` left something out of this job."""
-    return any(value == MASK and is_secret(key) for env in _layers(job) for key, value in env.items())
+    return any(value == MASK and secret(key) for secret, env in _layers(job) for key, value in env.items())

@@ -305,6 +305,12 @@ def _is_dots(segment: str) -> bool:
     return re.sub("%2e", ".", segment, flags=re.IGNORECASE) in (".", "..")
 
 
+def _secrets(step: Step) -> Iterable[str]:
+    for text in _texts(step):
+        if "{{" in text:
+            yield from (reference.path[1] for reference in _found(text) if reference.root == "env")
+
+
 # -- the row -----------------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +350,7 @@ ROW = Kind(
     details=_details,
     limits=("start_to_close", "schedule_to_close"),  # a request sends no heartbeats
     texts=_texts,
+    secrets=_secrets,
     check=_check,
     runner=Runner("http_runner", _order),
 )

@@ -82,6 +82,7 @@ class Kind(NamedTuple):
     limits: tuple[str, ...] = ()  # which of a job's `step_timeout` hold for it
     may_suspend: bool = False  # a durable script may be in it, which ends and is started again
     texts: Callable[[Step], Iterable[str]] = _no_texts  # those in which references may stand
+    secrets: Callable[[Step], Iterable[str]] | None = None  # the variables of it that are, whatever they are called
     check: Callable[[dict[str, Any], Checks], None] | None = None  # what is wrong with valid keys
     runner: Runner | None = None  # what its attempts run, where that is a program of ours
     message: Callable[[Step], str] | None = None  # what a wait for a message is for: "the signal paid"
