@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,23 @@ def test_a_call_imports_no_more_than_it_needs(args: list[str], allowed: set[str]
     )
     done = subprocess.run([sys.executable, "-c", code, *args], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout != ""
+    assert heavy & set(done.stderr.split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("args", "more"),
+    [(["status"], {"dataclasses", "jobctl.core.model"}), (["list"], set()), (["run", "a", "--detach"], {"rich"})],
+    ids=lambda args: args[0] if isinstance(args, list) else "",
+)
+def test_a_second_call_loads_nothing_that_reads_definitions(args: list[str], more: set[str], tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text('[jobs.a]\nschedule = "0 3 * * *"\ncommand = "true"\n')
+    heavy = {"typer", "tomllib", "hashlib", "jobctl.core.definition.jobs", "jobctl.core.definition.schema", *more}
+    code = "import sys; from jobctl.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    environ = {**os.environ, "JOBCTL_STATE_DIR": str(tmp_path / "state")}
+    assert subprocess.run([sys.executable, "-m", "jobctl", "run", "a"], cwd=tmp_path, env=environ).returncode == 0
+    assert subprocess.run([sys.executable, "-m", "jobctl", "status"], cwd=tmp_path, env=environ).returncode == 0
+    call = [sys.executable, "-c", code, *args]
+    done = subprocess.run(call, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert heavy & set(done.stderr.split()) == set()
 
 
