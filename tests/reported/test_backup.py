@@ -401,6 +401,40 @@ def test_a_restore_that_is_killed_is_done_again_or_is_a_copy(
         assert place.call("doctor")[0] == 0
 
 
+# -- of an older jobctl ------------------------------------------------------------------------------------------------
+
+RELEASED = Path(__file__).parents[1] / "store" / "released"
+
+
+@pytest.mark.parametrize("schema", sorted(int(folder.name) for folder in RELEASED.iterdir()))
+@pytest.mark.parametrize("salvage", [(), ("--salvage",)], ids=["sound", "salvaged"])
+def test_a_backup_of_every_schema_is_restored_in_todays(
+    home: Callable[[str], Daemons], schema: int, salvage: tuple[str, ...]
+) -> None:
+    """Made by today's jobctl of an older store, which it leaves as it is."""
+    place = home("")
+    with tarfile.open(RELEASED / str(schema) / "state.tar.gz") as archive:
+        archive.extractall(place.folder, filter="data")
+    content = (place.state / "jobctl.db").read_bytes()
+    code, output = place.call("backup", "b.tar", *salvage)
+    assert code == 0, output
+    assert (place.state / "jobctl.db").read_bytes() == content
+    with sqlite3.connect(place.state / "jobctl.db") as db:
+        known = db.execute("SELECT name, status FROM runs ORDER BY id").fetchall()
+    place.state.rename(place.folder / "gone")
+    place.put_state(place.folder / "other")
+    code, output = place.call("restore", "b.tar")
+    assert code == 0, output
+    with Store(str(place.state), create=False) as store:
+        assert [(row.name, str(row.status)) for row in reversed(store.history(limit=1000))] == known
+    code, output = place.call("doctor", "--deep", "--json")
+    wrong = [
+        check for check in json.loads(output)["checks"] if check["status"] == "fail" and check["name"] != "definitions"
+    ]
+    assert wrong == []
+    assert place.call("daemon", "--once")[0] == 0
+
+
 # -- a damaged store ---------------------------------------------------------------------------------------------------
 
 MANY = 60
