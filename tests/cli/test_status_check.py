@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -266,3 +268,17 @@ def test_nothing_is_written(runs: Runs, folder: Path) -> None:
     for words in ((), ("--tag", "nightly"), ("--json",)):
         assert main(["status", "--check", *words]) == 1
     assert looks() == before
+
+
+@pytest.mark.parametrize("words", [("status", "--check"), ("status",), ("history",), ("doctor", "--deep")])
+def test_who_only_asks_leaves_the_log_of_a_crash_where_it_is(folder: Path, words: tuple[str, ...]) -> None:
+    """It was made part of the database by whoever looked first."""
+    body = "import os, sys; from jobctl.cli.main import main; main(['run', 'x']); os.kill(os.getpid(), 9)"
+    (folder / "jobs.toml").write_text('[jobs.x]\ncommand = "true"\n')
+    hold = f"import signal, os; from jobctl.store.database import Database; Database.close = lambda _: None; {body}"
+    subprocess.run([sys.executable, "-c", hold], check=False, capture_output=True)
+    files = [folder / "state" / name for name in ("jobctl.db", "jobctl.db-wal")]
+    before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in files]
+    assert before[1][1]
+    main([*words])
+    assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in files] == before

@@ -118,7 +118,7 @@ def test_in_a_user_namespace_roots_folders_are_nobodys_and_stay_fine(monkeypatch
     """A container of a user: / and /tmp belong to whoever is outside of it. That one alone, and there alone."""
     nobody = int(Path("/proc/sys/fs/overflowuid").read_text())
     body = (
-        "import os; from jobctl import parents;"
+        "import os; from jobctl.host import parents;"
         f"print([parents.trusted(uid, os.geteuid()) for uid in (0, {nobody}, {OTHER}, 1)])"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

@@ -79,7 +79,9 @@ class Database:
                 f"{self.path} is empty: it was truncated, it holds no history",
                 hint=f"put a backup in its place; to begin anew: mv {self.state_dir} {self.state_dir}.lost",
             )
-        address = to_read(self.path) if read_only(self.path) else self.path
+        # Of a log that a crash has left, an ordinary connection that is the last one would make part of the database.
+        only = read_only(self.path) or (asks and is_logged(self.path))
+        address = to_read(self.path) if only else self.path
         db = sqlite3.connect(address, timeout=_BUSY_SECONDS, isolation_level=None, uri=address is not self.path)
         db.execute("PRAGMA synchronous = FULL")
         # A checkpoint that races a commit can corrupt the file in SQLite before 3.51.3; ours (checkpoint) takes the
@@ -336,9 +338,13 @@ def to_read(path: str) -> str:
     """The URI by which SQLite reads a database that nobody can write, in a folder where it can make no files."""
     from urllib.parse import quote
 
-    try:
-        logged = os.path.getsize(path + "-wal") > 0
-    except OSError:
-        logged = False
     # Without a log there is nothing to coordinate with; with one its index must be there, as a crash leaves it.
-    return f"file:{quote(path)}?" + ("mode=ro" if logged else "immutable=1")
+    return f"file:{quote(path)}?" + ("mode=ro" if is_logged(path) else "immutable=1")
+
+
+def is_logged(path: str) -> bool:
+    """Whether there is something in the write-ahead log."""
+    try:
+        return os.path.getsize(path + "-wal") > 0
+    except OSError:
+        return False
