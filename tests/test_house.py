@@ -52,7 +52,6 @@ CLOCK_IN_PLACE: set[str] = {
     "engines/local/child_runs.py",
     "engines/local/control.py",
     "engines/local/daemons.py",
-    "engines/local/executor.py",
     "engines/local/holders.py",
     "engines/local/loop.py",
     "engines/local/submit.py",
@@ -60,7 +59,6 @@ CLOCK_IN_PLACE: set[str] = {
     "engines/local/worker/dispatcher.py",
     "engines/local/worker/rescuer.py",
     "engines/local/worker/turns.py",
-    "store/migrations.py",
 }
 
 # The files that need no room: a program begins somewhere.

@@ -20,7 +20,7 @@ DESCRIPTOR = "a descriptor that a helper, or such a call, has opened"
 OPENED: dict[tuple[str, str], str] = {
     ("host/archive.py", "__init__"): "a tar over a file that the caller has opened",
     ("host/archive.py", "entries"): "a tar over a file that the caller has opened",
-    ("host/clock.py", "boot_id"): KERNELS,
+    ("host/boot.py", "boot_id"): KERNELS,
     ("host/clock.py", "boot"): KERNELS,
     ("host/locks.py", "called"): KERNELS,
     ("host/locks.py", "held"): KERNELS,

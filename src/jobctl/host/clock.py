@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from jobctl.host.boot import boot_id
+
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _UNSYNCHRONISED = 5  # TIME_ERROR, of adjtimex(2)
 
@@ -32,15 +34,6 @@ def synchronised() -> bool:
         return bool(0 <= ctypes.CDLL(None).adjtimex(ctypes.byref(found)) < _UNSYNCHRONISED)
     except (ImportError, AttributeError, OSError):
         return False  # not Linux, or not allowed to ask
-
-
-def boot_id() -> str:
-    """What tells this boot of the machine from every other; "" where the system has no such name for it."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def boot() -> tuple[str, int] | None:

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from sqlite_utils import Database, Migrations
 
 from jobctl.core.errors import StoreError, StoreUnavailableError
-from jobctl.host import clock, folder
+from jobctl.host import folder
 from jobctl.host.files import open_own
 from jobctl.store import place, trial
 from jobctl.store.schema import APPLICATION_ID, VERSION, Before, Upgraded
 
 PATIENCE_MS = 30_000
+_AGAIN_MS = 2
 
 migrations = Migrations("jobctl")
 
@@ -119,18 +120,17 @@ def create(path: str) -> None:
 
 def _take(lock: int, path: str) -> None:
     """Wait for another process that makes a store here, which takes some milliseconds - unless it is stopped."""
-    until = clock.monotonic() + PATIENCE_MS
-    while True:
+    for left in reversed(range(PATIENCE_MS // _AGAIN_MS)):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if clock.monotonic() >= until:
+            if not left:
                 raise StoreUnavailableError(
                     f"another process has been making the state store {path} for long",
                     hint=f"try again; who it is: fuser {os.path.dirname(path)}",
                 ) from None
-        time.sleep(0.002)
+        time.sleep(_AGAIN_MS / 1000)
 
 
 def upgrade(path: str, read_version: Callable[[], int], before: Before | None) -> Upgraded | None:

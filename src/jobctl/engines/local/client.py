@@ -14,6 +14,7 @@ from jobctl.engines.base import Can, Complaint, Daemon, Dropped, Lack, Line, Log
 from jobctl.engines.local import executor, looks
 from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
+from jobctl.host.boot import boot_id
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import Store
 
@@ -434,7 +435,7 @@ class LocalClient:
         from jobctl.store import times
 
         boot = clock.boottime()
-        return times.read(self.store, clock.boot_id()[:8], boot, now).expected(boot)
+        return times.read(self.store, boot_id()[:8], boot, now).expected(boot)
 
     def must_be_home(self, what: str) -> None:
         if self.store.copy is not None:
@@ -493,7 +494,7 @@ class LocalClient:
 
 
 def _clock(now: int) -> looks.Clock:
-    return looks.Clock(clock.boot_id()[:8], clock.boottime(), now)
+    return looks.Clock(boot_id()[:8], clock.boottime(), now)
 
 
 def opened(

@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import StoreError
-from jobctl.host import clock, machine
+from jobctl.host import machine
+from jobctl.host.boot import boot_id
 from jobctl.host.files import PASSING, open_own, read_regular, replace_own
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Executor:
         self.id = os.urandom(4).hex()
         self.kind = kind
         self.pid = os.getpid()
-        self.boot = clock.boot_id()[:8]
+        self.boot = boot_id()[:8]
         self._base = _base(state_dir, self.id)
         self._told: dict[str, Any] = {}
         try:
