@@ -26,7 +26,6 @@ from jobctl.core.kinds import Kind
 from jobctl.core.model import (
     Compensation,
     ForEach,
-    Http,
     Job,
     Keep,
     Millis,
@@ -405,7 +404,7 @@ class _Reader:
             compensate=self._compensation(job, step, path, scope),
             poll=Poll(**step["poll"]) if "interval" in step.get("poll", ()) else None,
             foreach=foreach,
-            http=Http(**step["http"]) if "url" in step.get("http", ()) else None,
+            **of.fields(step),
             **_only(step, *_PLAIN_STEP_KEYS),
         )
 
@@ -625,7 +624,6 @@ _PLAIN_JOB_KEYS = (
 )
 _PLAIN_STEP_KEYS = (
     "when",
-    *(name for name in kinds.NAMES if name != "http"),
     "on_parent_close",
     "on_timeout",
     "only_if",

@@ -80,6 +80,10 @@ def _keys() -> dict[str, Key]:
     return {"http": Key(request, about, example='{ url = "https://example.com/" }')}
 
 
+def _built(request: dict[str, Any]) -> Http | None:
+    return Http(**request) if "url" in request else None  # one without is reported
+
+
 def _check(step: dict[str, Any], checks: Checks) -> None:
     http = step.get("http", {})
     if "url" in http:
@@ -351,6 +355,7 @@ ROW = Kind(
     limits=("start_to_close", "schedule_to_close"),  # a request sends no heartbeats
     texts=_texts,
     secrets=_secrets,
+    built=_built,
     check=_check,
     runner=Runner("http_runner", _order),
 )

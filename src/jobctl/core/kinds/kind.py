@@ -83,6 +83,7 @@ class Kind(NamedTuple):
     may_suspend: bool = False  # a durable script may be in it, which ends and is started again
     texts: Callable[[Step], Iterable[str]] = _no_texts  # those in which references may stand
     secrets: Callable[[Step], Iterable[str]] | None = None  # the variables of it that are, whatever they are called
+    built: Callable[[dict[str, Any]], Any] | None = None  # what its one key becomes, where that is not what is written
     check: Callable[[dict[str, Any], Checks], None] | None = None  # what is wrong with valid keys
     runner: Runner | None = None  # what its attempts run, where that is a program of ours
     message: Callable[[Step], str] | None = None  # what a wait for a message is for: "the signal paid"
@@ -95,6 +96,11 @@ class Kind(NamedTuple):
     def has_one_duration(self) -> bool:
         """Whether its `timeout` is one duration, how long the whole step may take, and no table."""
         return self.way is not Way.ATTEMPTS
+
+    def fields(self, step: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a Step that make it one of this kind, out of its valid keys."""
+        given = {name: step[name] for name in self.names if name in step}
+        return given if self.built is None else {name: self.built(value) for name, value in given.items()}
 
     @property
     def may_retry(self) -> bool:
