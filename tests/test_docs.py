@@ -354,3 +354,11 @@ def test_an_attempt_has_the_environment_that_is_documented(scratch: Path) -> Non
     inherited = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"}
     others = {name for name in forward if not name.startswith(("JOBCTL_", "LC_"))}
     assert others - inherited - set("ABCD") <= {"PWD", "SHLVL", "_"}
+
+
+def test_the_files_that_a_run_goes_through_are_there() -> None:
+    named = set(re.findall(r"`([a-z_/]+\.py)`", DOCUMENTS["docs/a-runs-day.md"]))
+    assert {name for name in named if not (ROOT / "src" / "jobctl" / name).exists()} == set()
+    assert (
+        {str(kind) for kind in EventType} >= set(re.findall(r"\*\*`(\w+)`", DOCUMENTS["docs/a-runs-day.md"])) != set()
+    )
