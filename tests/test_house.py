@@ -44,7 +44,7 @@ ENGINE = ("engines/local/",)
 ENGINE_OUTSIDE: set[str] = set()
 
 # Who reads the clock in place, and not a clock that was handed in. Outermost a process has to begin somewhere.
-CLOCK = ("host/", "cli/", "process/", "scripts/", "engines/local/client.py")
+CLOCK = ("host/", "cli/", "python/", "process/", "scripts/", "engines/local/client.py")
 CLOCK_IN_PLACE: set[str] = {
     "daemon/log.py",
     "daemon/loop.py",

@@ -1,0 +1,1 @@
+"""jobctl from Python: a face like the command line, over the same client."""
