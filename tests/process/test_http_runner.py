@@ -71,6 +71,7 @@ def test_it_loads_nothing_of_ours_and_nothing_that_is_installed() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+    assert "\nfrom jobctl" not in Path(http_runner.__file__).read_text()
 
 
 def test_it_asks_and_hands_on_what_it_was_told(server: Server, tmp_path: Path) -> None:
@@ -369,7 +370,7 @@ def test_a_body_of_no_stated_length_and_one_in_chunks(tmp_path: Path) -> None:
 
 def test_what_is_secret_is_written_nowhere(server: Server, tmp_path: Path) -> None:
     secret = 's3"cret ü'
-    echo = json.dumps({"you said": secret}).encode() + secret.encode()
+    echo = json.dumps({"you said": secret}).encode() + json.dumps([secret], ensure_ascii=False).encode()
     for answer in (Answer(200, echo), Answer(404, echo), Answer(503, echo)):
         server.answers = [answer]
         came = run(

@@ -11,9 +11,7 @@ import json
 import os
 import re
 import sys
-from typing import Any
-
-from jobctl.core.record import NamedTuple
+from typing import Any, NamedTuple  # typing's own: nothing of jobctl is here
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a body that become an output, and of the file that all outputs are in
 REDIRECTS = 10
@@ -57,12 +55,17 @@ class Place(NamedTuple):
 _PORTS = {"http": 80, "https": 443}
 
 
+def _forms(secret: str) -> list[str]:
+    """How a server may repeat it."""
+    return [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
+
+
 class Masked:
     """Writes bytes to a descriptor, without the secrets, wherever they are cut in two."""
 
     def __init__(self, fd: int, secrets: list[str]) -> None:
         self._fd = fd
-        forms = {form.encode("utf-8", "replace") for secret in secrets for form in (secret, json.dumps(secret)[1:-1])}
+        forms = {form.encode("utf-8", "replace") for secret in secrets for form in _forms(secret)}
         self._secrets = sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
         self._longest = len(self._secrets[0]) if self._secrets else 0
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
