@@ -316,6 +316,7 @@ def test_what_is_no_backup_is_refused_and_changes_nothing(
     assert code in (1, 4), output
     assert says in output
     assert "hint: " in output
+    assert "b.tar cannot be restored" in output or code == 4
     assert list(place.state.iterdir()) == []
     assert sorted(path.name for path in place.folder.iterdir()) == ["b.tar", "jobs.toml", "state"]
 
@@ -602,3 +603,36 @@ def test_nothing_to_back_up(home: Callable[[str], Daemons]) -> None:
     place.state.chmod(0o700)
     assert place.call("backup", "b.tar")[0] == 4
     assert place.call("restore", "is not there")[0] == 1
+
+
+@pytest.mark.parametrize("made", ["a device", "a pipe", "a folder", "no folder"])
+def test_only_a_file_is_written_and_only_a_file_replaced(home: Callable[[str], Daemons], made: str) -> None:
+    """/dev/full had become a file."""
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    assert place.call("run", "x")[0] == 0
+    target = place.folder / "target"
+    if made == "a device":
+        if os.geteuid() != 0:
+            pytest.skip("only root makes devices")
+        os.mknod(target, 0o600 | 0o020000, os.makedev(1, 7))
+    elif made == "a pipe":
+        os.mkfifo(target)
+    elif made == "a folder":
+        target.mkdir()
+    else:
+        target = target / "below"
+    before = os.stat(target) if target.exists() else None
+    code, output = place.call("backup", str(target))
+    assert (code, "hint: " in output) == (2, True), output
+    assert (os.stat(target) if target.exists() else None) == before
+    assert list(place.folder.glob("*.new*")) == []
+
+
+def test_what_a_link_leads_to_is_replaced(home: Callable[[str], Daemons]) -> None:
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    assert place.call("run", "x")[0] == 0
+    (place.folder / "link.tar").symlink_to("real.tar")
+    for _ in range(2):
+        assert place.call("backup", "link.tar")[0] == 0
+        assert (place.folder / "link.tar").is_symlink()
+        assert json.loads(_members(place.folder / "real.tar")["backup.json"])["runs"] == 1

@@ -21,6 +21,10 @@ _PIECE = 1024 * 1024
 _AT_ONCE = 8 * _PIECE  # a file up to that size is read whole, so that its length is what was read
 
 
+class UnusableError(JobctlError):
+    """What is wrong with a file that is to be unpacked: "it is …", said of it by whoever has named it."""
+
+
 class Writer:
     """One tar that is written from its beginning to its end: `out` may be a pipe."""
 
@@ -160,5 +164,5 @@ def _explained() -> Iterator[None]:
         raise
 
 
-def _refused(why: str) -> JobctlError:
-    return JobctlError(why, hint="nothing was put in the state folder")
+def _refused(why: str) -> UnusableError:
+    return UnusableError(why, hint="nothing was put in the state folder")

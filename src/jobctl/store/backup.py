@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from jobctl.core.errors import JobctlError, StoreError
+from jobctl.core.errors import StoreError
 from jobctl.core.keys import UNDO
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import EventType
 from jobctl.core.run.payloads import carried
+from jobctl.host.archive import UnusableError
 from jobctl.host.files import open_own
 from jobctl.host.machine import read_only
 from jobctl.store import place
@@ -106,13 +107,13 @@ def adapt(path: str) -> None:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         application = db.execute("PRAGMA application_id").fetchone()[0]
         if application not in (0, APPLICATION_ID) or not tables.issuperset(_TABLES):
-            raise JobctlError("it is no database of jobctl", hint="name what `jobctl backup` has written")
+            raise UnusableError("it is no database of jobctl", hint="name what `jobctl backup` has written")
         if application == 0:
             done = db.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0] if _MADE in tables else 0
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {int(done)}")
         if db.execute("SELECT count(*) FROM store").fetchone()[0] != 1:
-            raise JobctlError("its table `store` is lost", hint="take an older backup")
+            raise UnusableError("its table `store` is lost", hint="take an older backup")
         check(db, "the database in it")
         db.execute("PRAGMA journal_mode = WAL")
 

@@ -75,6 +75,11 @@ def _beside(path: str) -> Iterator[tuple[IO[bytes], str]]:
     """The file under another name until it is whole, and where a database may lie meanwhile."""
     if os.path.isdir(path):
         raise UsageError(f"{path} is a folder", hint=f"name a file in it: {os.path.join(path, 'jobctl.tar.gz')}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{path} is no file: a backup would take its place", hint="into a pipe: jobctl backup -")
+    path = os.path.realpath(path)  # what a link leads to is replaced, and not the link
+    if not os.path.isdir(os.path.dirname(path)):
+        raise UsageError(f"there is no folder {os.path.dirname(path)}", hint="make it, or name another one")
     draft, database = path + _DRAFT, path + _DATABASE
     fd = open_named(draft, os.O_CREAT | os.O_RDWR, 0o600)
     with os.fdopen(fd, "wb") as file:

@@ -12,6 +12,7 @@ from jobctl.cli import printing as output
 from jobctl.cli.moments import past
 from jobctl.core.errors import JobctlError
 from jobctl.host import clock
+from jobctl.host.archive import UnusableError
 from jobctl.host.files import open_regular
 from jobctl.host.settings import state_dir_ready
 
@@ -31,10 +32,9 @@ def main(settings: Settings, *, archive: str, as_copy: bool) -> int:
     with _opened(file) as source:
         try:
             done = backup.restore(state_dir_ready(settings.state_dir, True), source, as_copy=as_copy, by=user())
-        except JobctlError as error:
-            if error.message.startswith("it"):
-                error.message = f"{'standard input' if file == '-' else file} cannot be restored: {error.message}"
-            raise
+        except UnusableError as error:
+            what = "standard input" if file == "-" else file
+            raise JobctlError(f"{what} cannot be restored: {error.message}", hint=error.hint) from error
     _tell(settings, done, file)
     return 0
 

@@ -24,7 +24,7 @@ from jobctl.core.keys import file_name
 from jobctl.core.record import NamedTuple
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import adopt, executor
-from jobctl.host.archive import Entry, Writer, entries
+from jobctl.host.archive import Entry, UnusableError, Writer, entries
 from jobctl.host.files import open_own
 from jobctl.process import journal
 from jobctl.store import backup, place, trial
@@ -212,9 +212,9 @@ def _unpack(source: IO[bytes], draft: str) -> dict[str, Any]:
             _put(entry, draft)
             files += 1
     if not is_whole or not os.path.exists(database):
-        raise JobctlError("it is cut off: its end is missing", hint="take another backup; nothing was changed")
+        raise UnusableError("it is cut off: its end is missing", hint="take another backup; nothing was changed")
     if _digest(database) != about.get("database", {}).get("sha256"):
-        raise JobctlError("the database in it is damaged", hint="take another backup; nothing was changed")
+        raise UnusableError("the database in it is damaged", hint="take another backup; nothing was changed")
     return about
 
 
@@ -237,14 +237,14 @@ class _Again:
 def _about(entry: Entry | None) -> dict[str, Any]:
     hint = "name what `jobctl backup` has written"
     if entry is None or entry.name != ABOUT:
-        raise JobctlError("it is no backup of jobctl", hint=hint)
+        raise UnusableError("it is no backup of jobctl", hint=hint)
     try:
         about = json.loads(entry.data(_SMALL))
         form = int(about["format"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise JobctlError("it is no backup of jobctl", hint=hint) from None
+        raise UnusableError("it is no backup of jobctl", hint=hint) from None
     if form > FORMAT:
-        raise JobctlError(f"it was made by a newer jobctl ({about.get('jobctl')})", hint="upgrade jobctl")
+        raise UnusableError(f"it was made by a newer jobctl ({about.get('jobctl')})", hint="upgrade jobctl")
     return dict(about)
 
 
@@ -256,7 +256,7 @@ def _put(entry: Entry, draft: str) -> None:
         or (len(words) == 3 and words[0] == "runs")
     )
     if not is_ours or not all(map(_is_name, words)):
-        raise JobctlError(f"it is no backup of jobctl: {entry.name!r} is in it", hint="nothing was changed")
+        raise UnusableError(f"it is no backup of jobctl: {entry.name!r} is in it", hint="nothing was changed")
     folder = draft
     for word in words[:-1]:
         folder = os.path.join(folder, word)
@@ -265,7 +265,7 @@ def _put(entry: Entry, draft: str) -> None:
     try:
         entry.write(os.path.join(folder, words[-1]))
     except FileExistsError:
-        raise JobctlError(f"{entry.name!r} is in it twice", hint="nothing was changed") from None
+        raise UnusableError(f"{entry.name!r} is in it twice", hint="nothing was changed") from None
 
 
 def _made_ready(draft: str) -> Contents:
@@ -273,7 +273,7 @@ def _made_ready(draft: str) -> Contents:
     database = os.path.join(draft, place.DATABASE)
     backup.adapt(database)
     if wrong := backup.damage(database):
-        raise JobctlError(f"the database in it is damaged: {wrong}", hint="take another backup; nothing was changed")
+        raise UnusableError(f"the database in it is damaged: {wrong}", hint="take another backup; nothing was changed")
     holds = backup.contents(database)
     folder = executor.folder(draft)
     os.makedirs(folder, mode=0o700, exist_ok=True)
