@@ -341,7 +341,7 @@ def test_an_attempt_has_the_environment_that_is_documented(scratch: Path) -> Non
     said = {name.replace("<NAME>", "DAY") for name in re.findall(r"`(JOBCTL_[A-Z_]+(?:<NAME>)?)`", section)}
     only_undo = {"JOBCTL_STEP_STATUS", "JOBCTL_OUTPUT_DAY"}
     ours = {name for name in forward if name.startswith("JOBCTL_")}
-    only_items = {"JOBCTL_ITEM", "JOBCTL_ITEM_INDEX"}  # tests/engines/test_items.py
+    only_items = {"JOBCTL_ITEM", "JOBCTL_ITEM_INDEX"}  # tests/engines/local/test_items.py
     only_notices = {
         "JOBCTL_STATUS",
         "JOBCTL_REASON",

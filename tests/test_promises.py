@@ -46,7 +46,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/process/test_keeper.py": ["test_a_keeper_goes_on_with_what_runs"],
     },
     "kill -9` of a keeper loses no work while its executor lives: its commands become the executor's children": {
-        "tests/engines/test_keepers.py": ["test_a_keeper_that_dies_costs_nothing_while_its_executor_lives"],
+        "tests/engines/local/test_keepers.py": ["test_a_keeper_that_dies_costs_nothing_while_its_executor_lives"],
         "tests/faults/test_keeper_calls.py": ["test_a_keeper_is_killed_and_its_daemon_goes_on"],
         "tests/faults/test_children.py": ["test_children_that_behave_badly"],
     },
@@ -416,7 +416,7 @@ PROMISES: dict[str, dict[str, list[str]]] = {
     },
     "A finished part of a durable script never runs again; one whose order has changed gets an error,"
     " never another part's result": {
-        "tests/engines/test_suspensions.py": [
+        "tests/engines/local/test_suspensions.py": [
             "test_what_is_finished_is_not_done_again_by_the_next_attempt",
             "test_what_another_attempt_would_do_just_the_same_is_said_and_not_retried",
             "test_it_is_taken_over_at_every_stage",
@@ -433,6 +433,14 @@ PROMISES: dict[str, dict[str, list[str]]] = {
         "tests/core/run/test_turn.py": [
             "test_an_engine_that_answers_late_and_in_any_order_writes_the_same_history",
             "test_jobs_that_are_drawn_have_the_same_histories_under_a_late_engine",
+        ],
+    },
+    "What a client can be asked means the same whichever engine carries it out": {
+        "tests/engines/test_client.py": [
+            "test_a_run_is_recorded_before_anybody_works_and_carried_out_then",
+            "test_what_failed_is_undone_and_its_history_says_how",
+            "test_a_key_has_one_run",
+            "test_what_an_engine_cannot_do_is_an_error_with_a_way_out",
         ],
     },
     "The same events give the same decisions in every process": {

@@ -116,7 +116,7 @@ class _Waited:
             else:
                 output.note(f"{called} again: killing {name}")
                 run = client.terminate(run, reason=f"killed by a second {called}", by=user())
-            if not client.held(run):
+            if not run.over and not client.held(run):
                 from jobctl.cli.foreground import carry_out
 
                 carry_out(self._settings, client, run, self._asked, tells_end=False)  # `_say_end` does

@@ -17,7 +17,7 @@ def main(settings: Settings, *, runs: list[str], reason: str | None) -> int:
 
     def ask(client: Client, run: Run) -> str:
         run = client.cancel(run, reason=reason, by=user())
-        if client.held(run):
+        if run.over or client.held(run):
             return "canceling"
         from jobctl.cli.foreground import carry_out
 

@@ -251,22 +251,26 @@ class LocalClient:
     def cancel(self, run: Run, *, reason: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        return self.look(control.cancel(self.store, run.ref, reason=reason, by=by))
+        control.cancel(self.store, run.ref, reason=reason, by=by)
+        return self.run(run)
 
     def terminate(self, run: Run, *, reason: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        return self.look(control.terminate(self.store, run.ref, reason=reason, by=by))
+        control.terminate(self.store, run.ref, reason=reason, by=by)
+        return self.run(run)
 
     def pause(self, run: Run, *, reason: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        return self.look(control.pause(self.store, run.ref, reason=reason, by=by))
+        control.pause(self.store, run.ref, reason=reason, by=by)
+        return self.run(run)
 
     def unpause(self, run: Run, *, by: str) -> Run:
         from jobctl.engines.local import control
 
-        return self.look(control.unpause(self.store, run.ref, by=by))
+        control.unpause(self.store, run.ref, by=by)
+        return self.run(run)
 
     def signal(self, run: Run, name: str, payload: Any = None, *, by: str) -> bool:
         from jobctl.engines.local import control
@@ -278,7 +282,8 @@ class LocalClient:
     def answer(self, run: Run, step: str | None, *, approved: bool, comment: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        return self.look(control.answer(self.store, run.ref, step, approved=approved, comment=comment, by=by))
+        control.answer(self.store, run.ref, step, approved=approved, comment=comment, by=by)
+        return self.run(run)
 
     def wake(self, run: Run, step: str | None = None, *, reason: str | None = None, by: str) -> list[str]:
         from jobctl.engines.local import control
@@ -303,8 +308,8 @@ class LocalClient:
             from jobctl.definitions.masking import redact
 
             text = encode(redact(job))
-        row = control.reopen(self.store, run.ref, job, definition=text, from_step=from_step, by=by, queued=queued)
-        return self.look(row)
+        control.reopen(self.store, run.ref, job, definition=text, from_step=from_step, by=by, queued=queued)
+        return self.run(run)
 
     def acknowledge(self, run: Run, *, reason: str | None = None, by: str) -> bool:
         from jobctl.engines.local import news
