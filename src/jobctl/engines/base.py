@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Self
 
+    from jobctl.core.clocks import Boottime, Mono
     from jobctl.core.model import Job, Keep, Queue, Schedule, Step
     from jobctl.core.run.decide import Decider
     from jobctl.core.run.history import Event, RunState, StepState
@@ -650,9 +651,9 @@ class Clock(Protocol):
 
     def now(self) -> int: ...
 
-    def monotonic(self) -> int: ...
+    def monotonic(self) -> Mono: ...
 
-    def boottime(self) -> int: ...
+    def boottime(self) -> Boottime: ...
 
     def boot(self) -> tuple[str, int] | None: ...
 

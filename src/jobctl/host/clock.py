@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from jobctl.core.clocks import Boottime, Mono
 from jobctl.host.boot import boot_id
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -15,14 +16,14 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def monotonic() -> int:
+def monotonic() -> Mono:
     """Milliseconds since some fixed moment of this boot. It never steps, and on Linux stands still in suspend."""
-    return time.monotonic_ns() // 1_000_000
+    return Mono(time.monotonic_ns() // 1_000_000)
 
 
-def boottime() -> int:
+def boottime() -> Boottime:
     """Milliseconds since the machine was started, those included in which it slept. It never steps."""
-    return time.clock_gettime_ns(_BOOTTIME) // 1_000_000
+    return Boottime(time.clock_gettime_ns(_BOOTTIME) // 1_000_000)
 
 
 def synchronised() -> bool:

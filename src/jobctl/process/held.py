@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from jobctl.core.clocks import Mono
 from jobctl.core.model import Poll, Timeouts
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import Outcome
@@ -169,7 +170,7 @@ class Attempt(Generic[Owner]):
         # The heartbeat file as it was last seen, and since when (monotonic) it is so; None: nobody looks.
         self.beat: tuple[tuple[int, int] | None, int] | None = None
         self.end: End | None = None
-        self.ended_at = 0  # on the clock that does not step, as its keeper saw it
+        self.ended_at = Mono(0)  # on the clock that does not step, as its keeper saw it
         self.what: str | None = None  # the letters of the files that there are; None: not known
         self.left: list[str] = []  # keepers that are still to be asked for it
         self.may_start = True

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from jobctl.core.clocks import Mono
 from jobctl.core.model import Poll, Timeouts
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
@@ -21,13 +22,13 @@ _NO_FAILURE = files_of.Failure()
 _LOST = "lost: its process ended and nobody saw how"
 
 
-def when(end: End | None) -> int:
+def when(end: End | None) -> Mono:
     """When it ended, on the clock that does not step: by the boot's clock, in another boot by the wall clock."""
     mono = clock.monotonic()
     if end is None or not (end.boot or end.wall):
         return mono
     ago = clock.boottime() - end.boot if end.boot else clock.now() - end.wall
-    return mono - max(0, ago)
+    return Mono(mono - max(0, ago))
 
 
 def has(attempt: Attempt[Any], letter: str) -> bool:

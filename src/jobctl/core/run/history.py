@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from jobctl.core.clocks import Boottime
 from jobctl.core.keys import ITEMS, UNDO, is_undo, item_index, item_key, step_name, undone_key
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.payloads import carried
@@ -167,7 +168,7 @@ class Due(NamedTuple):
     instant that is recorded beside it decides."""
 
     boot: str | None
-    clock: int
+    clock: Boottime
     instant: int  # that one
 
 
@@ -463,7 +464,7 @@ class RunState:
         """The step, the item or the compensation of that key."""
         return self.undo_of(undone_key(key)) if is_undo(key) else self.step(key)
 
-    def as_due(self, boot: str, clock: int, now: int) -> RunState:
+    def as_due(self, boot: str, clock: Boottime, now: int) -> RunState:
         """Itself, with each wait over when the wall clock will show it: that may have been set since the wait began,
         which is counted by the clock of the boot, showing `clock` now."""
         for states in (self.steps, self.undo):
@@ -662,7 +663,7 @@ class RunState:
         if "clock" in event.data:
             states = self.undo_of if kind is EventType.UNDO_ENDED else self.step
             instant = event.data.get("retry_at", event.data.get("wait", event.data).get("until", event.at))
-            states(event.step).due = Due(self.boot, event.data["clock"] + instant - event.at, instant)
+            states(event.step).due = Due(self.boot, Boottime(event.data["clock"] + instant - event.at), instant)
         if kind is EventType.UNDO_STARTED or kind is EventType.UNDO_ENDED:
             self._apply_undo(event)
             return

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 
 from jobctl.core import kinds
+from jobctl.core.clocks import Boottime, Mono
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
 from jobctl.core.kinds import Way
 from jobctl.core.model import ParentClosePolicy, RunStatus, StepStatus
@@ -66,19 +67,19 @@ class Moment(NamedTuple):
     """What an engine's clocks show while it deals with some facts."""
 
     now: Millis  # the wall clock: what is recorded
-    mono: Millis  # the clock that does not step: what is waited by
-    clock: Millis  # the boot's, which does not step either and counts the time in which the machine slept
+    mono: Mono  # the clock that does not step: what is waited by
+    clock: Boottime  # the boot's, which does not step either and counts the time in which the machine slept
     boot: str = ""  # which boot that is; "" where it has no name
     begins: bool = True  # whether attempts begin: not in a process that is about to end
 
-    def mono_of(self, step: StepState, instant: int) -> int:
+    def mono_of(self, step: StepState, instant: Millis) -> Mono:
         """A recorded instant on the clock that does not step: how long it is until then is the same whatever the wall
         clock was set to since. Only across a reboot, and for what is an instant by its nature, that decides."""
         due = step.due
         if due is not None and due.instant == instant and due.boot and due.boot == self.boot:
-            return self.mono + due.clock - self.clock + 1
+            return Mono(self.mono + due.clock - self.clock + 1)
         # Both clocks are read in whole milliseconds: one more, and nothing happens before its time.
-        return self.mono + instant - self.now + 1
+        return Mono(self.mono + instant - self.now + 1)
 
 
 # -- what comes in -----------------------------------------------------------------------------------------------------
@@ -236,9 +237,9 @@ class Rules:
         self.children: dict[str, Any] = {}  # child runs that are where this one is, by the key of the step that waits
         self.in_family = False  # whether it shares its attempts with others: it has a child, or is one
         self.deadline_of: int | None = None  # the start of the try whose deadline is watched
-        self.deadline: int | None = None  # that one, on the clock that does not step
+        self.deadline: Mono | None = None  # that one, on the clock that does not step
         # When attempts (0: a wait) ended whose end is perhaps not recorded yet, on that clock.
-        self.ends: dict[tuple[str, int], int] = {}
+        self.ends: dict[tuple[str, int], Mono] = {}
         self._foreign: deque[Event] = deque()
         self._follows: deque[Fact] = deque()  # what recorded events and given facts lead to, in order
         self._given: deque[Fact] = deque()
@@ -561,14 +562,14 @@ class Rules:
 
     # -- the run's time --------------------------------------------------------------------------------------------
 
-    def watch_deadline(self, moment: Moment) -> int | None:
+    def watch_deadline(self, moment: Moment) -> Mono | None:
         """When (on the clock that does not step) the run's time is over, if that is to be watched from now on."""
         start = self.state.try_started_at
         if self.job.timeout is None or start is None or self.deadline_of == start:
             return None
         self.deadline_of = start
-        self.deadline = moment.mono + start + self.job.timeout - moment.now
-        return self.deadline + 1
+        self.deadline = Mono(moment.mono + start + self.job.timeout - moment.now)
+        return Mono(self.deadline + 1)
 
     def deadline_passed(self, try_started_at: int, moment: Moment) -> Event | None:
         """What is to be recorded then, if it is the same try still."""
@@ -602,7 +603,7 @@ class Rules:
         return step.compensate.retry if is_undo(key) and step.compensate is not None else step.retry
 
     def attempt_ended(
-        self, key: str, number: int, outcome: rules.Outcome, extra: dict[str, Any], ended_at: int, moment: Moment
+        self, key: str, number: int, outcome: rules.Outcome, extra: dict[str, Any], ended_at: Mono, moment: Moment
     ) -> Iterator[Event]:
         """What is to be recorded of an attempt that has ended. `ended_at`: on the clock that does not step."""
         step, undo = self.step(key), is_undo(key)

@@ -21,6 +21,7 @@ from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_poll
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.core.clocks import Boottime
     from jobctl.core.run.why import Reason, Signs
 
 Executors = Mapping[str, tuple[int, str, int]]  # id -> (pid, kind, started_at)
@@ -55,7 +56,7 @@ class Clock(NamedTuple):
     """What the clocks of this machine show."""
 
     boot: str
-    since_boot: int
+    since_boot: Boottime
     now: int
 
 

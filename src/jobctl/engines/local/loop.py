@@ -55,6 +55,7 @@ from jobctl.store.database import Transaction
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
+    from jobctl.core.clocks import Mono
     from jobctl.engines.base import Reused
     from jobctl.engines.local.child_runs import Begun, Children, Family
     from jobctl.engines.local.holders import Holders
@@ -405,7 +406,7 @@ class LocalEngine:
         else:
             entry[1].append(fact)
 
-    def _look(self, mono: int) -> None:
+    def _look(self, mono: Mono) -> None:
         """Read what others have appended to our runs."""
         self._looked_at = mono
         self.supervisor.reap_orphans()
