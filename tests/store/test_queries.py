@@ -6,10 +6,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from histories import CREATED, DEFINITION, ENDED, TAKEN, add
+from histories import CREATED, DEFINITION, ENDED, TAKEN, add, more
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreUnavailableError
-from jobctl.core.run.history import Event, EventType
+from jobctl.core.run.history import Event, EventType, replay
+from jobctl.core.run.rows import NewRun
+from jobctl.store.append import Batch
+from jobctl.store.queries import Line
 from jobctl.store.store import Store
 
 
@@ -123,3 +126,78 @@ def test_names_of_runs_can_be_read_aloud_and_do_not_repeat(store: Store) -> None
     assert len(names) == 2_000
     assert all(name.startswith("backup-") and len(name) == len("backup-") + 6 for name in names)
     assert not set("".join(name[7:] for name in names)) & set("ilou")
+
+
+# -- the line, and places ----------------------------------------------------------------------------------------------
+
+
+def _queue(store: Store, *runs: NewRun, begun: bool = False) -> list[int]:
+    """Runs that wait in line, or have begun; their ids."""
+    events = [CREATED, TAKEN] if begun else [CREATED]
+    batches = [Batch(0, 0, events, replay(events), executor="e1", new=new) for new in runs]
+    assert store.append(batches) == []
+    return [batch.run_id for batch in batches]
+
+
+def _new(name: str, job: str, *, queue: str | None = "q", priority: int = 0, trigger: str = "manual") -> NewRun:
+    return NewRun(name, job, DEFINITION, queue=queue, priority=priority, trigger=trigger)
+
+
+def test_who_is_the_first_in_line_of_each_job(store: Store) -> None:
+    a1, a2, _, b1, c1 = _queue(
+        store,
+        _new("a-1", "a"),
+        _new("a-2", "a", priority=5),
+        _new("a-3", "a", queue="full", priority=9),
+        _new("b-1", "b", trigger="schedule"),
+        _new("c-1", "c", queue=None),
+    )
+    _queue(store, _new("d-1", "d"), begun=True)
+    assert store.jobs_in_line() == ["a", "b", "c"]
+
+    def first(job: str, *passed_over: int, definitions: tuple[int, ...] = ()) -> int | None:
+        found = store.first_in_line(
+            job, passed_over=passed_over, queues={"full"}, definitions=definitions, triggers=("schedule", "backfill")
+        )
+        return None if found is None else found.id
+
+    assert (first("a"), first("a", a2), first("a", a1, a2)) == (a2, a1, None)
+    assert (first("b"), first("c"), first("d")) == (b1, c1, None)
+    definition = store.run(b1).definition
+    assert (first("b", definitions=(definition,)), first("c", definitions=(definition,))) == (None, c1)
+
+
+def test_what_waits_before_a_run(store: Store) -> None:
+    runs = [_new("a-1", "a"), _new("b-1", "b"), _new("b-2", "b", priority=3), _new("b-3", "b", queue=None)]
+    _queue(store, *runs, _new("a-2", "a"), _new("a-3", "a"))
+    row = store.find("a-2")
+    assert sorted(store.lines_before(row)) == [Line("a", 0, 3, 1), Line("b", 0, 1, 1), Line("b", 3, 1, 1)]
+    assert [one.name for one in store.alive_before(row)] == ["a-1"]
+    assert store.first_alive_before(row) == "a-1"
+    assert store.first_alive_before(store.find("a-1")) is None
+
+
+def test_who_has_places(store: Store) -> None:
+    a, b = _queue(store, _new("a-1", "a"), _new("b-1", "b", queue=None), begun=True)
+    _queue(store, _new("a-2", "a"))
+    assert store.runs_with_places("q") == [a]
+    assert sorted(store.under_way(), key=str) == [("q", "e1"), (None, "e1")]
+    assert [row.id for row in store.awake_in_queue("q")] == [a]
+    assert (store.has_begun("a"), store.has_begun("b"), store.has_begun("c")) == (True, True, False)
+    started = Event(EventType.ATTEMPT_STARTED, 1_002, "main", 1, {"queue": "places"})
+    assert store.append([more(store, b, [started])]) == []
+    assert (store.in_queue("places"), store.runs_of_attempts_with_places("places")) == (1, [b])
+
+
+def test_a_run_by_its_number_or_name(store: Store) -> None:
+    one = add(store, "x-000001", [CREATED, TAKEN])
+    child = NewRun("y-000001", "y", DEFINITION, parent=one, parent_step="main")
+    (below,) = _queue(store, child)
+    assert store.named("x-000001") == store.run(one)
+    assert (store.named("x-00000"), store.status_of("nobody"), store.name_of(99)) == (None, None, None)
+    assert (store.status_of("y-000001"), store.name_of(one)) == ("queued", "x-000001")
+    assert (store.children(one), store.statuses_of_children(one)) == ([(below, "y-000001")], {"y-000001": "queued"})
+    assert not store.is_over(one)
+    assert not store.is_over(99)
+    store.append([more(store, one, [ENDED])])
+    assert store.is_over(one)
