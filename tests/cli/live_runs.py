@@ -12,7 +12,8 @@ from jobctl.core.run.history import EventType
 from jobctl.core.run.rows import NewRun
 from jobctl.definitions import masking
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.store.queries import new_name
 from jobctl.store.store import Store
 

@@ -10,7 +10,7 @@ from jobctl.core.run.history import Event
 from jobctl.core.run.resume import restore
 from jobctl.engines.local.commands import RunContext
 from jobctl.engines.local.foreground import Seen, seen
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.live import LiveRun
 
 
 def run_of(job: Job, events: Iterable[Event], folder: Path) -> Seen:

@@ -9,7 +9,7 @@ import pytest
 
 from jobctl.cli.main import main
 from jobctl.core.errors import StoreUnavailableError
-from jobctl.engines.local import loop as local
+from jobctl.engines.local import commit
 from jobctl.store.store import Store
 
 
@@ -17,7 +17,7 @@ def test_trouble_with_the_store_is_said_once(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "jobs.toml").write_text('[jobs.x]\ncommand = "touch ran"\n')
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 10)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 10)
     append = Store.append
     left = 5
 

@@ -13,7 +13,8 @@ from jobctl.core.run.history import Event
 from jobctl.core.run.rows import RunRow
 from jobctl.definitions.files import Catalog, read_files
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.worker import dispatcher
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.scheduler import Scheduler

@@ -11,7 +11,11 @@ import pytest
 from loops import Loop
 from places import HELD, job
 
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.attempts import Attempts
+from jobctl.engines.local.commit import Commits
+from jobctl.engines.local.ends import Ends
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import aside as aside_module
 from jobctl.engines.local.worker import dispatcher, rescuer
@@ -57,10 +61,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     ("owner", "name"),
     [
         (LiveRun, "advance"),
-        (LocalEngine, "_act"),
-        (LocalEngine, "_record_end"),
-        (LocalEngine, "_attempt"),
-        (LocalEngine, "_wake_at"),
+        (Commits, "_act"),
+        (Ends, "_ended"),
+        (Attempts, "_attempt"),
+        (Commits, "_wake_at"),
         (Supervisor, "_conclude"),
         (Supervisor, "_begin"),
     ],
@@ -90,7 +94,7 @@ def test_how_a_command_ends_whose_run_is_put_aside_is_not_lost(start: Callable[.
     loop.until(lambda: (tmp_path / "marks").exists())
     loop.until(lambda: loop.statuses("x") == ["running"])
     run = next(iter(loop.daemon.work.engine.runs.values()))
-    loop.daemon.work.engine._put_aside(run, ValueError("never mind"))
+    loop.daemon.work.engine.put_aside(run, ValueError("never mind"))
     loop.daemon.work.aside.put(run.id, 1 << 40)
     (tmp_path / "go").touch()
     queue(loop, "y")

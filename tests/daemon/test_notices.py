@@ -135,10 +135,10 @@ def test_no_run_ends_untold_because_the_store_is_busy(
 
     monkeypatch.setattr(place.store, "definition", refused)
     if ends:
-        assert fail(place.store, row, "x")
+        assert fail(place.store, place.engine, row, "x")
     else:
         with pytest.raises(StoreUnavailableError):
-            fail(place.store, row, "x")
+            fail(place.store, place.engine, row, "x")
     assert place.statuses() == ["failed" if ends else "queued"]
 
 

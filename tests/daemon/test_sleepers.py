@@ -15,13 +15,15 @@ from places import DAY, HOUR, MINUTE, Place
 import looked
 from jobctl.core.model import Queue
 from jobctl.core.run.rows import RunRow
+from jobctl.core.run.turn import FAR
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import FAR, LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.engines.local.worker.resident import hired

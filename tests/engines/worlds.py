@@ -20,7 +20,8 @@ from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.process import descent
 from jobctl.store.store import Store
 

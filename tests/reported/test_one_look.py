@@ -17,7 +17,7 @@ from jobctl.core.run.newrun import created
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import executor
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import taken
+from jobctl.engines.local.live import taken
 from jobctl.host import clock
 from jobctl.store.append import Batch
 from jobctl.store.store import Store

@@ -21,7 +21,8 @@ from jobctl.daemon.systemd import Notifier
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.commands import run_values
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.submit import record
 from jobctl.engines.local.unbegun import end_late
 from jobctl.engines.local.worker.capacity import Capacity
@@ -377,7 +378,7 @@ def _timers(engine: LocalEngine, mono: int) -> list[int]:
     if engine._facts:
         return [0]
     supervisor = engine.supervisor
-    looks = (engine._look_at_queues, supervisor._ping, supervisor._locked, supervisor._adopt_orphans)
+    looks = (engine.lines.look, supervisor._ping, supervisor._locked, supervisor._adopt_orphans)
     children = engine._children
     errands = [] if children is None else [at - mono for at, act in children._errands if act != children._look]
     return errands + [at - mono for at, act, _ in engine._timers if act not in looks]

@@ -17,7 +17,8 @@ from jobctl.core.schedule.schedule import fires
 from jobctl.definitions.files import Catalog, read_files
 from jobctl.engines.local import control as requests
 from jobctl.engines.local.daemons import poke_daemons
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.stored_job import job_of
 from jobctl.engines.local.submit import enqueue, enqueue_each, trigger
 from jobctl.engines.local.unbegun import end_late

@@ -15,10 +15,10 @@ from jobctl.core.model import Queue, encode
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.rows import RunRow
 from jobctl.definitions.masking import redact
+from jobctl.engines.local import commit
 from jobctl.engines.local import control as requests
-from jobctl.engines.local import loop as local
 from jobctl.engines.local.child_runs import Family, close_orphans
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.stored_job import job_of
 
 HELD = "until [ -e go ]; do sleep 0.01; done"
@@ -697,7 +697,7 @@ def test_a_refused_parent_brings_no_child_into_being(world: World) -> None:
 def test_a_store_that_cannot_be_written_at_some_commit_loses_no_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 20)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 20)
     text = DEEP.replace("FAILS", "")
     for n in range(1, 50):
         folder = tmp_path / str(n)

@@ -13,7 +13,7 @@ from jobctl.core.model import Queue, encode
 from jobctl.core.run.history import EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import control as requests
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.live import LiveRun
 from jobctl.store.append import Batch
 
 EACH = """

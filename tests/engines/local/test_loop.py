@@ -13,9 +13,10 @@ from worlds import World, statuses
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.history import EventType
 from jobctl.core.run.rows import RunRow
+from jobctl.engines.local import commit, executor
 from jobctl.engines.local import control as requests
-from jobctl.engines.local import executor
 from jobctl.engines.local import loop as local
+from jobctl.engines.local.live import LiveRun
 from jobctl.host import clock
 from jobctl.process import attempt as files_of
 from jobctl.process import descent, supervisor, timers
@@ -588,7 +589,7 @@ command = "false"
 # -- asked from outside ----------------------------------------------------------------------------------------------
 
 
-def _row_of(world: World, run: local.LiveRun) -> RunRow:
+def _row_of(world: World, run: LiveRun) -> RunRow:
     return world.store.run(run.id)
 
 
@@ -1126,7 +1127,7 @@ command = "echo second >> order"
 def test_a_full_disk_stops_new_work_and_nothing_else(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 30)
     world = World(tmp_path, small_disk / "state")
     run = world.start(PARALLEL)
     world.until(lambda: world.read("up").split() == ["up", "up"])
@@ -1154,7 +1155,7 @@ def test_a_full_disk_stops_new_work_and_nothing_else(
 def test_a_cancel_while_the_disk_is_full_is_carried_out_when_there_is_room(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 30)
     world = World(tmp_path, small_disk / "state")
     run = world.start(PARALLEL)
     world.until(lambda: world.read("up").split() == ["up", "up"])
@@ -1184,7 +1185,7 @@ def _fill(path: Path) -> None:
 def test_what_is_learned_in_the_turn_in_which_the_store_is_back_is_recorded_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 1)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 1)
     run = world.start(PARALLEL)
     world.until(lambda: world.read("up").split() == ["up", "up"])
 
@@ -1205,7 +1206,7 @@ def test_what_is_learned_in_the_turn_in_which_the_store_is_back_is_recorded_once
 
 def test_a_run_that_could_not_be_recorded_begins_when_it_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its timeout has not passed before there was anything of it."""
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 1)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 1)
 
     def full(*_: object) -> None:
         raise StoreUnavailableError("full")
@@ -1224,7 +1225,7 @@ def test_a_run_that_could_not_be_recorded_begins_when_it_can(world: World, monke
 def test_a_store_that_is_locked_for_long_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
 
-    monkeypatch.setattr(local, "RETRY_STORE_MS", 30)
+    monkeypatch.setattr(commit, "RETRY_STORE_MS", 30)
     run = world.start('command = "echo ran >> order"')
     world.engine.store.be_patient(20)
     holder = sqlite3.connect(Path(world.state, "jobctl.db"), isolation_level=None)

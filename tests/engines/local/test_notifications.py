@@ -12,16 +12,17 @@ from worlds import World
 import looked
 from jobctl.core.errors import JobctlError
 from jobctl.core.model import encode
-from jobctl.core.run.history import EventType
+from jobctl.core.run import attempts
+from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.newrun import created
 from jobctl.core.run.notices import updated
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control as requests
-from jobctl.engines.local import loop as local
 from jobctl.engines.local import notifications as notices
 from jobctl.engines.local import stored_job as kept
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.commit import Commits
+from jobctl.engines.local.live import LiveRun
 
 TELL = "env | grep ^JOBCTL_ > told.$JOBCTL_STATUS; echo $JOBCTL_STATUS >> told"
 ENDS = {
@@ -116,7 +117,7 @@ def test_what_tells_waits_for_nobody_and_nobody_for_it(world: World) -> None:
 
 
 def test_one_that_fails_is_tried_three_times_and_tells_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    short = local.rules.verdict
+    short = attempts.verdict
 
     def soon(policy: Any, *rest: Any, **more: Any) -> Any:
         found = short(policy, *rest, **more)
@@ -124,7 +125,7 @@ def test_one_that_fails_is_tried_three_times_and_tells_nobody(world: World, monk
         return found._replace(retry_at=more["ended_at"]) if found.retry_at is not None else found
 
     waits: list[int | None] = []
-    monkeypatch.setattr(local.rules, "verdict", soon)
+    monkeypatch.setattr(attempts, "verdict", soon)
     run = world.run("notify = { command = 'echo try >> told; exit 7' }\ncommand = 'exit 1'")
     assert world.read("told") == "try\n" * 3
     assert waits == [None, 1_000, 10_000, None]
@@ -157,11 +158,11 @@ def test_a_later_one_that_succeeds_makes_good_for_one_that_failed(world: World) 
 
 
 def _reopened() -> Any:
-    return local.Event(EventType.RUN_REOPENED, 9, data={"redo": []})
+    return Event(EventType.RUN_REOPENED, 9, data={"redo": []})
 
 
 def _failed() -> Any:
-    return local.Event(EventType.RUN_ENDED, 9, data={"status": "failed"})
+    return Event(EventType.RUN_ENDED, 9, data={"status": "failed"})
 
 
 def test_who_dies_with_the_end_leaves_it_to_the_next(world: World) -> None:
@@ -169,7 +170,7 @@ def test_who_dies_with_the_end_leaves_it_to_the_next(world: World) -> None:
         "notify = { command = 'echo told >> told' }\ncommand = 'until [ -e go ]; do sleep 0.01; done; false'"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local.LocalEngine, "_began", lambda *_: _die())
+        patch.setattr(Commits, "_began", lambda *_: _die())
         (world.folder / "go").touch()
         with pytest.raises(_DiedError):
             world.finish(run)
@@ -246,7 +247,7 @@ def test_what_the_run_lacked_keeps_nobody_from_being_told(world: World, lack: st
     assert record(world.store, new, [first])
     if "env_file" in lack:
         (world.folder / "gone").unlink()
-    assert fail(world.store, world.store.find("x-000001"), "it lacks something")
+    assert fail(world.store, world.engine, world.store.find("x-000001"), "it lacks something")
     [row] = told(world)
     assert (row.status, row.executor) == ("queued", None)
     found = kept.job_of(world.store, row, strict=True)

@@ -14,7 +14,7 @@ from jobctl.core.run.rows import NewRun
 from jobctl.definitions.masking import redact
 from jobctl.engines.base import Reused
 from jobctl.engines.local import control as requests
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.reuse import like
 
 JOB = """

@@ -14,7 +14,7 @@ from worlds import PATIENCE, World
 
 from jobctl.core.run.history import EventType
 from jobctl.engines.local import control as requests
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.live import LiveRun
 from jobctl.host import clock
 from jobctl.process import descent
 from jobctl.views.events import describe

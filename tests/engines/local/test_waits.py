@@ -11,7 +11,7 @@ from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.run.history import EventType
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import control as requests
-from jobctl.engines.local.loop import LiveRun
+from jobctl.engines.local.live import LiveRun
 from jobctl.host import clock
 
 HOUR = 3_600_000

@@ -26,22 +26,15 @@ from jobctl.engines.local import control as requests
 from jobctl.engines.local import executor, unbegun
 from jobctl.engines.local.commands import UnresolvedError, run_values
 from jobctl.engines.local.daemons import daemons, poke_daemons
-from jobctl.engines.local.loop import (
-    LOOK_EVERY_MS,
-    QUEUE_CHECK_MS,
-    RETRY_STORE_MS,
-    LiveRun,
-    taken,
-)
+from jobctl.engines.local.live import LOOK_EVERY_MS, QUEUE_CHECK_MS, RETRY_STORE_MS, LiveRun, Planned, Work, taken
 from jobctl.engines.local.stored_job import job_of
-from jobctl.host import clock
 from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.core.run.events import RunReopened
-    from jobctl.engines.local.loop import LocalEngine, Planned, Work
+    from jobctl.engines.local.loop import LocalEngine
 
 _CLOSE = {
     ParentClosePolicy.TERMINATE: EventType.TERMINATE_REQUESTED,
@@ -101,7 +94,7 @@ class Children:
     def once(self) -> None:
         """Before what was learned is recorded: places that became free, what is to be asked of runs elsewhere."""
         if self._errands:
-            mono = clock.monotonic()
+            mono = self._engine.host.monotonic()
             due = [act for at, act in self._errands if at <= mono]
             self._errands = [errand for errand in self._errands if errand[0] > mono]
             for act in due:
@@ -208,7 +201,7 @@ class Children:
         data: RunReopened = {"redo": to_redo(job, found), "by": f"run {run.name}"}
         if queued:
             data["queued"] = True
-        first = Event(EventType.RUN_REOPENED, clock.now(), data=data)
+        first = Event(EventType.RUN_REOPENED, self._engine.host.now(), data=data)
         added = [first] if queued else [first, taken(self._engine.executor, first.at)]
         child = LiveRun(row.id, row.name, job, row.seq, *restore(job, [*events, first]))
         self._join(run, key, child)
@@ -278,7 +271,8 @@ class Children:
 
     def _told(self, key: str, name: str, job: Job, state: RunState, end: Event | None = None) -> Event:
         if end is None:
-            end = Event(EventType.RUN_ENDED, clock.now(), data={"status": str(state.status), "reason": state.reason})
+            data = {"status": str(state.status), "reason": state.reason}
+            end = Event(EventType.RUN_ENDED, self._engine.host.now(), data=data)
         outputs = rules.merged_outputs(state, [step.name for step in job.steps])
         return rules.child_ended(key, name, end, outputs, MAX_OUTPUT)
 
@@ -363,7 +357,7 @@ class Children:
         if isinstance(found, Ask):
             self.ask(run, found)
         elif isinstance(found, Later):
-            self._engine.later(run, found)
+            self._engine.timers.later(run, found)
         elif found is not None:
             self._engine.add_fact(run, found)
 
@@ -397,14 +391,14 @@ class Children:
                 ):
                     self._take(row, strict=True)
                 if row.id not in here:
-                    unbegun.end_late(self._store, clock.now())
+                    unbegun.end_late(self._store, self._engine.host.now())
                     self._free_place(row.queue)
             elif not self._held(row):
                 self._take(row, strict=parent.decider.mode is not Mode.STOPPING)
         self._looking = bool(self._elsewhere)
         if self._looking:
             period = QUEUE_CHECK_MS if queued else LOOK_EVERY_MS
-            self._errands.append((clock.monotonic() + period, self._look))
+            self._errands.append((self._engine.host.monotonic() + period, self._look))
 
     def _free_place(self, queue: str | None) -> None:
         """Whoever has it may have lost its process."""

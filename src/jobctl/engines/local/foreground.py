@@ -10,7 +10,8 @@ from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.values import run_values
 from jobctl.engines.base import Left
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import LOOP_PATIENCE_MS
 

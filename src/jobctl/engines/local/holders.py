@@ -13,7 +13,6 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.engines.local import executor
 from jobctl.engines.local.daemons import daemons
 from jobctl.engines.local.stored_job import job_of
-from jobctl.host import clock
 
 if TYPE_CHECKING:
     from jobctl.core.run.rows import RunRow
@@ -44,7 +43,7 @@ class Holders:
                 continue
             try:
                 row = store.run(number)
-                if not is_left(store, row):
+                if not is_left(store, row, engine.host.now()):
                     continue
                 told += self._once(row, self._take(row))
             except StoreUnavailableError:
@@ -56,7 +55,7 @@ class Holders:
 
     def due(self) -> bool:
         """Whether it is time to look again."""
-        mono = clock.monotonic()
+        mono = self._engine.host.monotonic()
         if mono < self._look_at:
             return False
         self._look_at = mono + LOOK_EVERY_MS
@@ -83,13 +82,13 @@ class Holders:
         return [sentence]
 
 
-def is_left(store: Store, row: RunRow) -> bool:
+def is_left(store: Store, row: RunRow, now: int) -> bool:
     """Whether a run that has begun has no process any more, and none is about to take it."""
     if row.finished_at is not None or row.wake_at is not None or row.status == "queued":
         return False
     if row.executor is not None:
         return not executor.alive(store.state_dir, row.executor)
-    return not is_fresh(store, row, clock.now())
+    return not is_fresh(store, row, now)
 
 
 def is_fresh(store: Store, row: RunRow, now: int) -> bool:

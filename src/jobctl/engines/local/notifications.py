@@ -18,7 +18,7 @@ from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.masking import redact
 from jobctl.engines.local.commands import run_values
-from jobctl.engines.local.loop import LiveRun, taken
+from jobctl.engines.local.live import LiveRun, taken
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 

@@ -55,7 +55,7 @@ class LocalPlace:
 
     def _take_up(self) -> list[str]:
         found = self._store.runs_with_places(self._row.queue or "")
-        if not any(holders.is_left(self._store, self._store.run(number)) for number in found):
+        if not any(holders.is_left(self._store, self._store.run(number), self._client.now()) for number in found):
             return []
         if self._engine is None:
             from jobctl.engines.local.executor import Executor

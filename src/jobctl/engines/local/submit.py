@@ -155,7 +155,7 @@ def trigger(
     if decision.fire is Fire.SKIP:
         from jobctl.engines.local.holders import is_left
 
-        left = [row.name for row in (store.run(number) for number, _ in begun) if is_left(store, row)]
+        left = [row.name for row in (store.run(number) for number, _ in begun) if is_left(store, row, clock.now())]
         if left:
             raise JobctlError(
                 f"no run of {job.name} was started: {left[0]} is not over, it was interrupted ({job.overlap})",

@@ -12,19 +12,18 @@ from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
 from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control as requests
-from jobctl.host import clock
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
 
-def end(store: Store, row: RunRow, status: str, reason: str) -> bool:
+def end(store: Store, row: RunRow, status: str, reason: str, at: int) -> bool:
     """End a run that no executor advances; what tells of it is queued. False when it ended in between."""
 
     def check(now: RunRow, _: RunState) -> None:
         if now.finished_at is not None:
             raise _OverError(f"run {now.name} is over")
 
-    return _end(store, row, status, reason, check)
+    return _end(store, row, status, reason, at, check)
 
 
 def end_late(store: Store, now: int) -> list[RunRow]:
@@ -50,19 +49,20 @@ def _end_late(store: Store, row: RunRow, at: int) -> bool:
         if state.start_by is None or state.start_by > at:
             raise _OverError(f"run {row.name} was begun")
 
-    return _end(store, row, "canceled", TOO_LATE, check)
+    return _end(store, row, "canceled", TOO_LATE, at, check)
 
 
-def _end(store: Store, row: RunRow, status: str, reason: str, check: Callable[[RunRow, RunState], None]) -> bool:
+def _end(
+    store: Store, row: RunRow, status: str, reason: str, at: int, check: Callable[[RunRow, RunState], None]
+) -> bool:
     from jobctl.engines.local.notifications import of_row
 
     notices: list[Batch] = []
 
     def make(now: RunRow, state: RunState) -> tuple[Event, None]:
         check(now, state)
-        last = Event(
-            EventType.RUN_ENDED, clock.now(), data=carries(EventType.RUN_ENDED, {"status": status, "reason": reason})
-        )
+        why = carries(EventType.RUN_ENDED, {"status": status, "reason": reason})
+        last = Event(EventType.RUN_ENDED, at, data=why)
         last, notices[:] = of_row(store, now, last, state)
         return last, None
 

@@ -240,6 +240,6 @@ def test_a_step_stands_in_its_queue_once(place: Place) -> None:
     place.let_go()
     run = place.runs("b")[0].id
     place.until(lambda: place.engine.runs[run].step_state("s").retry_at is not None)
-    place.until(lambda: not place.engine._waiting)
+    place.until(lambda: not place.engine.lines.waiting)
     place.engine.turn(0)
     assert len(place.store.state(place.store.run(run)).steps["s"].attempts) == 1

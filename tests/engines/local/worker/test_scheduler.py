@@ -733,7 +733,7 @@ def test_after_a_key_that_has_a_run_the_others_get_theirs(place: Place) -> None:
     place.arm(job('{ every = "1m" }', HELD, overlap='"skip"', key='"{{ run.fire_time }}"'))
     enqueue(place.store, place.job(), {}, trigger="manual", fire_time=NOW + M)  # by hand, and over by now
     row = place.store.history()[0]
-    unbegun.end(place.store, row, "canceled", "by hand")
+    unbegun.end(place.store, row, "canceled", "by hand", NOW + M)
     place.fire(NOW + 3 * M)
     assert 2 * M in place.fired()
 

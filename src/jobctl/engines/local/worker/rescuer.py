@@ -52,7 +52,7 @@ def once(
             if row.executor is None and is_fresh(store, row, now):
                 continue
             if _is_poison(store, row):
-                _end(store, row)
+                _end(store, engine, row)
                 found.append((row.name, f"ended: it was recovered {POISON} times without progress"))
             elif take(store, engine, row.id, on_failed):
                 found.append((row.name, TAKEN_OVER))
@@ -111,9 +111,9 @@ def _is_poison(store: Store, row: RunRow) -> bool:
     return last[-1].at - last[0].at < _POISON_MS
 
 
-def _end(store: Store, row: RunRow) -> None:
+def _end(store: Store, engine: LocalEngine, row: RunRow) -> None:
     identity = store.identity()
     for key, number, attempt, _ in attempt_files(store.state_dir, row.name, store.state(row)):
         if attempt.status == "running":
             descent.sweep(token(identity, row.name, key, number))
-    fail(store, row, f"it was recovered {POISON} times without progress")
+    fail(store, engine, row, f"it was recovered {POISON} times without progress")

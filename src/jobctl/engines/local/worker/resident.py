@@ -14,7 +14,8 @@ from jobctl.core.run.payloads import carried
 from jobctl.engines.local import executor
 from jobctl.engines.local.daemons import poke_daemons
 from jobctl.engines.local.executor import Executor
-from jobctl.engines.local.loop import LiveRun, LocalEngine
+from jobctl.engines.local.live import LiveRun
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.worker import duties
 from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.capacity import Capacity

@@ -16,7 +16,8 @@ from jobctl.core.run.values import run_values
 from jobctl.core.schedule.rows import Dropped
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
-from jobctl.engines.local.loop import Company, LocalEngine
+from jobctl.engines.local.live import Company
+from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.submit import batches_of
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import Failed, OnFailed, end, ignore

@@ -42,7 +42,7 @@ def take(store: Store, engine: LocalEngine, run_id: int, on_failed: OnFailed = i
     except JobctlError as error:
         if row.status != "queued" or isinstance(error, StoreError):
             raise
-        if fail(store, row, error.message):
+        if fail(store, engine, row, error.message):
             on_failed(Failed(row.name, row.job, row.trigger, error.message))
         return False
     return engine.take(run_id, kept.job, env_file=kept.env_file) is not None
@@ -70,6 +70,6 @@ def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reas
         engine.take(run_id, kept.job, env_file=kept.env_file)
 
 
-def fail(store: Store, row: RunRow, reason: str) -> bool:
+def fail(store: Store, engine: LocalEngine, row: RunRow, reason: str) -> bool:
     """End a run that no executor advances as failed; what tells of it is queued. False when it ended in between."""
-    return unbegun.end(store, row, "failed", reason)
+    return unbegun.end(store, row, "failed", reason, engine.host.now())
