@@ -53,7 +53,7 @@ def snapshot(state_dir: str, into: str) -> None:
     if wrong:
         raise StoreError(
             f"the state store {path} is damaged: {wrong}",
-            hint="put a backup in its place; what can still be read of it is saved by: jobctl backup --salvage FILE",
+            hint=place.DAMAGED,
         )
 
 

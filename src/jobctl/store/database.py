@@ -77,7 +77,7 @@ class Database:
         if os.path.getsize(self.path) == 0:
             raise StoreError(
                 f"{self.path} is empty: it was truncated, it holds no history",
-                hint=f"put a backup in its place; to begin anew: mv {self.state_dir} {self.state_dir}.lost",
+                hint=f"mv {self.state_dir} {self.state_dir}.lost; then: jobctl restore BACKUP, or begin anew",
             )
         # Of a log that a crash has left, an ordinary connection that is the last one would make part of the database.
         only = read_only(self.path) or (asks and is_logged(self.path))

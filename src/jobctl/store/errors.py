@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from jobctl.core.errors import StoreError, StoreGoneError, StoreLostError, StoreUnavailableError, UnwritableError
 from jobctl.host import locks
 from jobctl.host.machine import READ_ONLY_HINT, read_only
+from jobctl.store.place import DAMAGED
 
 _OF_THE_VALUES = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "SQLITE_RANGE")
 
@@ -22,11 +23,11 @@ _EXPLANATIONS: Iterable[tuple[str, str, str, type[StoreError]]] = (
     ("SQLITE_READONLY", "cannot be written", _OWNER, StoreError),
     ("SQLITE_FULL", "cannot grow: the disk is full", "free some space; nothing that was recorded is lost", _PASSES),
     ("SQLITE_CANTOPEN", "cannot be opened", _OWNER, StoreError),
-    ("SQLITE_NOTADB", "is not a database", "put a backup in its place, or move its folder away to start anew", _STAYS),
+    ("SQLITE_NOTADB", "is not a database", "move its folder away, then: jobctl restore BACKUP, or start anew", _STAYS),
     (
         "SQLITE_CORRUPT",
         "is damaged",
-        "put a backup in its place; to save what can be read: jobctl backup --salvage FILE",
+        DAMAGED,
         _STAYS,
     ),
     ("SQLITE_IOERR_SHM", "has no room for its shared memory: is the disk full?", "free some space", _PASSES),

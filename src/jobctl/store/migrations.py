@@ -188,7 +188,7 @@ def _keep(db: sqlite3.Connection, path: str, version: int) -> str:
         if found != ["ok"]:
             raise StoreError(
                 f"the state store {path} is not upgraded: it is damaged ({found[0]})",
-                hint="put a backup in its place; to save what can be read: jobctl backup --salvage FILE",
+                hint=place.DAMAGED,
             )
         fd = open_own(draft)
         try:

@@ -10,6 +10,9 @@ from jobctl.core.record import NamedTuple
 from jobctl.host import folder
 
 DATABASE = "jobctl.db"
+DAMAGED = (  # the way out
+    "save what can be read: jobctl backup --salvage FILE; or move its folder away, and: jobctl restore BACKUP"
+)
 DRAFT = ".new"  # what a database is called until it is whole
 
 WAYS = (

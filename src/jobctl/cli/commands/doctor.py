@@ -277,6 +277,7 @@ def _filesystem(path: str) -> str:
 
 def _store(settings: Settings) -> Iterator[Check]:
     from jobctl.engines.local.client import LocalClient
+    from jobctl.store import place
     from jobctl.store.store import Store
 
     try:
@@ -287,7 +288,7 @@ def _store(settings: Settings) -> Iterator[Check]:
                     "store",
                     FAIL,
                     f"{store.path} is damaged: {wrong[0]}",
-                    "put a backup in its place; to save what can be read: jobctl backup --salvage FILE",
+                    place.DAMAGED,
                 )
                 return
             yield Check("store", OK, f"{store.path} is sound")
