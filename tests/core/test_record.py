@@ -13,6 +13,7 @@ import pytest
 from jobctl.core import record
 
 SOURCE = Path(record.__file__).parents[1]
+ALONE = {"core/record.py", "process/http_runner.py"}  # the second is run by a Python that has no jobctl
 
 
 class Ours(record.NamedTuple):
@@ -79,7 +80,7 @@ def test_nobody_takes_the_slow_one() -> None:
     slow = [
         str(path.relative_to(SOURCE))
         for path in sorted(SOURCE.rglob("*.py"))
-        if path.name != "record.py"
+        if str(path.relative_to(SOURCE)) not in ALONE
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom)
         and node.module == "typing"

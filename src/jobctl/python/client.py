@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError, KeyConflictError, NotFoundError
+from jobctl.core.record import NamedTuple
 from jobctl.engines import base
 from jobctl.engines.connect import connect
 from jobctl.host import clock
