@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobctl.core.record import NamedTuple
+from jobctl.core.status import AttemptStatus
 
 if TYPE_CHECKING:
     from jobctl.core.model import Millis, Poll, RetryPolicy, Timeouts
 
-SUCCEEDED = "succeeded"
-FAILED = "failed"
-TIMED_OUT = "timed_out"
-CANCELED = "canceled"
-SKIPPED = "skipped"  # only_if said no
-STOPPED = "stopped"  # with the daemon that ran it: another one follows, and it was none too many
-SUSPENDED = "suspended"  # it goes on as another attempt when what it waits for has come
+# Plain texts, as they are recorded: what each means is said by AttemptStatus.
+SUCCEEDED = AttemptStatus.SUCCEEDED.value
+FAILED = AttemptStatus.FAILED.value
+TIMED_OUT = AttemptStatus.TIMED_OUT.value
+CANCELED = AttemptStatus.CANCELED.value
+SKIPPED = AttemptStatus.SKIPPED.value
+STOPPED = AttemptStatus.STOPPED.value
+SUSPENDED = AttemptStatus.SUSPENDED.value
 
 _MAXIMUM_WAIT = 100 * 365 * 86_400_000  # a century: what a coefficient or a delay without limit runs into
 
