@@ -20,7 +20,9 @@ from bench.measure import JOBCTL, fresh, in_turns, measured_environment, process
 from bench.steps import IN_FLIGHT, bare_rate
 from jobctl.core.model import Job, Step, encode
 from jobctl.core.run.history import Event, EventType, replay
-from jobctl.store.store import Batch, NewRun, Store
+from jobctl.core.run.rows import NewRun
+from jobctl.store.append import Batch
+from jobctl.store.store import Store
 
 _ROOT = Path(__file__).parents[1]
 _SIZES = (10, 1_000, 10_000, 100_000, 1_000_000)

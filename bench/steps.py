@@ -11,11 +11,12 @@ from pathlib import Path
 from bench.figure import Bench, Goal, Row
 from bench.measure import fresh, in_turns
 from jobctl.core.model import ForEach, Job, Step, encode
+from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LocalEngine
 from jobctl.process import environment, keepers
 from jobctl.process.keepers import Link
-from jobctl.store.store import NewRun, Store
+from jobctl.store.store import Store
 
 IN_FLIGHT = 8
 STEPS = 10
