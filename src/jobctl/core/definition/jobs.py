@@ -1,5 +1,5 @@
 """A definitions file -> Jobs, or all its problems at once, each with its place. Pure: reading files is
-jobctl/definitions.py's. What a single key may hold is schema.py's; here is what keys mean together."""
+definitions/files.py's. What a single key may hold is schema.py's; here is what keys mean together."""
 
 from __future__ import annotations
 
