@@ -11,7 +11,7 @@ from places import DAY, HELD, HOUR, Place
 from jobctl.core.model import Keep
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, pruner, rescuer
 from jobctl.engines.local.worker.take import take
@@ -62,7 +62,7 @@ def test_a_family_that_only_waits_sleeps_and_wakes_together(place: Place) -> Non
     assert asleep(place, "y") == [True, True]
     assert asleep(place, "x") == [True]
     for child in place.runs("y"):
-        requests.answer(place.store, place.store.run(child.id), None, approved=True, comment=None, by="me")
+        control.answer(place.store, place.store.run(child.id), None, approved=True, comment=None, by="me")
         wake(place)
         place.until(lambda child=child: place.store.run(child.id).finished_at is not None)
     end_all(place)
@@ -87,7 +87,7 @@ def test_a_cancel_wakes_a_sleeping_family(place: Place) -> None:
     text = f"[jobs.x]\n{KID.format('a')}[[jobs.y.steps]]\nname = 'nap'\nsleep = '30d'"
     run = begin(place, text)
     place.until(lambda: not place.engine.runs)
-    requests.cancel(place.store, row(place), reason=None, by="me")
+    control.cancel(place.store, row(place), reason=None, by="me")
     end_all(place)
     assert (row(place).status, place.statuses("y")) == ("canceled", ["canceled"])
     assert run.name in (place.runs("y")[0].reason or "")
@@ -227,7 +227,7 @@ def test_a_run_is_kept_while_a_run_that_it_started_goes_on(place: Place) -> None
     text = f"[jobs.x]\n{KID.format('a')}on_parent_close = 'abandon'\n[jobs.y]\ncommand = '{HELD}'"
     begin(place, text)
     place.until(lambda: place.engine.attempts_running == 1)
-    requests.cancel(place.store, row(place), reason=None, by="me")
+    control.cancel(place.store, row(place), reason=None, by="me")
     place.until(lambda: row(place).finished_at is not None)
     for keep in (Keep(runs=0), Keep(age=HOUR)):
         assert pruner.remove(place.store, {"x": keep, "y": keep}, clock.now() + DAY) == []

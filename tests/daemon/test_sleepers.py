@@ -19,7 +19,7 @@ from jobctl.core.run.turn import FAR
 from jobctl.daemon.log import Journal
 from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.live import LiveRun
@@ -262,23 +262,23 @@ def test_whatever_it_waits_for_comes_in_time(
 
 
 def signal(store: Store, run: RunRow) -> None:
-    requests.send_signal(store, run, "go", 5, by="anna")
+    control.send_signal(store, run, "go", 5, by="anna")
 
 
 def approve(store: Store, run: RunRow) -> None:
-    requests.answer(store, run, None, approved=True, comment=None, by="anna")
+    control.answer(store, run, None, approved=True, comment=None, by="anna")
 
 
 def reject(store: Store, run: RunRow) -> None:
-    requests.answer(store, run, None, approved=False, comment=None, by="anna")
+    control.answer(store, run, None, approved=False, comment=None, by="anna")
 
 
 def cancel(store: Store, run: RunRow) -> None:
-    requests.cancel(store, run, reason=None, by="anna")
+    control.cancel(store, run, reason=None, by="anna")
 
 
 def terminate(store: Store, run: RunRow) -> None:
-    requests.terminate(store, run, reason=None, by="anna")
+    control.terminate(store, run, reason=None, by="anna")
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_it_is_woken_by_what_is_asked_of_it(
         place.die()
     other = Store(str(place.state))
     (run,) = other.alive()
-    assert requests.is_held(other, run) is poked
+    assert control.is_held(other, run) is poked
     ask(other, run)
     other.close()
     if poked:
@@ -330,10 +330,10 @@ def test_a_signal_that_it_does_not_wait_for_yet_lets_it_sleep_on(place: Place, t
 def test_paused_it_goes_nowhere_and_sleeps_on_when_it_is_resumed(place: Place, time: Callable[[int], int]) -> None:
     place.store.record_executor()
     begin(place, NAP.format("2h") + WORK)
-    requests.pause(place.store, row(place), reason=None, by="me")
+    control.pause(place.store, row(place), reason=None, by="me")
     wake(place)
     assert (row(place).status, row(place).executor) == ("paused", place.engine.executor.id)
-    requests.unpause(place.store, row(place), by="me")
+    control.unpause(place.store, row(place), by="me")
     for _ in range(2):
         place.engine.turn(0)
     assert asleep(place)
@@ -347,13 +347,13 @@ def test_paused_beyond_its_time_it_goes_on_when_it_is_resumed(place: Place, time
     place.store.record_executor()
     begin(place, NAP.format("2h") + WORK)
     time(2 * HOUR)
-    requests.pause(place.store, row(place), reason=None, by="me")
+    control.pause(place.store, row(place), reason=None, by="me")
     wake(place)
     place.until(
         lambda: place.engine.runs and next(iter(place.engine.runs.values())).state.step("nap").status == "succeeded"
     )
     assert (row(place).status, worked(place)) == ("paused", 0)
-    requests.unpause(place.store, row(place), by="me")
+    control.unpause(place.store, row(place), by="me")
     place.settle()
     assert worked(place) == 1
 
@@ -365,7 +365,7 @@ def test_without_a_daemon_anybody_takes_it_up(new_place: Callable[..., Place]) -
     place.die()
     store = Store(str(place.state))
     (run,) = store.alive()
-    assert not requests.is_held(store, run)
+    assert not control.is_held(store, run)
     engine = LocalEngine(store, Executor(str(place.state), "foreground"))
     live = engine.take(run.id, job, env_file={})
     assert live is not None
@@ -615,11 +615,11 @@ def test_a_signal_wakes_a_script(place: Place, early: bool) -> None:
     enqueue(place.store, place.job(), {}, trigger="manual")
     place.dispatch()
     if early:
-        requests.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
+        control.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
         (place.folder / "go").touch()
     else:
         place.until(lambda: asleep(place))
-        requests.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
+        control.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
         wake(place)
     place.settle()
     assert place.statuses() == ["succeeded"]
@@ -631,7 +631,7 @@ def test_a_signal_wakes_a_script(place: Place, early: bool) -> None:
 def test_a_script_that_sleeps_is_canceled(place: Place) -> None:
     begin(place, SCRIPT.format("jobctl sleep 30d"))
     assert asleep(place)
-    requests.cancel(place.store, row(place), reason=None, by="anna")
+    control.cancel(place.store, row(place), reason=None, by="anna")
     wake(place)
     assert place.statuses() == ["canceled"]
 

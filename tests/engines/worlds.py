@@ -17,7 +17,7 @@ from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.files import env_file_of, read_file
 from jobctl.definitions.masking import redact
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.live import LiveRun
@@ -87,7 +87,7 @@ class World:
         """`resume` of a run that is over, to its end."""
         job = run.job if updated is None else self.job(updated)
         text = None if updated is None else encode(redact(job))
-        requests.reopen(self.store, self.row(run), job, definition=text, from_step=from_step, by="me")
+        control.reopen(self.store, self.row(run), job, definition=text, from_step=from_step, by="me")
         return self.finish(self.take(run, job))
 
     def until(self, holds: Callable[[], object]) -> None:

@@ -23,8 +23,7 @@ from tests.fuzz.slow_cron import SlowCron
 
 import looked
 from jobctl.core import durations, keys, model
-from jobctl.core.definition import document, references
-from jobctl.core.definition import jobs as definition
+from jobctl.core.definition import document, jobs, references
 from jobctl.core.definition.jobs import Definitions
 from jobctl.core.definition.plain import too_long
 from jobctl.core.definition.positions import Places
@@ -80,7 +79,7 @@ def _is_sentence(text: str) -> bool:
 def definitions(data: bytes) -> Definitions | None:
     """A file is jobs or problems, each with place and way out; jobs come back from how they are kept, and can run."""
     with no_hang():
-        found, problems = definition.parse(data, file="jobs.toml", folder="/srv")
+        found, problems = jobs.parse(data, file="jobs.toml", folder="/srv")
         read = document.read(data)
         assert isinstance(read, Problem) or Places(read[0]).whole, "tomllib understands what places.py does not"
         assert (found is None) == any(not problem.warning for problem in problems)
@@ -371,7 +370,7 @@ def crontab(text: str, dialect: Dialect, user_field: bool) -> bool:
         assert [line.job for line in imported.lines if line.job] == list(imported.jobs)
         if not imported.jobs:
             return False
-        found, problems = definition.parse(to_toml(imported).encode(), file="jobs.toml", folder="/srv")
+        found, problems = jobs.parse(to_toml(imported).encode(), file="jobs.toml", folder="/srv")
         assert found is not None, [str(problem) for problem in problems]
         assert list(found.jobs) == list(imported.jobs)
         for job in found.jobs.values():

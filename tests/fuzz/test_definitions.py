@@ -13,7 +13,7 @@ from tests.fuzz import inputs, properties
 from tests.fuzz.effort import tries
 
 from jobctl.cli.main import main
-from jobctl.core.definition import jobs as definition
+from jobctl.core.definition import jobs
 from jobctl.core.definition.doubts import Here
 from jobctl.views.documents import problem as problem_document
 
@@ -58,7 +58,7 @@ def test_validate_prints_every_problem_as_json(tmp_path_factory: pytest.TempPath
     with redirect_stdout(printed), redirect_stderr(io.StringIO()):
         code = main(arguments)
     documents = json.loads(printed.getvalue())
-    _, problems = definition.parse(data, file=str(file), folder=str(folder), here=Here(properties.NOW, "UTC"))
+    _, problems = jobs.parse(data, file=str(file), folder=str(folder), here=Here(properties.NOW, "UTC"))
     errors = [problem_document(problem) for problem in problems if not problem.warning]
     assert [document for document in documents if document["severity"] == "error"] == errors
     assert code == (2 if errors else 0)

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.cli.main import main
-from jobctl.core.definition import document
-from jobctl.core.definition import jobs as definition
+from jobctl.core.definition import document, jobs
 from jobctl.core.definition.excerpt import marker
 from jobctl.core.definition.syntax import first_fault
 from jobctl.core.errors import Problem
@@ -21,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def problems(text: str) -> list[Problem]:
-    return definition.parse(text.encode(), file="jobs.toml", folder="/srv")[1]
+    return jobs.parse(text.encode(), file="jobs.toml", folder="/srv")[1]
 
 
 SYNTAX = [  # situation, line, what is said, the way out

@@ -22,7 +22,7 @@ from jobctl.crontab.entry import Dialect
 from jobctl.definitions import files as definitions
 from jobctl.host import settings
 from jobctl.process import attempt, logs
-from jobctl.scripts import record as durable
+from jobctl.scripts import record
 
 JOB = "[jobs.x]\ncommand = 'true'\n"
 STEPS = "[jobs.x]\n"
@@ -163,7 +163,7 @@ OTHERS: dict[str, tuple[Callable[[Path], object], Callable[[int], str]]] = {
     "a heartbeat": (_of_attempts(attempt.read_cursor), lambda n: "7\n" * n),
     "a suspension": (_of_attempts(attempt.read_suspension), lambda n: "[" * n),
     "a value with ends": (
-        lambda path: durable.pair("k", path.read_text()),
+        lambda path: record.pair("k", path.read_text()),
         lambda n: many(lambda i: f"END{'_' * i}\n", n),
     ),
     "an env file": (read_env_file, lambda n: many(lambda i: f"A{i}=1\n", n)),

@@ -15,7 +15,7 @@ from jobctl.core.model import Job, OverlapPolicy
 from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.schedule import fires
 from jobctl.definitions.files import Catalog, read_files
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.daemons import poke_daemons
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.loop import LocalEngine
@@ -349,7 +349,7 @@ class _Simulation:
             if row is None:
                 return None
             now = ask(store, row, reason="asked", by="me")
-            return None if requests.is_held(store, now) else now
+            return None if control.is_held(store, now) else now
 
         row = self._ask(call)
         if row is not None:
@@ -363,16 +363,16 @@ class _Simulation:
         self._foreground(begin)
 
     def cancel(self, deed: Deed) -> None:
-        self._stop(deed, requests.cancel)
+        self._stop(deed, control.cancel)
 
     def terminate(self, deed: Deed) -> None:
-        self._stop(deed, requests.terminate)
+        self._stop(deed, control.terminate)
 
     def pause(self, deed: Deed) -> None:
         def call(store: Store) -> None:
             row = self._alive(store, deed)
             if row is not None:
-                requests.pause(store, row, reason=None, by="me")
+                control.pause(store, row, reason=None, by="me")
 
         self._ask(call)
 
@@ -387,15 +387,15 @@ class _Simulation:
                 return None
             if row.status == "queued" and end_late(store, self.world.now()):
                 row = store.run(row.id)
-            held = requests.is_held(store, row)
+            held = control.is_held(store, row)
             if held and row.status != "paused":
                 return None
             job = job_of(store, row, strict=True).job
             if row.finished_at is not None:
                 name = job.steps[deed.amount // 2 % len(job.steps)].name if from_step else None
-                requests.reopen(store, row, job, definition=None, from_step=name, by="me", queued=detach)
+                control.reopen(store, row, job, definition=None, from_step=name, by="me", queued=detach)
             elif row.status == "paused":
-                requests.unpause(store, row, by="me")
+                control.unpause(store, row, by="me")
                 if held:
                     return None
             if detach:
@@ -415,7 +415,7 @@ class _Simulation:
             row = self._alive(store, deed)
             if row is not None:
                 payload = ({"k": 1}, None, "text")[deed.amount % 3]
-                requests.send_signal(store, row, SIGNALS[deed.amount // 3 % len(SIGNALS)], payload, by="me")
+                control.send_signal(store, row, SIGNALS[deed.amount // 3 % len(SIGNALS)], payload, by="me")
 
         self._ask(call)
 
@@ -427,7 +427,7 @@ class _Simulation:
                 waiting += [(row, s.name) for s in steps if s.waiting is not None and s.waiting["kind"] == "approval"]
             found = self._pick(deed, waiting)
             if found is not None:
-                requests.answer(store, found[0], found[1], approved=bool(deed.amount % 4), comment=None, by="me")
+                control.answer(store, found[0], found[1], approved=bool(deed.amount % 4), comment=None, by="me")
 
         self._ask(call)
 
@@ -438,7 +438,7 @@ class _Simulation:
             rows = [row for row in store.alive() if any(s.waits_for_a_time for s in store.state(row).steps.values())]
             row = self._pick(deed, rows)
             if row is not None:
-                requests.wake(store, row, None, reason=None, by="me")
+                control.wake(store, row, None, reason=None, by="me")
 
         self._ask(call)
 

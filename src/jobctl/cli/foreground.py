@@ -108,11 +108,11 @@ def carry_out(
     settings: Settings, client: Client, run: Run, asked: Signals | None = None, *, tells_end: bool = True
 ) -> str:
     """End here what nobody else will: take the run that was asked to end and see it through. How it ended."""
-    from jobctl.cli import printing as output
+    from jobctl.cli import printing
 
     kept = client.kept(run, strict=False)
     for remark in kept.remarks:
-        output.note(remark)
+        printing.note(remark)
 
     def begin(worker: Foreground) -> Watched:
         taken = worker.take(run, kept.job, kept.env_file)
@@ -246,10 +246,10 @@ class _Audience:
             self._lines += [f"not notified yet: {name}; {who}" for name in names]
 
     def tell(self) -> None:
-        from jobctl.cli import printing as output
+        from jobctl.cli import printing
 
         for line in self._lines:
-            output.note(line)
+            printing.note(line)
 
 
 def _is_past(moment: int | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.show.texts import short
 
 if TYPE_CHECKING:
@@ -26,4 +26,4 @@ def say_problems(problems: Sequence[Problem]) -> None:
             rest = len(found) - shown
             more = f" (and {rest} more{where})" if rest > 0 and place == shown else ""
             text = str(problem).removeprefix(os.getcwd() + "/")
-            output.note(f"warning: {short(text, _LONGEST)}{more}")
+            printing.note(f"warning: {short(text, _LONGEST)}{more}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli import printing as output
-from jobctl.cli import signals
+from jobctl.cli import printing, signals
 from jobctl.cli.foreground import drive
 from jobctl.cli.user import user
 from jobctl.cli.waiting import until
@@ -65,7 +64,7 @@ def _has_place(settings: Settings, client: Client, run: Run, place: Place, asked
             return False
         if numbers := asked.take():
             name = signals.name(numbers[0])
-            output.note(f"{name}: canceling {run.name}")
+            printing.note(f"{name}: canceling {run.name}")
             try:
                 client.cancel(run, reason=f"canceled by {name}", by=user())
             except JobctlError:
@@ -76,7 +75,7 @@ def _has_place(settings: Settings, client: Client, run: Run, place: Place, asked
         if free:
             return True
         if not told and not settings.quiet:
-            output.note(f"{run.name} waits for a place in the queue {run.queue}")
+            printing.note(f"{run.name} waits for a place in the queue {run.queue}")
             told = True
         for sentence in place.wait(LOOK_EVERY_MS, asked.pause):
-            output.note(sentence)
+            printing.note(sentence)

@@ -25,10 +25,10 @@ def given_params(params: list[str]) -> dict[str, str]:
 
 def say_waits(name: str) -> None:
     """Nobody is there to begin the run, which is recorded: said even with --quiet, for somebody has to do something."""
-    from jobctl.cli import printing as output
+    from jobctl.cli import printing
 
     ways = f"jobctl daemon, or here and now: jobctl resume {name}"
-    output.note(f"no daemon runs here: {name} is recorded, and waits for the next one: {ways}")
+    printing.note(f"no daemon runs here: {name} is recorded, and waits for the next one: {ways}")
 
 
 def need_daemon(client: Client, hint: str) -> None:

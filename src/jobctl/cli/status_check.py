@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import load, moments
-from jobctl.cli import printing as output
+from jobctl.cli import load, moments, printing
 from jobctl.cli.client import client_of
 from jobctl.core import text
 from jobctl.core.errors import DefinitionError, NotFoundError
@@ -71,7 +70,7 @@ def _must_be_known(
 
 def _tell(settings: Settings, found: list[Trouble], since: int, suffers: list[str]) -> int:
     if settings.json:
-        output.print_json(
+        printing.print_json(
             {
                 "ok": not found,
                 "since": text.rfc3339(since),
@@ -81,14 +80,14 @@ def _tell(settings: Settings, found: list[Trouble], since: int, suffers: list[st
         )
         return int(bool(found))
     for one in found:
-        output.say(one.message)
+        printing.say(one.message)
         if not settings.quiet:
-            output.say(f"  {one.hint}")
+            printing.say(f"  {one.hint}")
     if not settings.quiet:
         for sentence in suffers:
-            output.note(f"warning: {sentence}")
+            printing.note(f"warning: {sentence}")
         if not found:
-            output.say("nothing is wrong")
+            printing.say("nothing is wrong")
     return int(bool(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.exit import show
 from jobctl.core.errors import JobctlError
@@ -35,7 +35,7 @@ def each(settings: Settings, runs: list[str], ask: Callable[[Client, Run], str])
                 continue
             documents.append({"id": run.name, "result": became})
             if not settings.json and not settings.quiet:
-                output.say(f"{run.name}: {became}")
+                printing.say(f"{run.name}: {became}")
     if settings.json:
-        output.print_json(documents)
+        printing.print_json(documents)
     return code

@@ -9,8 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
-from jobctl.cli import signals
+from jobctl.cli import printing, signals
 from jobctl.cli.codes import exit_code
 from jobctl.cli.moments import span
 from jobctl.cli.user import user
@@ -41,14 +40,14 @@ def until(
     in_time = waited.wait(deadline)
     found = list(waited.runs.values())
     if settings.json:
-        documents = Documents(client, output.note)
+        documents = Documents(client, printing.note)
         shown = [documents.run(run, clock.now()) for run in found]
-        output.print_json(shown[0] if len(shown) == 1 else shown)
+        printing.print_json(shown[0] if len(shown) == 1 else shown)
     if not in_time:
         left = [run.name for run in found if not run.over]
-        output.note(f"{timeout} have passed, not over: {', '.join(left)}")
+        printing.note(f"{timeout} have passed, not over: {', '.join(left)}")
         for name in left if not settings.json else ():
-            output.say(name)
+            printing.say(name)
         return signals.code("canceled", asked.last) if asked is not None and asked.last else exit_code("running")
     last = asked.last if asked is not None else 0
     return next((code for code in (signals.code(run.status, last) for run in found) if code), 0)
@@ -100,7 +99,7 @@ class _Waited:
             self._say_end(run)
         elif name not in self._told and run.interrupted:
             self._told.add(name)
-            output.note(f"{name} is interrupted and waits to be taken up: jobctl resume {name}")
+            printing.note(f"{name} is interrupted and waits to be taken up: jobctl resume {name}")
 
     def _ask(self, name: str, number: int) -> None:
         """A signal has come: have the run end, by whoever has it, and here where nobody does."""
@@ -111,10 +110,10 @@ class _Waited:
             signals.raise_signal(number)
         try:
             if self._asked.count == 1:
-                output.note(f"{called}: canceling {name}; once more to stop waiting and kill")
+                printing.note(f"{called}: canceling {name}; once more to stop waiting and kill")
                 run = client.cancel(run, reason=f"canceled by {called}", by=user())
             else:
-                output.note(f"{called} again: killing {name}")
+                printing.note(f"{called} again: killing {name}")
                 run = client.terminate(run, reason=f"killed by a second {called}", by=user())
             if not run.over and not client.held(run):
                 from jobctl.cli.foreground import carry_out
@@ -137,5 +136,5 @@ class _Waited:
             return
         assert run.finished_at is not None
         took = f" after {text.duration(run.finished_at - run.started_at)}" if run.started_at is not None else ""
-        output.say(f"{run.name}: {run.status.replace('_', ' ')}{took}" + (f": {run.reason}" if run.reason else ""))
+        printing.say(f"{run.name}: {run.status.replace('_', ' ')}{took}" + (f": {run.reason}" if run.reason else ""))
         sys.stdout.flush()  # the others may take hours

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobctl.core.definition import jobs as definition
+from jobctl.core.definition import jobs
 from jobctl.core.definition.several import VARIABLE_RULE
 from jobctl.core.definition.traps import like_sh, unexpanded
 from jobctl.core.schedule.cron import CronError, parse_cron
@@ -514,7 +514,7 @@ def _drop_invalid(imported: Imported) -> None:
     """Leave out, and report, what a definitions file cannot say: braces in a variable, a shell with arguments."""
     lines = {line.job: line for line in imported.lines if line.job}
     while imported.jobs:
-        _, problems = definition.parse(dump_jobs(imported.jobs).encode(), file="crontab", folder="/")
+        _, problems = jobs.parse(dump_jobs(imported.jobs).encode(), file="crontab", folder="/")
         wrong = {problem.job: problem for problem in problems if not problem.warning}
         if not wrong:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from jobctl.core.errors import UsageError
-from jobctl.scripts import record as durable
+from jobctl.scripts import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def step(name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     """
     import json
 
-    script = durable.Script("jobctl.step")
+    script = record.Script("jobctl.step")
     call = script.begin("function", name)
     try:
         if call.record is not None:
@@ -46,7 +46,7 @@ def step(name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             result = function(*args, **kwargs)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            call.write({"status": 1, "value": text[: durable.MAX_RECORDED // 8]})
+            call.write({"status": 1, "value": text[: record.MAX_RECORDED // 8]})
             call.close(failed=True)
             raise StepFailed(f"step {name!r}: {text}") from error
         try:
@@ -55,9 +55,9 @@ def step(name: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             raise script.refuse(
                 f"step {name!r} returned what is no JSON: {error}", "return plain values, or a path to what is more"
             ) from None
-        if len(text) > durable.MAX_RECORDED:
+        if len(text) > record.MAX_RECORDED:
             raise script.refuse(
-                f"step {name!r} returned more than {durable.MAX_RECORDED} bytes, which is what can be recorded",
+                f"step {name!r} returned more than {record.MAX_RECORDED} bytes, which is what can be recorded",
                 "write it into a file, and return its path",
             )
         call.write({"status": 0, "value": text})
@@ -73,15 +73,15 @@ def sleep(duration: float | str) -> None:
     Nothing after the call runs in this process, `finally` and `atexit` included.
     """
     from jobctl.host import clock
-    from jobctl.scripts import suspend as suspension
+    from jobctl.scripts import suspend
 
-    suspension.sleep("jobctl.sleep", clock.now() + _milliseconds(duration))
+    suspend.sleep("jobctl.sleep", clock.now() + _milliseconds(duration))
 
 
 def sleep_until(when: datetime | str) -> None:
     """Pause until an instant: a datetime that has a zone, or "2026-12-24T18:00:00+01:00"."""
     from jobctl.core.schedule.zones import parse_instant
-    from jobctl.scripts import suspend as suspension
+    from jobctl.scripts import suspend
 
     if isinstance(when, str):
         at = parse_instant(when)
@@ -89,7 +89,7 @@ def sleep_until(when: datetime | str) -> None:
         raise ValueError(f"jobctl.sleep_until: {when} has no time zone")
     else:
         at = round(when.timestamp() * 1000)
-    suspension.sleep("jobctl.sleep_until", at)
+    suspend.sleep("jobctl.sleep_until", at)
 
 
 def wait_signal(name: str, timeout: float | str | None = None) -> Any:
@@ -97,10 +97,10 @@ def wait_signal(name: str, timeout: float | str | None = None) -> Any:
 
     `timeout` in seconds or as "1d", from when this call was first made. The script is run again when it is over.
     """
-    from jobctl.scripts import suspend as suspension
+    from jobctl.scripts import suspend
 
     limit = None if timeout is None else _milliseconds(timeout)
-    in_time, payload = suspension.wait_signal("jobctl.wait_signal", name, limit)
+    in_time, payload = suspend.wait_signal("jobctl.wait_signal", name, limit)
     if not in_time:
         raise TimeoutError(f"the signal {name} did not come in time")
     return payload
@@ -108,28 +108,28 @@ def wait_signal(name: str, timeout: float | str | None = None) -> Any:
 
 def heartbeat(cursor: object = None) -> None:
     """A sign of life; `cursor` is handed to the next attempt as text."""
-    durable.beat(durable.inside("jobctl.heartbeat", "JOBCTL_HEARTBEAT"), None if cursor is None else str(cursor))
+    record.beat(record.inside("jobctl.heartbeat", "JOBCTL_HEARTBEAT"), None if cursor is None else str(cursor))
 
 
 def cursor() -> str | None:
     """The cursor that the attempt before this one left, None in the first."""
-    durable.inside("jobctl.cursor", "JOBCTL_HEARTBEAT")
+    record.inside("jobctl.cursor", "JOBCTL_HEARTBEAT")
     return os.environ.get("JOBCTL_CURSOR")
 
 
 def output(**values: object) -> None:
     """Hand values on to later steps, each as text."""
-    path = durable.inside("jobctl.output", "JOBCTL_OUTPUT")
-    durable.append(path, "".join(durable.pair(key, str(value)) for key, value in values.items()))
+    path = record.inside("jobctl.output", "JOBCTL_OUTPUT")
+    record.append(path, "".join(record.pair(key, str(value)) for key, value in values.items()))
 
 
 def fail(
     message: str, *, type: str | None = None, non_retryable: bool = False, retry_delay: float | str | None = None
 ) -> NoReturn:
     """End the script as failed (SystemExit), with a reason, and with what follows from it."""
-    path = durable.inside("jobctl.fail", "JOBCTL_FAILURE")
+    path = record.inside("jobctl.fail", "JOBCTL_FAILURE")
     delay = None if retry_delay is None else f"{_milliseconds(retry_delay)}ms"
-    durable.write_failure(path, message, type=type, non_retryable=non_retryable, retry_delay=delay)
+    record.write_failure(path, message, type=type, non_retryable=non_retryable, retry_delay=delay)
     raise SystemExit(1)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from jobctl.core.definition import jobs as definition
-from jobctl.core.definition import schema
+from jobctl.core.definition import jobs, schema
 from jobctl.core.definition.tables import Table, tables
 
 ROOT = Path(__file__).parents[3]
@@ -98,7 +97,7 @@ def test_what_is_valid_is_valid_in_an_editor(editor: jsonschema.Draft202012Valid
     ],
 )
 def test_what_is_wrong_with_a_key_is_wrong_in_an_editor_too(editor: jsonschema.Draft202012Validator, text: str) -> None:
-    assert definition.parse(text.encode(), file="", folder="/")[0] is None
+    assert jobs.parse(text.encode(), file="", folder="/")[0] is None
     assert not editor.is_valid(tomllib.loads(text))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobctl.core.definition import jobs as definition
+from jobctl.core.definition import jobs
 from jobctl.core.definition.references import Reference
 from jobctl.core.kinds import UnfitError
 from jobctl.core.kinds.http import ROW
@@ -19,7 +19,7 @@ URL = 'url = "https://h.example/a"'
 
 def problems(request: str, more: str = "", job: str = "") -> list[str]:
     text = f'[jobs.a]\nparams = {{ p = "x" }}\n{job}\n[[jobs.a.steps]]\nname = "s"\nhttp = {{ {request} }}\n{more}'
-    _, found = definition.parse(text.encode(), file="jobs.toml", folder="/srv")
+    _, found = jobs.parse(text.encode(), file="jobs.toml", folder="/srv")
     for problem in found:
         assert problem.hint, f"no way out: {problem}"
     return [f"{problem.key}: {problem.message}" for problem in found]
@@ -122,7 +122,7 @@ def test_what_may_stand_beside_a_request(more: str, expected: list[str]) -> None
 
 def test_variables_are_for_requests_alone() -> None:
     text = '[jobs.a]\nenv = { T = "1" }\ncommand = ["echo", "{{ env.T }}"]'
-    _, [problem] = definition.parse(text.encode(), file="jobs.toml", folder="/srv")
+    _, [problem] = jobs.parse(text.encode(), file="jobs.toml", folder="/srv")
     assert problem.message == "{{ env.T }} is no reference"
 
 
@@ -138,7 +138,7 @@ def test_no_message_repeats_what_may_be_secret() -> None:
         URL + ', headers = { Authorization = "hunter2" }',
     ):
         text = f'[jobs.a]\n[[jobs.a.steps]]\nname = "s"\nhttp = {{ {request} }}'
-        _, found = definition.parse(text.encode(), file="jobs.toml", folder="/srv")
+        _, found = jobs.parse(text.encode(), file="jobs.toml", folder="/srv")
         assert found
         for problem in found:
             assert "hunter2" not in f"{problem} {problem.hint} {problem.excerpt}"
@@ -147,7 +147,7 @@ def test_no_message_repeats_what_may_be_secret() -> None:
 def test_the_defaults_are_not_kept() -> None:
     defaults = 'step_timeout = { start_to_close = "1s", heartbeat = "1s" }'
     text = f'[jobs.a]\n{defaults}\n[[jobs.a.steps]]\nname = "s"\nhttp = {{ {URL} }}'
-    found, _ = definition.parse(text.encode(), file="", folder="/srv")
+    found, _ = jobs.parse(text.encode(), file="", folder="/srv")
     assert found is not None
     job = found.jobs["a"]
     assert job.steps[0] == Step("s", http=Http("https://h.example/a"), timeouts=Timeouts(1_000))

@@ -18,7 +18,7 @@ from jobctl.core.run.newrun import created
 from jobctl.core.run.notices import updated
 from jobctl.core.run.rows import NewRun, RunRow
 from jobctl.definitions.masking import redact
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local import notifications as notices
 from jobctl.engines.local import stored_job as kept
 from jobctl.engines.local.commit import Commits
@@ -44,7 +44,7 @@ def end(world: World, status: str, more: str) -> LiveRun:
     run = world.start(f"{more}\n{ENDS[status]}")
     if status in ("canceled", "terminated"):
         world.until(lambda: run.attempts)
-        ask = requests.cancel if status == "canceled" else requests.terminate
+        ask = control.cancel if status == "canceled" else control.terminate
         ask(world.store, world.row(run), reason="enough", by="me")
     world.finish(run)
     assert run.state.status == status
@@ -146,7 +146,7 @@ def test_a_later_one_that_succeeds_makes_good_for_one_that_failed(world: World) 
     run = world.start(once)
     world.until(lambda: any(e.data.get("retry_at") for e in world.told))
     [row] = told(world)
-    requests.terminate(world.store, row, reason=None, by="me")
+    control.terminate(world.store, row, reason=None, by="me")
     world.until(lambda: not world.engine.busy)
     world.store.request(row.id, lambda *_: (_reopened(), None))
     world.store.request(row.id, lambda *_: (_failed(), None))

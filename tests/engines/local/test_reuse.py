@@ -13,7 +13,7 @@ from jobctl.core.run.history import EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.definitions.masking import redact
 from jobctl.engines.base import Reused
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.reuse import like
 
@@ -121,7 +121,7 @@ def test_nor_by_a_later_try_of_the_new_run_but_what_that_did_itself_is(world: Wo
     forget_order(world)
     world.engine.turn(0)
     for from_step, expected in (("end", ["end"]), ("make", ["end", "make 5 last", "undo-make"])):
-        requests.reopen(world.store, world.row(run), run.job, definition=None, from_step=from_step, by="me")
+        control.reopen(world.store, world.row(run), run.job, definition=None, from_step=from_step, by="me")
         world.finish(world.take(run))
         assert order(world) == expected
         forget_order(world)

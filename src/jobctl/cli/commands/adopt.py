@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ def main(settings: Settings, *, original_is_gone: bool, as_copy: bool) -> int:
         need(client, Can.ADOPT)
         of, ended, there = client.adopt(as_copy=as_copy, by=user())
     if there:
-        output.note(f"the original is still in {of}: remove it, or never run jobctl on it again")
+        printing.note(f"the original is still in {of}: remove it, or never run jobctl on it again")
     if settings.json:
-        output.print_json({"adopted": "original" if original_is_gone else "copy", "of": of, "ended": ended})
+        printing.print_json({"adopted": "original" if original_is_gone else "copy", "of": of, "ended": ended})
     elif not settings.quiet:
         for name in ended:
-            output.say(f"{name}: terminated: copied")
+            printing.say(f"{name}: terminated: copied")
         here = "goes on as the one" if original_is_gone else "is a store of its own now, its schedules begin now"
-        output.say(f"{settings.state_dir} {here}")
+        printing.say(f"{settings.state_dir} {here}")
     return 0

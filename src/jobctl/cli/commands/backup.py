@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.core import text
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.host import clock
@@ -124,15 +124,15 @@ def _tell(settings: Settings, made: Made, file: str, now: int) -> None:
             "left_out": made.left_out,
             "lost": made.lost,
         }
-        output.print_json(document)
+        printing.print_json(document)
         return
     for what in made.lost:
-        output.note(f"could not be read: {what}")
+        printing.note(f"could not be read: {what}")
     if made.left_out:
         things = "thing" if made.left_out == 1 else "things"
-        output.note(f"{made.left_out} {things} in the folders of runs left out: no files (links, pipes, folders)")
+        printing.note(f"{made.left_out} {things} in the folders of runs left out: no files (links, pipes, folders)")
     if settings.quiet or file == "-":
         return
     runs = f"{holds.runs:,} run{'' if holds.runs == 1 else 's'}, {holds.open_runs:,} of them open"
     ran = f"; {len(running)} under way, which would be lost" if running else ""
-    output.say(f"{file}: {runs}{ran}; {text.size(os.path.getsize(file))}")
+    printing.say(f"{file}: {runs}{ran}; {text.size(os.path.getsize(file))}")

@@ -8,8 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import jobctl
-from jobctl.cli import load
-from jobctl.cli import printing as output
+from jobctl.cli import load, printing
 from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, StoreError
 from jobctl.core.record import NamedTuple
 from jobctl.host import machine
@@ -40,17 +39,17 @@ def main(settings: Settings, *, deep: bool) -> int:
     checks = list(_checks(settings, deep))
     failed = any(check.status == FAIL for check in checks)
     if settings.json:
-        output.print_json({"ok": not failed, "checks": [check._asdict() for check in checks]})
+        printing.print_json({"ok": not failed, "checks": [check._asdict() for check in checks]})
         return int(failed)
-    color = output.colored(settings.color)
+    color = printing.colored(settings.color)
     for check in checks:
         if settings.quiet and check.status == OK:
             continue
-        status = output.paint(f"{check.status:<4}", COLORS[check.status], on=color)
+        status = printing.paint(f"{check.status:<4}", COLORS[check.status], on=color)
         output_line = f"{check.name:<12} {check.message}"
-        print(f"{status}  {output.safe(output_line)}")
+        print(f"{status}  {printing.safe(output_line)}")
         if check.hint:
-            print(f"{'':<19}{output.safe(check.hint)}")
+            print(f"{'':<19}{printing.safe(check.hint)}")
     return int(failed)
 
 

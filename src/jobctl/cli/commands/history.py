@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.find_run import find
 from jobctl.cli.moments import instant, past, took
@@ -81,10 +81,10 @@ def _is_defined(settings: Settings, name: str, now: int) -> bool:
 def _show_runs(settings: Settings, runs: list[Run], none: str, now: int, problems: Sequence[Problem] = ()) -> int:
     say_problems(problems)
     if settings.json:
-        output.print_json([summary(run) for run in runs])
+        printing.print_json([summary(run) for run in runs])
         return 0
     if not runs:
-        output.note(none)
+        printing.note(none)
         return 0
     lines = [
         (
@@ -98,20 +98,20 @@ def _show_runs(settings: Settings, runs: list[Run], none: str, now: int, problem
         for run in runs
     ]
     header = ("RUN", "JOB", "STATUS", "STARTED", "TIME", "REASON")
-    shown = output.table(header, lines, color=output.colored(settings.color))
-    output.paged(shown.split("\n"), ask=not settings.no_input)
+    shown = printing.table(header, lines, color=printing.colored(settings.color))
+    printing.paged(shown.split("\n"), ask=not settings.no_input)
     return 0
 
 
 def _show_events(settings: Settings, client: Client, run: Run) -> int:
-    events = Documents(client, output.note).events(run)
+    events = Documents(client, printing.note).events(run)
     if settings.json:
-        output.print_json([event_document(event, number) for number, event in enumerate(events, 1)])
+        printing.print_json([event_document(event, number) for number, event in enumerate(events, 1)])
         return 0
     start = events[0].at
     lines = []
     for event in events:
         line = f"{text.local_time(event.at)}  +{text.duration(event.at - start):<8}  {describe(event)}"
-        lines.append(output.safe(" ".join(line.split("\n"))))
-    output.paged(lines, ask=not settings.no_input)
+        lines.append(printing.safe(" ".join(line.split("\n"))))
+    printing.paged(lines, ask=not settings.no_input)
     return 0

@@ -8,8 +8,7 @@ import shlex
 import stat
 import tempfile
 
-from jobctl.cli import crontab_files
-from jobctl.cli import printing as output
+from jobctl.cli import crontab_files, printing
 from jobctl.cli.exit import two_lines
 from jobctl.core.definition import document as toml_document
 from jobctl.core.definition import jobs as definition
@@ -68,7 +67,7 @@ def main(
         else:
             _replace(out, written)
     if settings.json:
-        output.print_json(_document(imported, out if written else None))
+        printing.print_json(_document(imported, out if written else None))
     else:
         _report(settings, imported)
     if not imported.jobs:
@@ -76,11 +75,11 @@ def main(
     if settings.json:
         return 0
     if out is None:
-        output.say(written.rstrip("\n"))
+        printing.say(written.rstrip("\n"))
     elif not settings.quiet:
         where = "" if out == "jobs.toml" else f"--file {shlex.quote(out)} "
         said = f"added {_count(len(imported.jobs), 'job')} to {out}" if old else f"wrote {out}"
-        output.note(f"{said}; next: jobctl {where}validate")
+        printing.note(f"{said}; next: jobctl {where}validate")
     return 0
 
 
@@ -122,14 +121,14 @@ def _nothing(settings: Settings, imported: Imported) -> int:
                 why = "there are only comments in it"
             else:
                 why = "there is no entry in it"
-            output.note(f"nothing to import: {why}")
+            printing.note(f"nothing to import: {why}")
         return 0
     nothing = JobctlError(
         "no line of it became a job", hint="the report says why; --dialect and --user-field change the reading"
     )
     if not settings.json:
         raise nothing
-    output.note(two_lines(nothing))  # stdout has its one document: the report is in it
+    printing.note(two_lines(nothing))  # stdout has its one document: the report is in it
     return nothing.exit_code
 
 
@@ -247,10 +246,10 @@ def _report(settings: Settings, imported: Imported) -> None:
     for line in imported.lines:
         if line.became in _LOST if settings.quiet else (settings.verbose or line.became is not Became.COMMENT):
             where = f"{line.file} line {line.number}" if line.file else f"line {line.number}"
-            output.note(f"{where}: {_sentence(line)}")
+            printing.note(f"{where}: {_sentence(line)}")
     if not settings.quiet:
         for note in imported.notes:
-            output.note(f"note: {note}")
+            printing.note(f"note: {note}")
 
 
 def _sentence(line: Line) -> str:

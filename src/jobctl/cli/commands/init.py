@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.core.errors import JobctlError
 from jobctl.host.files import open_named
 
@@ -56,7 +56,7 @@ def main(settings: Settings, *, path: str, force: bool) -> int:
         raise JobctlError(f"{path} exists already", hint=hint) from None
     where = "" if path == "jobs.toml" else f"--file {shlex.quote(path)} "
     if settings.json:
-        output.print_json({"file": os.path.abspath(path)})
+        printing.print_json({"file": os.path.abspath(path)})
     elif not settings.quiet:
-        output.say(f"wrote {path}; next: jobctl {where}run hello")
+        printing.say(f"wrote {path}; next: jobctl {where}run hello")
     return 0

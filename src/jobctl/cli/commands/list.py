@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.load import load
 from jobctl.core.schedule.words import all_in_words, in_words
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def main(settings: Settings) -> int:
     jobs = load(settings).values()
     if settings.json:
-        output.print_json(
+        printing.print_json(
             [
                 {
                     "name": job.name,
@@ -42,9 +42,9 @@ def main(settings: Settings) -> int:
     # A column that says nothing about any job is left out.
     kept = [i for i in range(len(header)) if i < 2 or any(row[i] not in ("-", "") for row in rows)]
     if rows:
-        color = output.colored(settings.color)
-        shown = output.table([header[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color)
-        output.paged(shown.split("\n"), ask=not settings.no_input)
+        color = printing.colored(settings.color)
+        shown = printing.table([header[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color)
+        printing.paged(shown.split("\n"), ask=not settings.no_input)
     else:
-        output.note(f"no jobs are defined in {', '.join(settings.files)}")
+        printing.note(f"no jobs are defined in {', '.join(settings.files)}")
     return 0

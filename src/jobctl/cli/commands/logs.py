@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.find_run import find
 from jobctl.core.errors import NotFoundError, UsageError
@@ -72,13 +72,13 @@ def main(
                 f"{about} of run {found.name} has {'no' if step else 'an'} attempt {attempt}",
                 hint=f"`jobctl status {found.name}` shows the attempts",
             )
-        documents = Documents(client, output.note)
+        documents = Documents(client, printing.note)
         out = _Out(settings, None if raw else documents.masker(found), raw=raw)
         if follow:
             several = len(known) > 1 and wanted.several(state)
             run_now = _follow(Following(client, found, state, wanted), logs, tail, out, several=several)
             if settings.json:
-                output.print_json_line(documents.run(client.run(run_now), clock.now()))
+                printing.print_json_line(documents.run(client.run(run_now), clock.now()))
             return 0
         _show(client, found, state, step, logs, tail, out)
     return 0
@@ -94,9 +94,9 @@ def _show(
         if one.child is not None and step in (None, name, step_name(name))
     ]
     if children:
-        output.note(f"child {'run' if len(children) == 1 else 'runs'}: {_logs_of(children)}")
+        printing.note(f"child {'run' if len(children) == 1 else 'runs'}: {_logs_of(children)}")
     elif not logs:
-        output.note(_nothing(run, state, step))
+        printing.note(_nothing(run, state, step))
     if out.json:
         out.write(b"[")
     for log in logs:
@@ -121,7 +121,7 @@ def _follow(following: Following, logs: list[Output], tail: int | None, out: _Ou
         if not came:
             time.sleep(LOOK_EVERY_MS / 1000)
     if following.nobody:
-        output.note(following.nobody)
+        printing.note(following.nobody)
     return following.run
 
 
@@ -206,7 +206,7 @@ class _Out:
         """A line that says whose output follows. The bytes of --raw stay alone: then it goes to stderr."""
         title = f"== {log.name}, attempt {log.number} =="
         if self.raw:
-            output.note(title)
+            printing.note(title)
         else:
             self.write((b"\n" if self._line_open else b"") + f"{title}\n".encode())
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import load, moments
-from jobctl.cli import printing as output
+from jobctl.cli import load, moments, printing
 from jobctl.cli.client import client_of
 from jobctl.core import text
 from jobctl.core.definition.suggest import did_you_mean
@@ -48,7 +47,7 @@ def main(
         pruned = client.prune(keeps, now, dry_run=dry_run)
     if not settings.quiet:
         for job, (first, last) in pruned.ended.items():
-            output.note(f"{job}: what was removed had ended {text.local_time(first)} to {text.local_time(last)}")
+            printing.note(f"{job}: what was removed had ended {text.local_time(first)} to {text.local_time(last)}")
     _tell(settings, pruned, dry_run=dry_run)
     return 0
 
@@ -61,7 +60,7 @@ def _believed(client: Client, now: int) -> int:
     expected = client.expected_now(now)
     if now - expected <= JUMP_MS or clock.synchronised():
         return now
-    output.note(
+    printing.note(
         f"the clock here is {text.duration(now - expected)} ahead of what was last recorded, and not synchronised: age"
         f" is counted from {text.local_time(expected)}; if the clock is right, add --trust-clock"
     )
@@ -74,7 +73,7 @@ def _keeps(settings: Settings, client: Client, names: list[str], given: Keep, no
         defined = load.load(settings)
         keeps = {name: load.find_job(defined, name).keep for name in names or defined}
         if not settings.quiet and all(keep == Keep() for keep in keeps.values()):
-            output.note('every run is kept: no job has keep = { runs = 1000, for = "90d" }; or say --older-than 90d')
+            printing.note('every run is kept: no job has keep = { runs = 1000, for = "90d" }; or say --older-than 90d')
         return keeps
     ran = client.jobs()
     known = {*ran, *outline.read(settings, now=now)[0]} if names else set()
@@ -87,7 +86,7 @@ def _keeps(settings: Settings, client: Client, names: list[str], given: Keep, no
 def _tell(settings: Settings, pruned: Pruned, *, dry_run: bool) -> None:
     removed, _, folders, executors, freed = pruned
     if settings.json:
-        output.print_json(
+        printing.print_json(
             {
                 "dry_run": dry_run,
                 "removed": removed,
@@ -101,12 +100,12 @@ def _tell(settings: Settings, pruned: Pruned, *, dry_run: bool) -> None:
         return
     would = "would be " if dry_run else ""
     for job, count in removed.items():
-        output.say(f"{job}: {count} {'run' if count == 1 else 'runs'} {would}removed")
+        printing.say(f"{job}: {count} {'run' if count == 1 else 'runs'} {would}removed")
     if folders:
-        output.say(f"{without_history(folders)}; they {would if dry_run else 'were '}removed")
+        printing.say(f"{without_history(folders)}; they {would if dry_run else 'were '}removed")
     if executors:
-        output.say(f"what {executors} dead {'process' if executors == 1 else 'processes'} left was removed")
+        printing.say(f"what {executors} dead {'process' if executors == 1 else 'processes'} left was removed")
     if not (removed or folders or executors):
-        output.say(f"nothing {'is' if dry_run else 'was'} due")
+        printing.say(f"nothing {'is' if dry_run else 'was'} due")
     if freed:
-        output.say(f"{text.size(freed)} {'would come' if dry_run else 'came'} free")
+        printing.say(f"{text.size(freed)} {'would come' if dry_run else 'came'} free")

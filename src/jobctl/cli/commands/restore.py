@@ -8,7 +8,7 @@ import sys
 from contextlib import nullcontext
 from typing import IO, TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.moments import past
 from jobctl.core.errors import JobctlError
 from jobctl.host import clock
@@ -57,7 +57,7 @@ def _tell(settings: Settings, done: Restored, file: str) -> None:
             "lost": lost,
             "ended": done.ended,
         }
-        output.print_json(document)
+        printing.print_json(document)
         return
     if settings.quiet:
         return
@@ -66,12 +66,12 @@ def _tell(settings: Settings, done: Restored, file: str) -> None:
     made = round(datetime.fromisoformat(done.made_at).timestamp() * 1000) if done.made_at else None
     when = f" as it was {past(made, clock.now())}" if made is not None else ""
     runs = f"{holds.runs:,} run{'' if holds.runs == 1 else 's'}, {holds.open_runs:,} of them open"
-    output.say(f"{settings.state_dir}: restored{when}: {runs}")
+    printing.say(f"{settings.state_dir}: restored{when}: {runs}")
     if done.is_copy:
-        output.say("a store of its own: its open runs were ended, its schedules begin now")
+        printing.say("a store of its own: its open runs were ended, its schedules begin now")
         return
     if lost:
-        output.say(f"what ran then is lost, and tried again as its retry policy says: {', '.join(lost[:5])}")
+        printing.say(f"what ran then is lost, and tried again as its retry policy says: {', '.join(lost[:5])}")
     if done.original_is_there:
-        output.note(f"the original is still in {done.of}: remove it, or never run jobctl on it again")
-    output.note("what was done after the backup was made may be done again; it goes on with: jobctl daemon")
+        printing.note(f"the original is still in {done.of}: remove it, or never run jobctl on it again")
+    printing.note("what was done after the backup was made may be done again; it goes on with: jobctl daemon")

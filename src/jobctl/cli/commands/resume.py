@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli import load
-from jobctl.cli import printing as output
+from jobctl.cli import load, printing
 from jobctl.cli.client import client_of
 from jobctl.cli.foreground import drive
 from jobctl.cli.signals import Signals
@@ -89,7 +88,7 @@ def _resume(
             job, env_file, _ = client.kept(run, strict=True)
             if definition_changed(run, client.definition(run)):
                 new = f"to take the new one: jobctl resume {run.name} --updated"
-                output.note(
+                printing.note(
                     f"the definition of {run.job} has changed since {run.name} began, which keeps its own; {new}"
                 )
         if keeper is None:
@@ -106,7 +105,7 @@ def _resume(
         with Signals(client) as asked:  # from before it is asked to go on: if it is, a signal cancels it
             _ask(client, run, job, updated, from_step, queued=False)
             if held:
-                output.note(f"{run.name} goes on where it runs")
+                printing.note(f"{run.name} goes on where it runs")
                 return 0
             return drive(settings, client, begin, queues=_queues(job), keeper=keeper, asked=asked)
 
@@ -129,9 +128,9 @@ def _hand_over(settings: Settings, client: Client, run: Run, job: Job, updated: 
     if not client.has_daemon():
         say_waits(run.name)
     if settings.json:
-        output.print_json(Documents(client, output.note).run(client.run(run), clock.now()))
+        printing.print_json(Documents(client, printing.note).run(client.run(run), clock.now()))
     else:
-        output.say(run.name)
+        printing.say(run.name)
     return 0
 
 

@@ -201,20 +201,20 @@ def _answer(settings: Settings, client: Client, there: Run, queues: Mapping[str,
 
 
 def _say_there_is(settings: Settings, run: Run) -> None:
-    from jobctl.cli import printing as output
+    from jobctl.cli import printing
 
     if not settings.quiet:
-        output.note(f"there is a run with that key: {run.name}, {run.status.replace('_', ' ')}")
+        printing.note(f"there is a run with that key: {run.name}, {run.status.replace('_', ' ')}")
 
 
 def _say_reused(settings: Settings, old: Reused) -> None:
-    from jobctl.cli import printing as output
+    from jobctl.cli import printing
     from jobctl.core.keys import item_index
 
     for remark in old.remarks:
-        output.note(remark)
+        printing.note(remark)
     if old.reused and not settings.quiet:
-        output.note(f"reused from {old.run}: {', '.join(key for key in old.reused if item_index(key) is None)}")
+        printing.note(f"reused from {old.run}: {', '.join(key for key in old.reused if item_index(key) is None)}")
 
 
 def _hand_over(
@@ -222,7 +222,7 @@ def _hand_over(
 ) -> int:
     """Queue the run for the daemon, this one or the next, and print its id; with `wait` not before it is over, or that
     long has passed."""
-    from jobctl.cli import printing as output
+    from jobctl.cli import printing
     from jobctl.cli.client import client_of
     from jobctl.cli.signals import Signals
     from jobctl.cli.waiting import until
@@ -241,9 +241,9 @@ def _hand_over(
             return until(settings, client, [run], how.wait)
         run, _ = _recorded(settings, client, job, given, asked, old)
         if settings.json:
-            output.print_json(Documents(client, output.note).run(run, clock.now()))
+            printing.print_json(Documents(client, printing.note).run(run, clock.now()))
         else:
-            output.say(run.name)
+            printing.say(run.name)
     return 0
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jobctl.cli import load, moments, schedules
-from jobctl.cli import printing as output
+from jobctl.cli import load, moments, printing, schedules
 from jobctl.cli.client import client_of
 from jobctl.cli.starting import given_params
 from jobctl.core.errors import JobctlError, UsageError
@@ -61,15 +60,15 @@ def main(
     if times and not dry_run:
         how = "one after another" if one_by_one else "as many at once as there is room for"
         if not settings.quiet:
-            output.note(f"{job}: {len(times)} runs, {how}, for its fire times {stretch}")
+            printing.note(f"{job}: {len(times)} runs, {how}, for its fire times {stretch}")
         # The choice stands in the definition that is kept with the runs: there the daemon looks for it.
         chosen = replace(definition, overlap=OverlapPolicy(overlap))
         with client_of(settings, create=True) as client:
             runs = client.backfill(chosen, given, times)
             if not client.has_daemon():
-                output.note("no daemon runs here: they start when one does: jobctl daemon")
+                printing.note("no daemon runs here: they start when one does: jobctl daemon")
     if settings.json:
-        output.print_json(
+        printing.print_json(
             {
                 "job": job,
                 "from": format_instant(first, zone),
@@ -81,13 +80,13 @@ def main(
             }
         )
     elif not times:
-        output.note(f"job {job} has no fire time {stretch}")
+        printing.note(f"job {job} has no fire time {stretch}")
     elif dry_run:
         for at in times:
-            output.say(_shown(at, zone))
+            printing.say(_shown(at, zone))
     else:
         for name in runs:
-            output.say(name)
+            printing.say(name)
     return 0
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jobctl.cli import moments, schedules
-from jobctl.cli import printing as output
+from jobctl.cli import moments, printing, schedules
 from jobctl.cli.client import client_of
 from jobctl.cli.problems import say_problems
 from jobctl.core.errors import NotFoundError
@@ -35,21 +34,21 @@ def main(settings: Settings, *, jobs: list[str]) -> int:
     except NotFoundError:  # nothing has run here yet
         lines = lines_of(None, chosen, now)
     if settings.json:
-        output.print_json([documents.schedule(line) for line in lines])
+        printing.print_json([documents.schedule(line) for line in lines])
         return 0
     if not lines:
-        output.note("no job has a schedule")
+        printing.note("no job has a schedule")
         return 0
     header = ("JOB", "SCHEDULE", "ZONE", "NEXT", "LAST", "WHAT BECAME OF IT")
-    print(output.table(header, [_row(line, now) for line in lines], color=output.colored(settings.color)))
+    print(printing.table(header, [_row(line, now) for line in lines], color=printing.colored(settings.color)))
     for name, pause in {line.job.name: line.pause for line in lines if line.pause is not None}.items():
-        output.say(f"{name}: paused {told(pause, now)}; jobctl schedule resume {name}")
+        printing.say(f"{name}: paused {told(pause, now)}; jobctl schedule resume {name}")
     for line in lines:
         for outcome, count in line.dropped.items():
             times = "fire time was" if count == 1 else "fire times were"
-            output.say(f"{line.job.name}: {count} {times} {outcome} within a week ({_expression(line)})")
+            printing.say(f"{line.job.name}: {count} {times} {outcome} within a week ({_expression(line)})")
     if not daemon:
-        output.note("no daemon runs here: schedules do not start runs by themselves; start one with: jobctl daemon")
+        printing.note("no daemon runs here: schedules do not start runs by themselves; start one with: jobctl daemon")
     return 0
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import moments, schedules
-from jobctl.cli import printing as output
+from jobctl.cli import moments, printing, schedules
 from jobctl.core import text
 from jobctl.core.definition.remarks import explain
 from jobctl.core.errors import JobctlError, UsageError
@@ -48,7 +47,7 @@ def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) 
             for job, schedule in entries
         ]
     if settings.json:
-        output.print_json(
+        printing.print_json(
             [
                 {
                     "job": job.name,
@@ -59,19 +58,19 @@ def main(settings: Settings, *, jobs: list[str], count: int, start: str | None) 
             ]
         )
         return 0
-    color = output.colored(settings.color)
+    color = printing.colored(settings.color)
     for i, (job, schedule, times) in enumerate(found):
-        title = output.safe(f"{job.name}: {in_words(schedule, job)}")
-        print(("\n" if i else "") + output.paint(title, "bold", on=color))
+        title = printing.safe(f"{job.name}: {in_words(schedule, job)}")
+        print(("\n" if i else "") + printing.paint(title, "bold", on=color))
         if not times:
-            output.say("  when the machine starts" if schedule.boot else "  never again")
+            printing.say("  when the machine starts" if schedule.boot else "  never again")
             continue
         rows = [_row(job, schedule, at, now) for at in times]
         kept = [i for i in range(len(HEADER)) if any(row[i] for row in rows)]
-        table = output.table([HEADER[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color)
+        table = printing.table([HEADER[i] for i in kept], [[row[i] for i in kept] for row in rows], color=color)
         print("\n".join(f"  {line}" for line in table.split("\n")))
     if not found:
-        output.note("no job has a schedule")
+        printing.note("no job has a schedule")
     return 0
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
-from jobctl.cli import schedules
+from jobctl.cli import printing, schedules
 from jobctl.cli.client import client_of
 from jobctl.cli.commands.schedule_list import told
 from jobctl.cli.user import user
@@ -54,7 +53,7 @@ def known(settings: Settings, client: Client, names: list[str], *, now: int) -> 
 def say(settings: Settings, results: dict[str, str]) -> None:
     """What became of each job: for people, or as JSON."""
     if settings.json:
-        output.print_json([{"job": name, "result": result} for name, result in results.items()])
+        printing.print_json([{"job": name, "result": result} for name, result in results.items()])
     elif not settings.quiet:
         for name, result in results.items():
-            output.say(f"{name}: {result}")
+            printing.say(f"{name}: {result}")

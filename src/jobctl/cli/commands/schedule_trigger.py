@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import load, schedules
-from jobctl.cli import printing as output
+from jobctl.cli import load, printing, schedules
 from jobctl.cli.client import client_of
 from jobctl.cli.moments import span
 from jobctl.cli.starting import given_params, need_daemon, say_waits
@@ -30,7 +29,7 @@ def main(settings: Settings, *, job: str, params: list[str], require_daemon: boo
         if not client.has_daemon():
             say_waits(run.name)
         if settings.json:
-            output.print_json(Documents(client, output.note).run(run, clock.now()))
+            printing.print_json(Documents(client, printing.note).run(run, clock.now()))
         else:
-            output.say(run.name)
+            printing.say(run.name)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 def main(settings: Settings) -> int:  # noqa: ARG001
     from jobctl.core.definition.schema import json_schema
 
-    output.print_json(json_schema())
+    printing.print_json(json_schema())
     return 0

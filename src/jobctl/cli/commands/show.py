@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.load import find_job, load
 from jobctl.cli.show import definition as words
 from jobctl.core import kinds
@@ -27,22 +27,22 @@ def main(settings: Settings, *, job: str) -> int:
     if settings.json:
         from dataclasses import asdict
 
-        output.print_json(asdict(found))
+        printing.print_json(asdict(found))
         return 0
-    color = output.colored(settings.color)
+    color = printing.colored(settings.color)
     for label, text in _job(found):
         _print(label, text, "", color)
     for step in found.steps:
         print()
-        output.say(f"{output.paint('step', 'bold', on=color)} {output.safe(step.name)}")
+        printing.say(f"{printing.paint('step', 'bold', on=color)} {printing.safe(step.name)}")
         for label, text in _step(step):
             _print(label, text, "  ", color)
     return 0
 
 
 def _print(label: str, text: str, indent: str, color: bool) -> None:
-    first, *more = output.safe(text).split("\n")
-    print(f"{indent}{output.paint(f'{label:<14}', 'dim', on=color)} {first}".rstrip())
+    first, *more = printing.safe(text).split("\n")
+    print(f"{indent}{printing.paint(f'{label:<14}', 'dim', on=color)} {first}".rstrip())
     for line in more:
         print(f"{indent}{'':<14} {line}".rstrip())
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.codes import exit_code
 from jobctl.cli.find_run import find
@@ -54,15 +54,15 @@ def main(
     now = clock.now()
     with client_of(settings, asks=True) as client:
         run = find(settings, client, target, now=now)
-        documents = Documents(client, output.note)
+        documents = Documents(client, printing.note)
         if settings.json:
-            output.print_json(documents.run(run, now))
+            printing.print_json(documents.run(run, now))
         elif not (settings.quiet and exit_status):
             from jobctl.cli.show.detail import lines
 
             why = sentences(documents.reasons(run, now))
             for line in lines(documents.detail(run, now), client.folder(run), why, now=now):
-                output.say(line)
+                printing.say(line)
     return exit_code(run.status) if exit_status else 0
 
 
@@ -84,7 +84,7 @@ def _overview(settings: Settings, *, now: int) -> int:
 
             seen = overview(client, defined, problems, scheduled, now, queued=shown[0], asleep=shown[1])
         if settings.json:
-            output.print_json(documents.overview(seen))
+            printing.print_json(documents.overview(seen))
         else:
             from jobctl.cli.show.overview import show
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.exit import pointed_at, two_lines
 from jobctl.cli.load import existing
 from jobctl.core.definition.doubts import Here
@@ -41,16 +41,16 @@ def main(settings: Settings, *, files: list[str]) -> int:
         problems.append(Problem(zone.trouble, hint=zone.hint, warning=True))
     failed = any(not problem.warning for problem in problems)
     if settings.json:
-        output.print_json([documents.problem(problem) for problem in problems])
+        printing.print_json([documents.problem(problem) for problem in problems])
         return 2 if failed else 0
     for problem in problems:
-        output.say(two_lines(problem))
+        printing.say(two_lines(problem))
         if problem.excerpt is not None:
-            output.say(pointed_at(problem))
+            printing.say(pointed_at(problem))
     if not failed and not settings.quiet:
-        output.say(f"{_count(len(jobs), 'job')}, {_count(len(problems), 'warning') if problems else 'no problems'}")
+        printing.say(f"{_count(len(jobs), 'job')}, {_count(len(problems), 'warning') if problems else 'no problems'}")
     elif failed:
-        output.note(f"{_count(sum(not problem.warning for problem in problems), 'problem')}")
+        printing.note(f"{_count(sum(not problem.warning for problem in problems), 'problem')}")
     return 2 if failed else 0
 
 

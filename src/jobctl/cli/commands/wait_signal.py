@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.moments import span
 from jobctl.scripts.suspend import wait_signal
 
@@ -16,7 +16,7 @@ def main(*, name: str, timeout: str | None) -> int:
     limit = span(timeout, "--timeout") if timeout is not None else None
     in_time, payload = wait_signal("jobctl wait-signal", name, limit)
     if not in_time:
-        output.note(f"the signal {name} did not come within {timeout}")
+        printing.note(f"the signal {name} did not come within {timeout}")
         return TIMED_OUT
-    output.say(json.dumps(payload))
+    printing.say(json.dumps(payload))
     return 0

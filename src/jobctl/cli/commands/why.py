@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.commands.status import sentences
 from jobctl.cli.find_run import find
@@ -20,11 +20,11 @@ def main(settings: Settings, *, run: str) -> int:
     now = clock.now()
     with client_of(settings, asks=True) as client:
         found = find(settings, client, run, now=now)  # once: all that is said is of this
-        documents = Documents(client, output.note)
+        documents = Documents(client, printing.note)
         reasons = documents.reasons(found, now)
         if settings.json:
-            output.print_json(why(found, reasons))
+            printing.print_json(why(found, reasons))
         else:
             for line in sentences(reasons):
-                output.say(" ".join(line.split("\n")))
+                printing.say(" ".join(line.split("\n")))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.cli import printing as output
+from jobctl.cli import printing
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.problems import say_problems
 from jobctl.cli.show.texts import short, standing
@@ -28,14 +28,14 @@ def show(settings: Settings, client: Client | None, seen: Overview, now: int) ->
     """Print it. `client` says what each run is at; without one nothing has run yet."""
     troubles: list[Problem] = []
     if client is None:
-        output.say("nothing has run here yet; no daemon runs here")
+        printing.say("nothing has run here yet; no daemon runs here")
     else:
         for line in _workers(seen, now):
-            output.say(line)
+            printing.say(line)
         troubles = _runs(settings, client, seen, now)
     _jobs(settings, seen.jobs, now)
     for line in _beside(seen, now):
-        output.say(line)
+        printing.say(line)
     say_problems([problem for problem in (*seen.problems, *troubles) if problem.file not in seen.used_files])
 
 
@@ -80,11 +80,11 @@ def _runs(settings: Settings, client: Client, seen: Overview, now: int) -> list[
         print()
         print(_table(settings, ("RUN", "STATUS", "TIME", "NOW"), rows))
     if children:
-        output.say(f"and {len(children):,} child {'run' if len(children) == 1 else 'runs'} of these")
+        printing.say(f"and {len(children):,} child {'run' if len(children) == 1 else 'runs'} of these")
     if seen.queued:
-        output.say(f"and {seen.queued:,} more that are queued: jobctl history --status queued")
+        printing.say(f"and {seen.queued:,} more that are queued: jobctl history --status queued")
     if seen.asleep:
-        output.say(f"and {seen.asleep:,} more that only wait: jobctl history --status running")
+        printing.say(f"and {seen.asleep:,} more that only wait: jobctl history --status running")
     return [*troubles, *damage(client)]
 
 
@@ -99,7 +99,7 @@ def _jobs(settings: Settings, jobs: Sequence[JobLine], now: int) -> None:
             when, time = past(run.started_at or run.created_at, now), took(run.started_at, run.finished_at, now)
             rows.append((job.name, run.name, standing(run), when, time, fire))
     if not rows:
-        output.note("no jobs are defined here; `jobctl init` writes a jobs.toml to start from")
+        printing.note("no jobs are defined here; `jobctl init` writes a jobs.toml to start from")
         return
     print()
     print(_table(settings, ("JOB", "LAST RUN", "STATUS", "STARTED", "TIME", "NEXT"), rows))
@@ -121,4 +121,4 @@ def _beside(seen: Overview, now: int) -> Iterator[str]:
 
 
 def _table(settings: Settings, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return output.table(header, rows, color=output.colored(settings.color))
+    return printing.table(header, rows, color=printing.colored(settings.color))

@@ -22,8 +22,7 @@ from jobctl.core.run.rows import RunRow
 from jobctl.core.run.turn import Answer, Ask, Budget, Child, Later, Moment, Start
 from jobctl.definitions.files import env_file_of
 from jobctl.definitions.masking import redact
-from jobctl.engines.local import control as requests
-from jobctl.engines.local import executor, unbegun
+from jobctl.engines.local import control, executor, unbegun
 from jobctl.engines.local.commands import UnresolvedError, run_values
 from jobctl.engines.local.daemons import daemons, poke_daemons
 from jobctl.engines.local.live import LOOK_EVERY_MS, QUEUE_CHECK_MS, RETRY_STORE_MS, LiveRun, Planned, Work, taken
@@ -316,7 +315,7 @@ class Children:
         if here is not None:
             self._request(here, kind, why)
             return
-        if close(self._store, row, kind, why) and not requests.is_held(self._store, row):
+        if close(self._store, row, kind, why) and not control.is_held(self._store, row):
             # Nobody has it, and it may have secrets that are nowhere to be had: an end needs none.
             self._take(row, strict=False)
 
@@ -419,7 +418,7 @@ def close(store: Store, row: RunRow, kind: EventType, why: str) -> bool:
         since = [] if event.type is EventType.RUN_REOPENED else [*since, event.type]
     if kind in since or EventType.TERMINATE_REQUESTED in since:
         return True
-    ask = requests.terminate if kind is EventType.TERMINATE_REQUESTED else requests.cancel
+    ask = control.terminate if kind is EventType.TERMINATE_REQUESTED else control.cancel
     try:
         ask(store, row, reason=why, by="")
     except StoreUnavailableError:

@@ -16,7 +16,7 @@ from jobctl.core.run.values import run_values
 from jobctl.core.schedule import overlap
 from jobctl.core.schedule.overlap import Fire
 from jobctl.definitions.masking import redact
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.daemons import poke_daemons
 from jobctl.host import clock
 from jobctl.store import firings
@@ -166,7 +166,7 @@ def trigger(
             hint=f"see it with: jobctl status {job.name}; a run beside it: jobctl run --detach {job.name}",
         )
     if decision.fire in (Fire.CANCEL_OTHER, Fire.TERMINATE_OTHER):
-        ask = requests.cancel if decision.fire is Fire.CANCEL_OTHER else requests.terminate
+        ask = control.cancel if decision.fire is Fire.CANCEL_OTHER else control.terminate
         for number, _ in [*begun, *buffered]:
             try:
                 ask(

@@ -11,7 +11,7 @@ from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
 from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
@@ -71,7 +71,7 @@ def _end(
     except _OverError:
         return False
     if row.parent is not None:
-        requests.poke_holder(store, store.run(row.parent))
+        control.poke_holder(store, store.run(row.parent))
     return True
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.local import control as requests
-from jobctl.engines.local import unbegun
+from jobctl.engines.local import control, unbegun
 from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.stored_job import job_of
 from jobctl.store.store import Store
@@ -63,7 +62,7 @@ def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reas
 
     JobctlError when it is over.
     """
-    ask = requests.terminate if terminate else requests.cancel
+    ask = control.terminate if terminate else control.cancel
     row = ask(store, store.run(run_id), reason=reason, by="scheduler")
     if row.executor is None:
         kept = job_of(store, row, strict=False)
