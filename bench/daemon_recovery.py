@@ -12,6 +12,7 @@ from bench.figure import Bench, Goal, Row
 from jobctl.core.model import Job
 from jobctl.definitions.files import read_file
 from jobctl.engines.local.submit import enqueue
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 # Tells that it lives, then waits for somebody to open the pipe.
@@ -51,7 +52,7 @@ def adoption(bench: Bench) -> list[Row]:
 def hand_over(folder: Path, job: Job, count: int) -> None:
     with Store(str(folder / "state")) as store:
         for _ in range(count):
-            enqueue(store, job, {}, trigger="manual")
+            enqueue(store, job, {}, trigger="manual", host=Host())
 
 
 def _adopt(folder: Path, limit: tuple[str, ...], count: int) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from jobctl.core.model import ForEach, Job, Step, encode
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LocalEngine
+from jobctl.host.host import Host
 from jobctl.process import environment, keepers
 from jobctl.process.keepers import Link
 from jobctl.store.store import Store
@@ -138,7 +139,7 @@ def _checked(
 def carry_out(store: Store, job: Job, runs: int, in_flight: int, name: str, keeper: Link | None = None) -> float:
     """Seconds for so many runs of a job, however they end."""
     kept = encode(job)
-    engine = LocalEngine(store, Executor(store.state_dir, "foreground"), keeper=keeper)
+    engine = LocalEngine(store, Executor(store.state_dir, "foreground"), keeper=keeper, host=Host())
     submitted = 0
     begin = time.perf_counter()
     while submitted < runs or engine.busy:

@@ -14,6 +14,7 @@ from jobctl.definitions import masking
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.loop import LocalEngine
+from jobctl.host.host import Host
 from jobctl.store.queries import new_name
 from jobctl.store.store import Store
 
@@ -36,7 +37,7 @@ class Runs:
     @property
     def engine(self) -> LocalEngine:
         if self._engine is None:
-            self._engine = LocalEngine(self.store, Executor(self.store.state_dir, "foreground"))
+            self._engine = LocalEngine(self.store, Executor(self.store.state_dir, "foreground"), host=Host())
         return self._engine
 
     def job(self, *steps: Step, name: str = "job", **fields: Any) -> Job:

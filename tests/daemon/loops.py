@@ -17,7 +17,7 @@ from jobctl.daemon.loop import Daemon
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.worker.resident import hired
-from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 
@@ -31,10 +31,11 @@ class Loop:
         self.store = Store(str(state))
         self.stream = io.StringIO()
         self.daemon = Daemon(
-            hired(LocalClient(self.store), clock, max_concurrent_runs=10, keeper=None),
+            hired(LocalClient(self.store), max_concurrent_runs=10, keeper=None),
             [str(self.path)],
-            journal=Journal("json", self.stream),
+            journal=Journal("json", self.stream, host=Host()),
             notifier=Notifier(environ),
+            host=Host(),
         )
         self.daemon.start()
 

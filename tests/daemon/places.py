@@ -20,6 +20,7 @@ from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.scheduler import Scheduler
 from jobctl.engines.local.worker.starter import Starter
 from jobctl.engines.local.worker.take import Failed
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
@@ -46,7 +47,7 @@ class Place:
         self.store = Store(str(self.state))
         self.failed: list[Failed] = []
         self.told: list[Event] = []
-        self.engine = LocalEngine(self.store, Executor(str(self.state), "daemon"), observer=self)
+        self.engine = LocalEngine(self.store, Executor(str(self.state), "daemon"), observer=self, host=Host())
         self.capacity = Capacity(self.store, self.engine.executor.id, maximum)
         self.starter = Starter(self.store, self.engine, self.capacity, self.failed.append)
         self.scheduler = Scheduler(self.store, self.starter)

@@ -21,6 +21,7 @@ from jobctl.engines.local.worker import aside as aside_module
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.engines.local.worker import duties as duties_module
 from jobctl.engines.local.worker.aside import Aside
+from jobctl.host.host import Host
 from jobctl.process.supervisor import Supervisor
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'
@@ -28,7 +29,7 @@ TWO = job(NEVER, "echo x >> marks; " + HELD) + job(NEVER, name="y")
 
 
 def queue(loop: Loop, name: str) -> None:
-    enqueue(loop.store, loop.daemon.reloader.catalog.jobs[name], {}, trigger="manual")
+    enqueue(loop.store, loop.daemon.reloader.catalog.jobs[name], {}, trigger="manual", host=Host())
     loop.daemon.work.dispatch = True
 
 

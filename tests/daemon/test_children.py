@@ -17,6 +17,7 @@ from jobctl.engines.local.worker import dispatcher, pruner, rescuer
 from jobctl.engines.local.worker.take import take
 from jobctl.engines.run_files import run_folder
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store import firings
 
 KID = '[[jobs.x.steps]]\nname = "{}"\nneeds = []\njob = "y"\n'
@@ -25,7 +26,7 @@ KID = '[[jobs.x.steps]]\nname = "{}"\nneeds = []\njob = "y"\n'
 def begin(place: Place, text: str, children: int = 1) -> RunRow:
     """A run of the job x that the daemon has begun, with so many child runs."""
     place.arm(text)
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     place.dispatch()
     place.until(lambda: len(place.runs("y")) == children)
     return row(place)
@@ -62,7 +63,7 @@ def test_a_family_that_only_waits_sleeps_and_wakes_together(place: Place) -> Non
     assert asleep(place, "y") == [True, True]
     assert asleep(place, "x") == [True]
     for child in place.runs("y"):
-        control.answer(place.store, place.store.run(child.id), None, approved=True, comment=None, by="me")
+        control.answer(place.store, place.store.run(child.id), None, approved=True, comment=None, by="me", host=Host())
         wake(place)
         place.until(lambda child=child: place.store.run(child.id).finished_at is not None)
     end_all(place)
@@ -87,7 +88,7 @@ def test_a_cancel_wakes_a_sleeping_family(place: Place) -> None:
     text = f"[jobs.x]\n{KID.format('a')}[[jobs.y.steps]]\nname = 'nap'\nsleep = '30d'"
     run = begin(place, text)
     place.until(lambda: not place.engine.runs)
-    control.cancel(place.store, row(place), reason=None, by="me")
+    control.cancel(place.store, row(place), reason=None, by="me", host=Host())
     end_all(place)
     assert (row(place).status, place.statuses("y")) == ("canceled", ["canceled"])
     assert run.name in (place.runs("y")[0].reason or "")
@@ -187,9 +188,9 @@ def test_children_of_a_run_that_ended_without_asking_them_are_asked_by_a_sweep(
     two.store.request(run.id, lambda *_: (over, None))
     known: set[tuple[int, int | None]] = set()
     [child] = two.runs("y")
-    asked = rescuer.orphans(two.store, known)
+    asked = rescuer.orphans(two.store, known, Host())
     assert [name for name, _ in asked] == ([] if policy == "abandon" else [child.name])
-    assert rescuer.orphans(two.store, known) == []
+    assert rescuer.orphans(two.store, known, Host()) == []
     rescuer.once(two.store, two.engine, clock.now())
     if policy == "abandon":
         assert two.statuses("y") == ["running"]
@@ -227,7 +228,7 @@ def test_a_run_is_kept_while_a_run_that_it_started_goes_on(place: Place) -> None
     text = f"[jobs.x]\n{KID.format('a')}on_parent_close = 'abandon'\n[jobs.y]\ncommand = '{HELD}'"
     begin(place, text)
     place.until(lambda: place.engine.attempts_running == 1)
-    control.cancel(place.store, row(place), reason=None, by="me")
+    control.cancel(place.store, row(place), reason=None, by="me", host=Host())
     place.until(lambda: row(place).finished_at is not None)
     for keep in (Keep(runs=0), Keep(age=HOUR)):
         assert pruner.remove(place.store, {"x": keep, "y": keep}, clock.now() + DAY) == []

@@ -9,11 +9,12 @@ import re
 import pytest
 
 from jobctl.daemon.log import Journal
+from jobctl.host.host import Host
 
 
 def said(style: str, *calls: tuple[str, dict[str, object]]) -> list[str]:
     stream = io.StringIO()
-    journal = Journal(style, stream)
+    journal = Journal(style, stream, host=Host())
     for message, about in calls:
         journal.say(message, **about)  # type: ignore[arg-type]
     return stream.getvalue().splitlines()
@@ -62,7 +63,7 @@ def test_a_line_for_programs() -> None:
 
 def test_a_trouble_that_stays_is_said_when_it_begins_and_when_it_changes() -> None:
     stream = io.StringIO()
-    journal = Journal("text", stream)
+    journal = Journal("text", stream, host=Host())
     for message in ("full", "full", "locked", "locked", "", "", "locked"):
         journal.say_once("store", message)
     journal.say_once("other", "locked")
@@ -74,4 +75,4 @@ def test_nobody_listens() -> None:
         def write(self, text: str) -> int:
             raise BrokenPipeError(text)
 
-    Journal("text", Gone()).say("ready")
+    Journal("text", Gone(), host=Host()).say("ready")

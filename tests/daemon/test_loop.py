@@ -17,6 +17,7 @@ from jobctl.engines.base import Moment
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store import firings, times
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'
@@ -65,7 +66,7 @@ def test_pause_on_failure(start: Callable[..., Loop], command: str, keys: dict[s
 
 def test_a_failure_that_nobody_scheduled_pauses_nothing(start: Callable[..., Loop]) -> None:
     loop = start(job(NEVER, "exit 1", pause_on_failure="true"))
-    enqueue(loop.store, loop.daemon.reloader.catalog.jobs["x"], {}, trigger="manual")
+    enqueue(loop.store, loop.daemon.reloader.catalog.jobs["x"], {}, trigger="manual", host=Host())
     loop.until(lambda: loop.statuses() == ["failed"])
     loop.daemon.turn(0)
     assert firings.paused(loop.store) == {}
@@ -75,7 +76,7 @@ def test_a_poke_starts_what_was_queued(start: Callable[..., Loop]) -> None:
     loop = start(job(NEVER))
     loop.until(lambda: not loop.daemon.work.dispatch)
     looks = loop.daemon.work.look.at
-    enqueue(loop.store, loop.daemon.reloader.catalog.jobs["x"], {}, trigger="manual")
+    enqueue(loop.store, loop.daemon.reloader.catalog.jobs["x"], {}, trigger="manual", host=Host())
     loop.until(lambda: loop.statuses() == ["succeeded"])
     assert loop.daemon.work.look.at == looks  # not because it looked by itself
 

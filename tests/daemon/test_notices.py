@@ -16,6 +16,7 @@ from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import pruner, rescuer
 from jobctl.engines.local.worker.take import fail
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store import firings
 
 HOURLY = "{ every = '1h' }"
@@ -95,7 +96,7 @@ def test_a_run_that_cannot_begin_is_told_of(place: Place) -> None:
 
 def test_a_queued_run_that_cannot_begin_is_told_of(place: Place) -> None:
     place.arm(job(HOURLY, env="{ API_TOKEN = 'topsecret' }", notify="{ command = 'echo $JOBCTL_REASON >> told' }"))
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     place.path.write_text("[jobs.y]\ncommand = 'true'\n")
     assert place.dispatch() == []
     assert place.statuses() == ["failed"]
@@ -107,7 +108,7 @@ def test_a_queued_run_that_cannot_begin_is_told_of(place: Place) -> None:
 
 def test_a_run_that_is_ended_as_poison_is_told_of(place: Place) -> None:
     place.arm(job(HOURLY, notify="{ command = 'echo $JOBCTL_REASON >> told' }"))
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     [row] = place.runs()
     for n in range(10):
         taken = Event(EventType.RUN_TAKEN, NOW + n * SECOND, data={"executor": "dead"})
@@ -127,7 +128,7 @@ def test_no_run_ends_untold_because_the_store_is_busy(
     place: Place, error: StoreError, ends: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.arm(job(HOURLY, notify="{ command = 'true' }"))
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     [row] = place.runs()
 
     def refused(_: int) -> str:
@@ -146,7 +147,7 @@ def test_people_are_told_before_anything_else_that_waits(new_place: Callable[...
     place = new_place(maximum=1)
     place.arm(job(HOURLY, priority=9, **MISSED))
     for _ in range(3):
-        enqueue(place.store, place.job(), {}, trigger="manual")
+        enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     place.scheduler.once(NOW + 3 * HOUR + 30 * MINUTE)
     assert place.dispatch() == []
     assert [row.status for row in place.runs("x.notify")] == ["running"]

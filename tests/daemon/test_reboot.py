@@ -16,6 +16,7 @@ from jobctl.engines.local.worker.scheduler import Scheduler
 from jobctl.engines.local.worker.starter import Starter
 from jobctl.host import clock
 from jobctl.host.boot import boot_id
+from jobctl.host.host import Host
 from jobctl.store import firings
 from jobctl.store.store import Store
 
@@ -34,7 +35,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(str(folder))
-        self._engine = LocalEngine(self.store, Executor(str(folder), "daemon"))
+        self._engine = LocalEngine(self.store, Executor(str(folder), "daemon"), host=Host())
         self._starter = Starter(self.store, self._engine, Capacity(self.store, "nobody", 0))
 
     def daemon(self, boot: tuple[str, int] | None, *, now: int = NOW, **fields: Any) -> Scheduler:

@@ -28,6 +28,7 @@ from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.engines.local.worker.resident import hired
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 STEP = '[[jobs.x.steps]]\nname = "{}"\n'
@@ -56,7 +57,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], int]:
 def begin(place: Place, text: str) -> RunRow:
     """A run of the job x that the daemon has begun, as far as it goes without waiting for long."""
     place.arm(text if text.startswith("[jobs.x]") else "[jobs.x]\n" + text)
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     place.dispatch()
     place.until(lambda: not place.engine.attempts_running and row(place).seq > 2)
     return row(place)
@@ -140,7 +141,7 @@ def test_a_run_that_only_waits_for_long_is_a_row_and_nobodys(
 def test_what_goes_on_soon_or_still_runs_stays(place: Place, text: str) -> None:
     place.arm("[jobs.x]\n" + text)
     place.engine.queues = {"full": Queue("full", concurrency=0)}
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     place.dispatch()
     for _ in range(5):
         place.engine.turn(20)
@@ -153,7 +154,7 @@ def test_of_a_run_that_is_let_go_or_over_nothing_is_kept(place: Place) -> None:
     assert asleep(place)
     place.arm("[jobs.x]\ntimeout = '30d'\ncommand = 'true'\nstep_timeout = '9h'")
     for _ in range(120):
-        enqueue(place.store, place.job(), {}, trigger="manual")
+        enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     while "queued" in place.statuses():
         place.dispatch()
         place.settle()
@@ -170,8 +171,8 @@ def test_a_run_that_a_schedule_begins_with_a_sleep_is_let_go_too(place: Place) -
 
 def test_in_the_foreground_it_stays(place: Place) -> None:
     place.arm("[jobs.x]\n" + NAP.format("2h"))
-    enqueue(place.store, place.job(), {}, trigger="manual")
-    with_terminal = LocalEngine(place.store, Executor(str(place.state), "foreground"))
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
+    with_terminal = LocalEngine(place.store, Executor(str(place.state), "foreground"), host=Host())
     assert with_terminal.take(row(place).id, place.job(), env_file={}) is not None
     with_terminal.turn(0)
     assert row(place).executor == with_terminal.executor.id
@@ -197,8 +198,8 @@ def test_it_gives_its_place_to_others_and_stays_one_of_its_job(new_place: Callab
         + "[queues.one]\nconcurrency = 1\n[jobs.y]\nqueue = 'one'\ncommand = 'true'\n",
     )
     place.capacity.set_queues(place.catalog().queues)
-    enqueue(place.store, place.job("y"), {}, trigger="manual")
-    enqueue(place.store, place.job("x"), {}, trigger="schedule", fire_time=0)
+    enqueue(place.store, place.job("y"), {}, trigger="manual", host=Host())
+    enqueue(place.store, place.job("x"), {}, trigger="schedule", fire_time=0, host=Host())
     place.dispatch()
     place.until(lambda: place.statuses("y") == ["succeeded"])
     place.dispatch()
@@ -262,23 +263,23 @@ def test_whatever_it_waits_for_comes_in_time(
 
 
 def signal(store: Store, run: RunRow) -> None:
-    control.send_signal(store, run, "go", 5, by="anna")
+    control.send_signal(store, run, "go", 5, by="anna", host=Host())
 
 
 def approve(store: Store, run: RunRow) -> None:
-    control.answer(store, run, None, approved=True, comment=None, by="anna")
+    control.answer(store, run, None, approved=True, comment=None, by="anna", host=Host())
 
 
 def reject(store: Store, run: RunRow) -> None:
-    control.answer(store, run, None, approved=False, comment=None, by="anna")
+    control.answer(store, run, None, approved=False, comment=None, by="anna", host=Host())
 
 
 def cancel(store: Store, run: RunRow) -> None:
-    control.cancel(store, run, reason=None, by="anna")
+    control.cancel(store, run, reason=None, by="anna", host=Host())
 
 
 def terminate(store: Store, run: RunRow) -> None:
-    control.terminate(store, run, reason=None, by="anna")
+    control.terminate(store, run, reason=None, by="anna", host=Host())
 
 
 @pytest.mark.parametrize(
@@ -330,10 +331,10 @@ def test_a_signal_that_it_does_not_wait_for_yet_lets_it_sleep_on(place: Place, t
 def test_paused_it_goes_nowhere_and_sleeps_on_when_it_is_resumed(place: Place, time: Callable[[int], int]) -> None:
     place.store.record_executor()
     begin(place, NAP.format("2h") + WORK)
-    control.pause(place.store, row(place), reason=None, by="me")
+    control.pause(place.store, row(place), reason=None, by="me", host=Host())
     wake(place)
     assert (row(place).status, row(place).executor) == ("paused", place.engine.executor.id)
-    control.unpause(place.store, row(place), by="me")
+    control.unpause(place.store, row(place), by="me", host=Host())
     for _ in range(2):
         place.engine.turn(0)
     assert asleep(place)
@@ -347,13 +348,13 @@ def test_paused_beyond_its_time_it_goes_on_when_it_is_resumed(place: Place, time
     place.store.record_executor()
     begin(place, NAP.format("2h") + WORK)
     time(2 * HOUR)
-    control.pause(place.store, row(place), reason=None, by="me")
+    control.pause(place.store, row(place), reason=None, by="me", host=Host())
     wake(place)
     place.until(
         lambda: place.engine.runs and next(iter(place.engine.runs.values())).state.step("nap").status == "succeeded"
     )
     assert (row(place).status, worked(place)) == ("paused", 0)
-    control.unpause(place.store, row(place), by="me")
+    control.unpause(place.store, row(place), by="me", host=Host())
     place.settle()
     assert worked(place) == 1
 
@@ -366,7 +367,7 @@ def test_without_a_daemon_anybody_takes_it_up(new_place: Callable[..., Place]) -
     store = Store(str(place.state))
     (run,) = store.alive()
     assert not control.is_held(store, run)
-    engine = LocalEngine(store, Executor(str(place.state), "foreground"))
+    engine = LocalEngine(store, Executor(str(place.state), "foreground"), host=Host())
     live = engine.take(run.id, job, env_file={})
     assert live is not None
     now = store.run(run.id)
@@ -545,10 +546,11 @@ def test_very_many_that_sleep_cost_a_daemon_no_work(crowd: Place) -> None:
 
 def test_a_daemon_wakes_up_no_more_often_for_them(crowd: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon = Daemon(
-        hired(LocalClient(crowd.store), clock, max_concurrent_runs=10, keeper=None),
+        hired(LocalClient(crowd.store), max_concurrent_runs=10, keeper=None),
         [str(crowd.path)],
-        journal=Journal("json", io.StringIO()),
+        journal=Journal("json", io.StringIO(), host=Host()),
         notifier=Notifier({}),
+        host=Host(),
     )
     daemon.start()
     daemon.turn(0)
@@ -570,8 +572,8 @@ def test_of_very_many_only_those_that_are_due_are_woken(crowd: Place) -> None:
 
 def test_nothing_is_begun_slower_for_very_many_that_sleep(crowd: Place) -> None:
     crowd.arm("[jobs.x]\ncommand = 'true'\n[jobs.y]\ncommand = 'true'\n")
-    enqueue(crowd.store, crowd.job("x"), {}, trigger="schedule", fire_time=0)
-    enqueue(crowd.store, crowd.job("y"), {}, trigger="schedule", fire_time=0)
+    enqueue(crowd.store, crowd.job("x"), {}, trigger="schedule", fire_time=0, host=Host())
+    enqueue(crowd.store, crowd.job("y"), {}, trigger="schedule", fire_time=0, host=Host())
     assert steps(crowd.store, crowd.dispatch) < 200
     crowd.settle()
     assert crowd.statuses("y") == ["succeeded"]
@@ -612,14 +614,14 @@ def test_a_script_that_sleeps_a_month_is_a_row_and_wakes_in_time(place: Place, t
 def test_a_signal_wakes_a_script(place: Place, early: bool) -> None:
     nap = "until [ -e go ]; do sleep 0.01; done; " if early else ""
     place.arm("[jobs.x]\n" + SCRIPT.format(nap + "jobctl wait-signal go --timeout 9d > got"))
-    enqueue(place.store, place.job(), {}, trigger="manual")
+    enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
     place.dispatch()
     if early:
-        control.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
+        control.send_signal(place.store, row(place), "go", {"k": 1}, by="anna", host=Host())
         (place.folder / "go").touch()
     else:
         place.until(lambda: asleep(place))
-        control.send_signal(place.store, row(place), "go", {"k": 1}, by="anna")
+        control.send_signal(place.store, row(place), "go", {"k": 1}, by="anna", host=Host())
         wake(place)
     place.settle()
     assert place.statuses() == ["succeeded"]
@@ -631,7 +633,7 @@ def test_a_signal_wakes_a_script(place: Place, early: bool) -> None:
 def test_a_script_that_sleeps_is_canceled(place: Place) -> None:
     begin(place, SCRIPT.format("jobctl sleep 30d"))
     assert asleep(place)
-    control.cancel(place.store, row(place), reason=None, by="anna")
+    control.cancel(place.store, row(place), reason=None, by="anna", host=Host())
     wake(place)
     assert place.statuses() == ["canceled"]
 

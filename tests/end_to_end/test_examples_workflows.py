@@ -35,6 +35,7 @@ from jobctl.core.run.rows import RunRow
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 
@@ -114,7 +115,7 @@ class Months:
         monkeypatch.setattr(clock, "boottime", lambda: boot() + self._ahead)
 
     def begin(self, **params: str) -> None:
-        enqueue(self.place.store, self.place.job("reminder"), params, trigger="manual")
+        enqueue(self.place.store, self.place.job("reminder"), params, trigger="manual", host=Host())
         self.place.dispatch()
         self._go_on()
 

@@ -22,6 +22,7 @@ from jobctl.engines.local.commands import run_values
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.loop import LocalEngine
+from jobctl.host.host import Host
 from jobctl.process import descent
 from jobctl.store.store import Store
 
@@ -44,7 +45,7 @@ class World:
     @property
     def engine(self) -> LocalEngine:
         if self._engine is None:
-            self._engine = LocalEngine(self.store, Executor(self.state, "foreground"), observer=self)
+            self._engine = LocalEngine(self.store, Executor(self.state, "foreground"), observer=self, host=Host())
         return self._engine
 
     def recorded(self, run: LiveRun, events: list[Event]) -> None:  # noqa: ARG002 - an Observer
@@ -87,7 +88,7 @@ class World:
         """`resume` of a run that is over, to its end."""
         job = run.job if updated is None else self.job(updated)
         text = None if updated is None else encode(redact(job))
-        control.reopen(self.store, self.row(run), job, definition=text, from_step=from_step, by="me")
+        control.reopen(self.store, self.row(run), job, definition=text, from_step=from_step, by="me", host=Host())
         return self.finish(self.take(run, job))
 
     def until(self, holds: Callable[[], object]) -> None:

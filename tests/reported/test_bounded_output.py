@@ -9,6 +9,7 @@ import pytest
 from jobctl.cli.main import main
 from jobctl.definitions.files import read_file
 from jobctl.engines.local.submit import enqueue
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 
@@ -25,7 +26,7 @@ def test_of_many_queued_runs_the_first_are_shown(folder: Path, capsys: pytest.Ca
     (folder / "jobs.toml").write_text("[jobs.x]\ncommand = 'true'\n")
     job = read_file("jobs.toml").jobs["x"]
     with Store(str(folder / "state")) as store:
-        names = [enqueue(store, job, {}, trigger="manual").name for _ in range(60)]
+        names = [enqueue(store, job, {}, trigger="manual", host=Host()).name for _ in range(60)]
     assert main(["status"]) == 0
     out = capsys.readouterr().out
     table = out.split("JOB ")[0]

@@ -12,6 +12,7 @@ import pytest
 from homes import Daemons
 
 import looked
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 # By name: what a command does to the path that $f names.
@@ -78,7 +79,7 @@ def test_each_file_of_an_attempt_damaged_in_each_way(home: Callable[[str], Daemo
 
         found = read_file(str(place.folder / "jobs.toml")).jobs
         for name in commands:
-            enqueue(store, found[name], {}, trigger="manual")
+            enqueue(store, found[name], {}, trigger="manual", host=Host())
         place.until(lambda: len([r for r in store.alive() if r.status == "running"]) >= len(commands))
         place.until(lambda: place.lines("ticks"))
         first.send_signal(signal.SIGKILL)

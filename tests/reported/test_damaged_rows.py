@@ -22,7 +22,7 @@ from jobctl.daemon.systemd import Notifier
 from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker.resident import hired
-from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.store.store import Store
 
 JOBS = """
@@ -194,14 +194,15 @@ def test_the_daemon_goes_on_with_the_others(lived: Path, tmp_path: Path, table: 
         stream = io.StringIO()
         store = Store(str(folder / "state"))
         daemon = Daemon(
-            hired(LocalClient(store), clock, max_concurrent_runs=50, keeper=None),
+            hired(LocalClient(store), max_concurrent_runs=50, keeper=None),
             [str(folder / "jobs.toml")],
-            journal=Journal("json", stream),
+            journal=Journal("json", stream, host=Host()),
             notifier=Notifier({}),
+            host=Host(),
         )
         try:
             daemon.start()
-            name = enqueue(store, daemon.reloader.catalog.jobs["good"], {}, trigger="manual").name
+            name = enqueue(store, daemon.reloader.catalog.jobs["good"], {}, trigger="manual", host=Host()).name
             daemon.work.dispatch = True
             deadline = time.monotonic() + 20
             while store.find(name).status != "succeeded":

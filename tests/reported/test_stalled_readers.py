@@ -19,6 +19,7 @@ from homes import JOBCTL, PATIENCE, Daemons
 
 from jobctl.daemon import log as journal
 from jobctl.daemon.log import Journal
+from jobctl.host.host import Host
 
 TICKS = "[jobs.tick]\nschedule = { every = '1s' }\noverlap = 'allow_all'\ncommand = 'true'\n"
 
@@ -120,7 +121,7 @@ def test_what_is_left_out_is_counted(monkeypatch: pytest.MonkeyPatch, style: str
     monkeypatch.setattr(journal, "KEPT", 1_000)
     reader = Reader("pipe")
     with os.fdopen(reader.theirs, "w") as stream:
-        said = Journal(style, stream)
+        said = Journal(style, stream, host=Host())
         for number in range(100):
             said.say(f"line {number}.")
         assert said.untold

@@ -20,6 +20,7 @@ from jobctl.core.errors import StoreError
 from jobctl.engines.local import executor
 from jobctl.engines.local.worker.turns import alone
 from jobctl.host import parents, settings
+from jobctl.host.host import Host
 from jobctl.store import trial
 from jobctl.store.store import Store
 
@@ -234,7 +235,7 @@ def test_a_daemons_lock_that_is_something_else(tmp_path: Path, kind: str) -> Non
     """A dangling link made its target."""
     _put(tmp_path / "daemon.lock", kind)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(OSError), alone(str(tmp_path)):  # noqa: PT011 - the daemon says what, and tries again
+    with pytest.raises(OSError), alone(str(tmp_path), Host()):  # noqa: PT011 - the daemon says what, and tries again
         pass
     assert sorted(tmp_path.iterdir()) == before
 

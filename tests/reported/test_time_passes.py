@@ -15,6 +15,7 @@ import looked
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
 from jobctl.host import clock
+from jobctl.host.host import Host
 
 HOUR = 3_600_000
 
@@ -140,7 +141,7 @@ def test_a_wait_lasts_as_long_as_it_says(
     place = Place(tmp_path)
     try:
         place.path.write_text("[jobs.x]\n" + says + "\n")
-        enqueue(place.store, place.job(), {}, trigger="manual")
+        enqueue(place.store, place.job(), {}, trigger="manual", host=Host())
         place.dispatch()
         before = 0 if "sleep" in what else 1
         place.until(lambda: _tried(tmp_path) == before and _waits(place))

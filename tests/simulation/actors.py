@@ -28,7 +28,6 @@ from jobctl.engines.local.unbegun import end_late
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.duties import LOOK_MS
 from jobctl.engines.local.worker.resident import hired
-from jobctl.host import clock
 from jobctl.store.store import Store
 
 from .standins import Watch
@@ -231,10 +230,11 @@ class _Daemon(Daemon):
     def __init__(self, process: DaemonProcess) -> None:
         assert process.store is not None
         super().__init__(
-            hired(LocalClient(process.store), clock, max_concurrent_runs=process._maximum, keeper=None),
+            hired(LocalClient(process.store, process.world.host), max_concurrent_runs=process._maximum, keeper=None),
             [process._file],
             journal=_Journal(process.world),
             notifier=Notifier({}),
+            host=process.world.host,
         )
 
     def _catch_signals(self) -> None:
@@ -245,7 +245,7 @@ class _Journal(Journal):
     """What a daemon says: troubles that nothing here has caused are defects."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(host=world.host)
         self._world = world
 
     def say(self, message: str, *, level: str = "info", **about: object) -> None:
@@ -299,7 +299,7 @@ class Foreground(Body):
                 raise Crash from None
             self._wait = None
         if self.engine is None:
-            self.engine = LocalEngine(store, world.executor_class(world.state_dir, "foreground"))
+            self.engine = LocalEngine(store, world.executor_class(world.state_dir, "foreground"), host=world.host)
             self.engine.queues = self._queues
             try:
                 self.run = self._begin(self.engine)

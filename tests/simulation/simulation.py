@@ -321,14 +321,14 @@ class _Simulation:
 
     def detach(self, deed: Deed) -> None:
         job = self._job(deed)
-        self._promise(self._ask(lambda store: enqueue(store, job, {}, trigger="manual").name))
+        self._promise(self._ask(lambda store: enqueue(store, job, {}, host=self.world.host, trigger="manual").name))
 
     def trigger(self, deed: Deed) -> None:
         job = self._job(deed)
         now = self.world.now()
         key = (job.name, now - now % 1000)
         self.referee.triggered[key] = self.referee.triggered.get(key, 0) + 1
-        self._promise(self._ask(lambda store: trigger(store, job, {}, now=now, by="me")))
+        self._promise(self._ask(lambda store: trigger(store, job, {}, host=self.world.host, by="me")))
 
     def backfill(self, deed: Deed) -> None:
         job = self._job(deed)
@@ -337,7 +337,8 @@ class _Simulation:
         for schedule in job.schedules:
             times.update(fires(schedule, now - self.plan.horizon // 3, now, job.timezone or "UTC", 6))
         chosen = replace(job, overlap=(OverlapPolicy.ALLOW_ALL, OverlapPolicy.BUFFER_ALL)[deed.amount % 2])
-        names = self._ask(lambda store: enqueue_each(store, chosen, {}, sorted(times)[:8], trigger="backfill"))
+        first, host = sorted(times)[:8], self.world.host
+        names = self._ask(lambda store: enqueue_each(store, chosen, {}, first, host=host, trigger="backfill"))
         for name in names or ():
             self._promise(name)
 
@@ -348,7 +349,7 @@ class _Simulation:
             row = self._alive(store, deed)
             if row is None:
                 return None
-            now = ask(store, row, reason="asked", by="me")
+            now = ask(store, row, reason="asked", by="me", host=self.world.host)
             return None if control.is_held(store, now) else now
 
         row = self._ask(call)
@@ -372,7 +373,7 @@ class _Simulation:
         def call(store: Store) -> None:
             row = self._alive(store, deed)
             if row is not None:
-                control.pause(store, row, reason=None, by="me")
+                control.pause(store, row, reason=None, by="me", host=self.world.host)
 
         self._ask(call)
 
@@ -393,9 +394,11 @@ class _Simulation:
             job = job_of(store, row, strict=True).job
             if row.finished_at is not None:
                 name = job.steps[deed.amount // 2 % len(job.steps)].name if from_step else None
-                control.reopen(store, row, job, definition=None, from_step=name, by="me", queued=detach)
+                control.reopen(
+                    store, row, job, definition=None, from_step=name, by="me", host=self.world.host, queued=detach
+                )
             elif row.status == "paused":
-                control.unpause(store, row, by="me")
+                control.unpause(store, row, by="me", host=self.world.host)
                 if held:
                     return None
             if detach:
@@ -415,7 +418,9 @@ class _Simulation:
             row = self._alive(store, deed)
             if row is not None:
                 payload = ({"k": 1}, None, "text")[deed.amount % 3]
-                control.send_signal(store, row, SIGNALS[deed.amount // 3 % len(SIGNALS)], payload, by="me")
+                control.send_signal(
+                    store, row, SIGNALS[deed.amount // 3 % len(SIGNALS)], payload, by="me", host=self.world.host
+                )
 
         self._ask(call)
 
@@ -427,7 +432,15 @@ class _Simulation:
                 waiting += [(row, s.name) for s in steps if s.waiting is not None and s.waiting["kind"] == "approval"]
             found = self._pick(deed, waiting)
             if found is not None:
-                control.answer(store, found[0], found[1], approved=bool(deed.amount % 4), comment=None, by="me")
+                control.answer(
+                    store,
+                    found[0],
+                    found[1],
+                    approved=bool(deed.amount % 4),
+                    comment=None,
+                    by="me",
+                    host=self.world.host,
+                )
 
         self._ask(call)
 
@@ -438,7 +451,7 @@ class _Simulation:
             rows = [row for row in store.alive() if any(s.waits_for_a_time for s in store.state(row).steps.values())]
             row = self._pick(deed, rows)
             if row is not None:
-                control.wake(store, row, None, reason=None, by="me")
+                control.wake(store, row, None, reason=None, by="me", host=self.world.host)
 
         self._ask(call)
 

@@ -193,11 +193,8 @@ def installed(world: World) -> Iterator[None]:
         world.seam("unlink")
         os.unlink(path)
 
-    def boot() -> tuple[str, int]:
-        return f"boot-{world.boots}", world.now()
-
     @contextmanager
-    def alone(_: str) -> Iterator[None]:
+    def alone(*_: object) -> Iterator[None]:
         if world.deciding is not None:
             raise AssertionError("two daemons decide at once")
         world.deciding = world.actor
@@ -229,8 +226,6 @@ def installed(world: World) -> Iterator[None]:
                 "now": world.now,
                 "monotonic": lambda: world.mono,
                 "boottime": lambda: world.mono,
-                "synchronised": lambda: True,
-                "boot": boot,
             },
         ),
         (keepers, {"make": make, "connect": connect, "lives": lives, "reap": lambda: None, "reap_one": lambda _: True}),

@@ -15,7 +15,9 @@ from collections.abc import Callable, Collection
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jobctl.core.clocks import Boottime, Mono
 from jobctl.core.keys import is_undo
+from jobctl.host.host import Host
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.descent import tick
 
@@ -97,6 +99,28 @@ class Process:
         """Whoever waits for it is told."""
 
 
+class Machine(Host):
+    """What its clocks show, as the product is handed it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now(self) -> int:
+        return self._world.now()
+
+    def monotonic(self) -> Mono:
+        return Mono(self._world.mono)
+
+    def boottime(self) -> Boottime:
+        return Boottime(self._world.mono)
+
+    def boot(self) -> tuple[str, int]:
+        return f"boot-{self._world.boots}", self._world.now()
+
+    def synchronised(self) -> bool:
+        return True
+
+
 class World:
     """One simulated machine. Every choice comes from the seed; nothing here asks the real clock or chance."""
 
@@ -105,6 +129,7 @@ class World:
         self.chance = chance
         self.folder = folder
         self.state_dir = os.path.join(folder, "state")
+        self.host = Machine(self)
         self.mono = 1_000_000
         self.offset = START - self.mono
         self.boots = 1

@@ -13,6 +13,7 @@ from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.loop import LocalEngine
 from jobctl.engines.local.worker import dispatcher
 from jobctl.engines.local.worker.capacity import Capacity
+from jobctl.host.host import Host
 from jobctl.store import firings
 from jobctl.store.store import Store
 
@@ -20,7 +21,7 @@ from jobctl.store.store import Store
 def _whose_turn(store: Store) -> None:
     capacity = Capacity(store, "me", 10)
     capacity.set_queues({"q": Queue("q", concurrency=1, priority=2)})
-    engine = LocalEngine(store, Executor(store.state_dir, "daemon"))
+    engine = LocalEngine(store, Executor(store.state_dir, "daemon"), host=Host())
     dispatcher.once(store, engine, capacity, lambda _: None)
     engine.close()
 

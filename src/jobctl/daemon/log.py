@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from jobctl.core import text
-from jobctl.host import clock
 from jobctl.host.outflow import Outflow
+
+if TYPE_CHECKING:
+    from jobctl.host.host import Host
 
 _PIECE = 1 << 16
 KEPT = 1 << 20  # bytes of lines that nobody has taken yet
@@ -29,8 +31,9 @@ def _sentence(message: str, about: Mapping[str, object]) -> str:
 
 
 class Journal:
-    def __init__(self, style: str = "text", stream: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, style: str = "text", stream: TextIO | None = None, *, host: Host, quiet: bool = False) -> None:
         """`style`: text | json. `quiet`: troubles only."""
+        self._host = host
         self._quiet = quiet
         self._json = style == "json"
         self._stream = stream if stream is not None else sys.stderr
@@ -52,7 +55,7 @@ class Journal:
         self._put(self._line(message, level, about))
 
     def _line(self, message: str, level: str, about: Mapping[str, object]) -> str:
-        now = clock.now()
+        now = self._host.now()
         if self._json:
             return json.dumps({"at": text.rfc3339(now), "level": level, "message": message, **about}, default=str)
         line = f"{text.local_time(now)} {'' if level == 'info' else level.upper() + ' '}{_sentence(message, about)}"
@@ -82,12 +85,12 @@ class Journal:
         """Write what is taken now; what is not within that patience is kept."""
         if self._out is None:
             return
-        until = clock.monotonic() + patience_ms
+        until = self._host.monotonic() + patience_ms
         try:
             while self._left:
                 if taken := self._out.write(bytes(self._left[:_PIECE])):
                     del self._left[:taken]
-                elif (left := until - clock.monotonic()) > 0:
+                elif (left := until - self._host.monotonic()) > 0:
                     self._out.wait(left)
                 else:
                     return
@@ -106,13 +109,13 @@ class Journal:
         if not message:
             self._since.pop(key, None)
         else:
-            self._since.setdefault(key, clock.now())
+            self._since.setdefault(key, self._host.now())
             self.say(message, level="error", **about)
 
     def know(self, key: str, message: str) -> None:
         """A trouble that was said already, in other words."""
         self._last[key] = message
-        self._since[key] = clock.now()
+        self._since[key] = self._host.now()
 
     def troubles(self) -> list[tuple[str, int]]:
         """What stays and is nobody's in particular: (message, since when). What concerns one run (`KEY RUN`), or

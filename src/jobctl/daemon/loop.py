@@ -16,11 +16,11 @@ from jobctl.daemon.reloader import Reloader
 from jobctl.daemon.systemd import Notifier
 from jobctl.engines.base import Moment
 from jobctl.engines.trouble import in_a_sentence
-from jobctl.host import clock
 
 if TYPE_CHECKING:
     from jobctl.definitions.files import Catalog
     from jobctl.engines.base import Resident, Surroundings
+    from jobctl.host.host import Host
 
 SLACK_MS = 5_000  # beyond its grace, for what was asked to end, to be seen and recorded
 LAST_WORDS_MS = 500  # for whoever reads what is said, to take it
@@ -40,17 +40,19 @@ class Daemon:
         *,
         journal: Journal,
         notifier: Notifier,
+        host: Host,
         stop_commands: bool = False,
     ) -> None:
         """`hire` makes the worker. `stop_commands`: whether what runs ends with this process, as it does in any case
         where that is PID 1. DefinitionError when the files cannot be used."""
         self.journal = journal
+        self._host = host
         self.arm_again = False
         self.reloader = Reloader(files)
         self._is_init = os.getpid() == 1  # of a container, say: the kernel kills the rest when it ends
         self._stops_commands = stop_commands or self._is_init
         self._notifier = notifier
-        self._told_at = clock.monotonic()
+        self._told_at = self._host.monotonic()
         self._told: list[tuple[str, int]] = []
         self._watchdog_ms = notifier.watchdog_ms if notifier.watchdog_ms is not None else _NEVER_MS
         self._anew_at, self._anew_pause = -_ANEW_FORGOTTEN_MS, RETRY_MS
@@ -86,7 +88,7 @@ class Daemon:
 
     def run_once(self) -> int:
         """Do what is due now, see it through, and end; the number of the signal that cut it short, 0 for none."""
-        self.work.fires_until = clock.now()
+        self.work.fires_until = self._host.now()
         try:
             self.turn(0)
             while self.work.at_work and not self._stops:
@@ -123,7 +125,7 @@ class Daemon:
         self._keep_watchdog()
         self.journal.flush()
         self._notifier.flush()
-        if clock.monotonic() >= self.work.not_before:
+        if self._host.monotonic() >= self.work.not_before:
             self.duties()
         trouble = self.work.trouble
         self.journal.say_once("engine", f"{trouble.message}; trying again" if trouble else "")
@@ -132,7 +134,7 @@ class Daemon:
 
     def duties(self) -> None:
         """Every duty whose turn has come. One that cannot be done does not keep the others from theirs."""
-        now = Moment(clock.now(), clock.monotonic())
+        now = Moment(self._host.now(), self._host.monotonic())
         trouble, spent = "", self.work.spent
         self.journal.say_once("reserve", spent)
         for duty in self.work.duties:
@@ -157,7 +159,7 @@ class Daemon:
     def _begin_anew(self, error: Exception) -> None:
         """Something went wrong that is nobody's in particular: what is in memory may be half done, and is let go. All
         of it is taken up again from what is recorded, after a pause that grows as long as that does not help."""
-        mono = clock.monotonic()
+        mono = self._host.monotonic()
         quiet = mono - self._anew_at > _ANEW_FORGOTTEN_MS
         self._anew_at = mono
         self._anew_pause = RETRY_MS if quiet else min(2 * self._anew_pause, _ANEW_AT_MOST_MS)
@@ -191,7 +193,7 @@ class Daemon:
         force = self._reload_asked
         if force:
             self._reload_asked = False
-            self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic() * 1000}")
+            self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={self._host.monotonic() * 1000}")
         self.arm_again = self.reloader.once(force=force) or self.arm_again
         if self.arm_again:
             self.work.new_definitions()
@@ -212,10 +214,10 @@ class Daemon:
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def wait_ms(self) -> int:
-        return max(0, min(self.work.wait_until(), self._told_at + self._watchdog_ms) - clock.monotonic())
+        return max(0, min(self.work.wait_until(), self._told_at + self._watchdog_ms) - self._host.monotonic())
 
     def _keep_watchdog(self) -> None:
-        mono = clock.monotonic()
+        mono = self._host.monotonic()
         if mono >= self._told_at + self._watchdog_ms:
             self._told_at = mono
             self._notifier.tell("WATCHDOG=1")
@@ -224,8 +226,8 @@ class Daemon:
 
     def _drain(self, drain_ms: int) -> None:
         self.work.draining = True
-        until = clock.monotonic() + drain_ms
-        while self.work.running and clock.monotonic() < until and len(self._stops) == 1:
+        until = self._host.monotonic() + drain_ms
+        while self.work.running and self._host.monotonic() < until and len(self._stops) == 1:
             self._last_turn(until)
 
     def _stop_commands(self) -> None:
@@ -236,16 +238,16 @@ class Daemon:
         running = self.work.stop_attempts()
         if running:
             self.journal.say(f"{_run(running)}: asked to end, and killed after their kill_grace")
-        until = clock.monotonic() + self.work.grace_ms + SLACK_MS
+        until = self._host.monotonic() + self.work.grace_ms + SLACK_MS
         while (self.work.stop_attempts() or self.work.trouble is not None) and len(self._stops) < 2:
-            if clock.monotonic() >= until:
+            if self._host.monotonic() >= until:
                 return
             self._last_turn(until)
 
     def _last_turn(self, until: int) -> None:
         """One round of a daemon that ends: what runs is looked at, and nothing else."""
         try:
-            self.work.turn(max(0, min(until - clock.monotonic(), 1_000, self._watchdog_ms)))
+            self.work.turn(max(0, min(until - self._host.monotonic(), 1_000, self._watchdog_ms)))
             self.work.say_aside()
         except (StoreUnavailableError, OSError) as error:
             self._begin_anew(error)

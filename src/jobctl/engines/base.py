@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Self
 
-    from jobctl.core.clocks import Boottime, Mono
     from jobctl.core.model import Job, Keep, Queue, Schedule, Step
     from jobctl.core.run.decide import Decider
     from jobctl.core.run.history import Event, RunState, StepState
@@ -493,7 +492,7 @@ class Client(Protocol):
         told what people are to know. Where it can: `Can.FOREGROUND`."""
 
     def resident(
-        self, clock: Clock, *, max_concurrent_runs: int | None = None, keeper: Any = None
+        self, *, max_concurrent_runs: int | None = None, keeper: Any = None
     ) -> Callable[[Surroundings], Resident]:
         """What makes a worker that stays, once its surroundings are there."""
 
@@ -644,20 +643,6 @@ class Place(Protocol):
 
 
 # -- a worker that stays -----------------------------------------------------------------------------------------------
-
-
-class Clock(Protocol):
-    """What tells the time: host/clock.py, or what a test has in its place."""
-
-    def now(self) -> int: ...
-
-    def monotonic(self) -> Mono: ...
-
-    def boottime(self) -> Boottime: ...
-
-    def boot(self) -> tuple[str, int] | None: ...
-
-    def synchronised(self) -> bool: ...
 
 
 class Moment(NamedTuple):

@@ -21,3 +21,11 @@ class Host:
     def boottime(self) -> Boottime:
         """Milliseconds since the machine was started, those included in which it slept."""
         return clock.boottime()
+
+    def boot(self) -> tuple[str, int] | None:
+        """The boot's id, and when it began by the wall clock of now; None where the system does not tell."""
+        return clock.boot()
+
+    def synchronised(self) -> bool:
+        """Whether the kernel says that the wall clock follows a better one."""
+        return clock.synchronised()

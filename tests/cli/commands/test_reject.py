@@ -10,6 +10,7 @@ from live_runs import Runs
 from jobctl.cli.main import main
 from jobctl.core.model import Compensation, RetryPolicy, Step
 from jobctl.engines.local import control
+from jobctl.host.host import Host
 
 STEPS = (
     Step("work", command="true", compensate=Compensation("touch undone", RetryPolicy())),
@@ -48,7 +49,9 @@ def test_asked_again_it_can_be_approved(runs: Runs) -> None:
     run = runs.start(runs.job(Step("ask", approval="keep it?")))
     assert main(["reject", run.name]) == 0
     runs.until(lambda: not runs.engine.busy)
-    control.reopen(runs.store, runs.store.find(run.name), run.job, definition=None, from_step=None, by="anna")
+    control.reopen(
+        runs.store, runs.store.find(run.name), run.job, definition=None, from_step=None, by="anna", host=Host()
+    )
     assert runs.engine.take(run.id, run.job, env_file={}) is not None
     runs.engine.turn(0)
     assert main(["approve", run.name]) == 0

@@ -19,6 +19,7 @@ from jobctl.engines.local import commit, control
 from jobctl.engines.local.child_runs import Family, close_orphans
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.stored_job import job_of
+from jobctl.host.host import Host
 
 HELD = "until [ -e go ]; do sleep 0.01; done"
 
@@ -91,7 +92,7 @@ def resume(world: World, row: RunRow) -> LiveRun:
     """`resume` of a run that nobody has."""
     kept = job_of(world.store, row, strict=True)
     if row.finished_at is not None:
-        control.reopen(world.store, row, kept.job, definition=None, from_step=None, by="me")
+        control.reopen(world.store, row, kept.job, definition=None, from_step=None, by="me", host=Host())
     taken = world.engine.take(row.id, kept.job, env_file=kept.env_file)
     assert taken is not None
     return taken
@@ -277,7 +278,7 @@ def test_any_number_of_children_wait_at_once(world: World) -> None:
     world.until(lambda: len(children(world, run)) == 40)
     for row in children(world, run):
         world.until(lambda row=row: world.store.state(row).step("ask").waiting is not None)
-        control.answer(world.store, world.store.run(row.id), None, approved=True, comment=None, by="me")
+        control.answer(world.store, world.store.run(row.id), None, approved=True, comment=None, by="me", host=Host())
     world.finish(run)
     assert run.state.status == "succeeded"
 
@@ -302,7 +303,7 @@ def test_a_queued_child_of_a_canceled_run_ends_without_its_turn(world: World) ->
     run = world.start(text + "[jobs.y]\nqueue = 'q'\ncommand = 'touch began'")
     waits(world, run)
     assert child(world, run).status == "queued"
-    control.cancel(world.store, world.row(run), reason=None, by="me")
+    control.cancel(world.store, world.row(run), reason=None, by="me", host=Host())
     world.finish(run)
     assert (run.state.status, child(world, run).status) == ("canceled", "canceled")
     assert not (world.folder / "began").exists()
@@ -345,9 +346,9 @@ def test_what_becomes_of_a_child_when_its_parent_ends(
     if not here:
         world.die()
     if what == "cancel":
-        control.cancel(world.store, row, reason=None, by="me")
+        control.cancel(world.store, row, reason=None, by="me", host=Host())
     elif what == "terminate":
-        control.terminate(world.store, row, reason=None, by="me")
+        control.terminate(world.store, row, reason=None, by="me", host=Host())
     elif what == "failure":
         (world.folder / "fail").touch()
     if not here:
@@ -357,7 +358,7 @@ def test_what_becomes_of_a_child_when_its_parent_ends(
     else:
         if kid == "succeeded":
             world.until(lambda: run.state.finished_at is not None)
-            close_orphans(world.store, set())  # nothing for it
+            close_orphans(world.store, set(), Host())  # nothing for it
     if kid == "succeeded":
         assert child(world, run).status == "running"
         (world.folder / "go").touch()
@@ -378,7 +379,7 @@ def test_what_becomes_of_a_child_when_its_parent_ends(
 def test_a_child_that_a_person_cancels_fails_its_step_without_retry(world: World) -> None:
     run = world.start(plain(first=f"touch began; {HELD}", kid="retry = 5"))
     waits(world, run, file="began")
-    control.cancel(world.store, child(world, run), reason="enough", by="me")
+    control.cancel(world.store, child(world, run), reason="enough", by="me", host=Host())
     world.finish(run)
     assert run.state.reason == f"step kid: child run {child(world, run).name} was canceled: enough"
 
@@ -386,13 +387,13 @@ def test_a_child_that_a_person_cancels_fails_its_step_without_retry(world: World
 def test_a_pause_of_the_parent_is_none_of_the_child(world: World) -> None:
     run = world.start(plain(first=HELD))
     waits(world, run)
-    control.pause(world.store, world.row(run), reason=None, by="me")
+    control.pause(world.store, world.row(run), reason=None, by="me", host=Host())
     world.until(lambda: run.state.status == "paused")
     (world.folder / "go").touch()
     world.until(lambda: child(world, run).finished_at is not None)
     world.until(lambda: run.state.step("kid").status == "succeeded")
     assert "b anna" not in marks(world)
-    control.unpause(world.store, world.row(run), by="me")
+    control.unpause(world.store, world.row(run), by="me", host=Host())
     world.finish(run)
     assert marks(world)[-1] == "b anna"
 
@@ -459,7 +460,7 @@ def test_a_succeeded_child_is_started_anew_when_its_step_is_asked_for_again(worl
 def test_a_child_that_was_left_alone_is_waited_for_again(world: World, over: bool) -> None:
     run = world.start(plain(first=f"touch began; {HELD}", kid="on_parent_close = 'abandon'"))
     waits(world, run, file="began")
-    control.cancel(world.store, world.row(run), reason=None, by="me")
+    control.cancel(world.store, world.row(run), reason=None, by="me", host=Host())
     world.until(lambda: run.state.finished_at is not None)
     if over:
         (world.folder / "go").touch()
@@ -477,7 +478,7 @@ def test_a_run_whose_child_has_not_ended_yet_is_not_taken_up(world: World) -> No
         plain(first=f"touch began; trap : TERM; {HELD}", kid="on_parent_close = 'cancel'", other="kill_grace = '5s'")
     )
     waits(world, run, file="began")
-    control.terminate(world.store, world.row(run), reason=None, by="me")
+    control.terminate(world.store, world.row(run), reason=None, by="me", host=Host())
     world.until(lambda: run.state.finished_at is not None)
     with pytest.raises(JobctlError, match=r"its child run y-.* is running") as caught:
         resume(world, world.row(run))
@@ -493,7 +494,7 @@ def test_a_child_is_resumed_alone_when_its_parent_is_over(world: World) -> None:
     assert child(world, run).status == "timed_out"
     before = world.row(run)
     resumed = resume(world, child(world, run))
-    assert close_orphans(world.store, set()) == []  # nobody ends it again
+    assert close_orphans(world.store, set(), Host()) == []  # nobody ends it again
     (world.folder / "go1").touch()
     (world.folder / "go").touch()
     world.finish(resumed)
@@ -556,7 +557,7 @@ def test_each_item_has_a_child_of_its_own_and_a_resume_takes_up_the_failed_one(w
 def test_children_of_items_are_canceled_with_their_parent(world: World) -> None:
     run = world.start(EACH.replace("[ -e go ] ||", f"echo >> began; {HELD};"))
     world.until(lambda: len(world.read("began")) == 2)  # as many at once as the root may have
-    control.cancel(world.store, world.row(run), reason=None, by="me")
+    control.cancel(world.store, world.row(run), reason=None, by="me", host=Host())
     world.finish(run)
     assert run.state.status == "canceled"
     assert {row.status for row in children(world, run)} == {"canceled"}
@@ -644,7 +645,7 @@ def test_killed_after_every_commit_of_an_end_the_children_are_asked_all_the_same
             waits(world, run, file="began")
             row, died = world.row(run), False
             ask = control.cancel if what == "cancel" else control.terminate
-            ask(world.store, row, reason=None, by="me")
+            ask(world.store, row, reason=None, by="me", host=Host())
             world.left = n
             try:
                 world.until(lambda world=world: not world.engine.busy)
@@ -656,7 +657,7 @@ def test_killed_after_every_commit_of_an_end_the_children_are_asked_all_the_same
                 if world.store.run(row.id).finished_at is None:
                     resume(world, world.store.run(row.id))
                     world.until(lambda world=world: not world.engine.busy)
-                close_orphans(world.store, set())
+                close_orphans(world.store, set(), Host())
                 if child(world, row).finished_at is None:  # its parent is over
                     resume(world, child(world, row))
                     world.until(lambda world=world: not world.engine.busy)
@@ -680,14 +681,14 @@ def test_a_refused_parent_brings_no_child_into_being(world: World) -> None:
     def meddle(batches: Any, *beside: Any) -> Any:
         if any(batch.children for batch in batches) and not sent:
             sent.append(1)
-            control.pause(world.store, world.store.run(run.id), reason=None, by="me")
+            control.pause(world.store, world.store.run(run.id), reason=None, by="me", host=Host())
         return append(batches, *beside)
 
     world.store.append = meddle  # type: ignore[method-assign]
     world.until(lambda: run.state.status == "paused")
     assert children(world, run) == []
     assert sent == [1]
-    control.unpause(world.store, world.row(run), by="me")
+    control.unpause(world.store, world.row(run), by="me", host=Host())
     world.finish(run)
     assert run.state.status == "succeeded"
     assert len(children(world, run)) == 1

@@ -14,6 +14,7 @@ from jobctl.core.run.history import EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.engines.local import control
 from jobctl.engines.local.live import LiveRun
+from jobctl.host.host import Host
 from jobctl.store.append import Batch
 
 EACH = """
@@ -72,7 +73,7 @@ def test_where_a_list_comes_from(world: World, before: str, source: str, expecte
 
 def test_a_list_that_a_signal_brought(world: World) -> None:
     run = world.start('[[jobs.x.steps]]\nname = "s"\nsignal = "go"' + EACH.format('"{{ steps.s.outputs.l }}"', MARK))
-    control.send_signal(world.store, world.row(run), "go", {"l": [{"a": 1}]}, by="me")
+    control.send_signal(world.store, world.row(run), "go", {"l": [{"a": 1}]}, by="me", host=Host())
     world.finish(run)
     assert marks(world) == ['{"a":1}']
 
@@ -301,7 +302,7 @@ command = "exit 1"
     assert statuses(world.document(run))["each"] == "compensated"
     assert [item["status"] for item in items(world, run)] == ["compensated", "compensated", "skipped"]
     with pytest.raises(JobctlError, match=r"was rolled back \(each\)"):
-        control.reopen(world.store, world.row(run), run.job, definition=None, from_step=None, by="me")
+        control.reopen(world.store, world.row(run), run.job, definition=None, from_step=None, by="me", host=Host())
 
 
 def test_what_always_runs_goes_on_at_the_end(world: World) -> None:
@@ -349,7 +350,7 @@ def test_each_item_has_its_own_answer(world: World) -> None:
     assert world.document(run)["waiting_for"] == {"kind": "approval", "name": "ask[0]", "until": None}
 
     def answer(step: str | None, *, approved: bool = True) -> None:
-        control.answer(world.store, world.row(run), step, approved=approved, comment=None, by="me")
+        control.answer(world.store, world.row(run), step, approved=approved, comment=None, by="me", host=Host())
 
     for vague in (None, "ask"):
         with pytest.raises(JobctlError, match=r"several approvals: ask\[0\], ask\[1\], ask\[2\]") as raised:

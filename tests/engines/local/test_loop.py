@@ -13,11 +13,11 @@ from worlds import World, statuses
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.history import EventType
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.local import commit, executor
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import commit, control, executor
 from jobctl.engines.local import loop as local
 from jobctl.engines.local.live import LiveRun
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.process import attempt as files_of
 from jobctl.process import descent, supervisor, timers
 
@@ -226,7 +226,7 @@ def test_a_run_that_is_canceled_twice_in_one_breath_is_undone(world: World) -> N
     )
     world.until(lambda: run.state.step("a").retry_at is not None)
     for _ in range(2):
-        requests.cancel(world.store, world.store.run(run.id), reason=None, by="me")
+        control.cancel(world.store, world.store.run(run.id), reason=None, by="me", host=Host())
     world.finish(run)
     assert run.state.status == "canceled"
     assert (world.folder / "undone").exists()
@@ -247,7 +247,7 @@ kill_grace = "150ms"
 """
     )
     world.until(lambda: (world.folder / "up").exists() and (world.folder / "out").exists())
-    requests.cancel(world.store, world.store.run(run.id), reason=None, by="me")
+    control.cancel(world.store, world.store.run(run.id), reason=None, by="me", host=Host())
     world.finish(run)
     assert world.step(run)["status"] == "canceled"
     assert world.alive(run) == []
@@ -598,8 +598,8 @@ def _row_of(world: World, run: LiveRun) -> RunRow:
 def test_canceled_and_terminated(world: World, how: str, command: str) -> None:
     run = world.start(SAGA.format(tries=1, last=command, more=""))
     world.until(lambda: world.read("order").split() == ["a", "b", "c"])
-    ask = requests.cancel if how == "cancel" else requests.terminate
-    ask(world.store, _row_of(world, run), reason="lunch", by="me")
+    ask = control.cancel if how == "cancel" else control.terminate
+    ask(world.store, _row_of(world, run), reason="lunch", by="me", host=Host())
     world.finish(run)
     document = world.document(run)
     assert document["reason"] == "lunch"
@@ -631,11 +631,11 @@ command = "false"
 """
     )
     world.until(lambda: world.read("order") == "first\n")
-    requests.cancel(world.store, _row_of(world, run), reason=None, by="me")
+    control.cancel(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.until(lambda: any(event.type is EventType.CANCEL_REQUESTED for event in world.told))
     (world.folder / "on").touch()
     world.until(lambda: world.read("order") == "first\nbegun\n")
-    requests.terminate(world.store, _row_of(world, run), reason=None, by="me")
+    control.terminate(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.finish(run)
     assert run.state.status == "terminated"
     assert world.read("order") == "first\nbegun\n"
@@ -680,14 +680,14 @@ needs = ["a"]
 command = "echo b >> order"
 """
     )
-    requests.pause(world.store, _row_of(world, run), reason="lunch", by="me")
+    control.pause(world.store, _row_of(world, run), reason="lunch", by="me", host=Host())
     world.until(lambda: world.row(run).status == "paused" and world.step(run, "flaky")["status"] == "waiting")
     (world.folder / "go").touch()
     world.until(lambda: world.step(run, "a")["status"] == "succeeded")
     for _ in range(10):
         world.engine.turn(10)
     assert sorted(world.read("order").split()) == ["a", "flaky"]  # nothing new, the retry is overdue
-    requests.unpause(world.store, _row_of(world, run), by="me")
+    control.unpause(world.store, _row_of(world, run), by="me", host=Host())
     world.finish(run)
     assert run.state.status == "succeeded"
     assert sorted(world.read("order").split()) == ["a", "b", "flaky", "flaky"]
@@ -708,11 +708,11 @@ command = "false"
 """
     )
     world.until(lambda: "retry_at" in (world.told[-1].data if world.told else {}) and world.told[-1].step == "a")
-    requests.pause(world.store, _row_of(world, run), reason=None, by="me")
+    control.pause(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     for _ in range(10):
         world.engine.turn(10)
     assert world.read("order") == "undo\n"
-    requests.unpause(world.store, _row_of(world, run), by="me")
+    control.unpause(world.store, _row_of(world, run), by="me", host=Host())
     world.finish(run)
     assert world.read("order") == "undo\nundo\n"
     assert world.step(run, "a")["status"] == "compensated"
@@ -721,7 +721,7 @@ command = "false"
 @pytest.mark.parametrize("how", ["cancel", "terminate"])
 def test_a_paused_run_can_be_ended(world: World, how: str) -> None:
     run = world.start('command = "sleep 60"\nkill_grace = "50ms"')
-    requests.pause(world.store, _row_of(world, run), reason=None, by="me")
+    control.pause(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.until(lambda: run.decider.paused)
     getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
     world.finish(run)
@@ -734,7 +734,7 @@ def test_what_is_over_cannot_be_asked(world: World, how: str) -> None:
     with pytest.raises(JobctlError, match="is over: it has succeeded"):
         getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
     with pytest.raises(JobctlError, match="is not paused"):
-        requests.unpause(world.store, _row_of(world, run), by="me")
+        control.unpause(world.store, _row_of(world, run), by="me", host=Host())
 
 
 # -- taken up again --------------------------------------------------------------------------------------------------
@@ -957,9 +957,9 @@ command = "sleep 60"
     )
     world.until(lambda: world.step(run, "waits")["status"] == "waiting")
     world.die()
-    requests.cancel(world.store, _row_of(world, run), reason=None, by="me")
+    control.cancel(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     run = world.take(run)
-    requests.terminate(world.store, _row_of(world, run), reason=None, by="me")
+    control.terminate(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.finish(run)  # the step is ended once, by whichever comes first
     assert run.state.status == "terminated"
     assert [event.step for event in world.events(run, EventType.STEP_ENDED)] == ["waits"]
@@ -989,7 +989,7 @@ def test_a_wait_for_a_retry_goes_on_where_it_was(world: World) -> None:
 
 def test_a_run_of_a_living_executor_is_not_taken(world: World, tmp_path: Path) -> None:
     run = world.start('command = "sleep 60"')
-    other = local.LocalEngine(world.store, executor.Executor(str(tmp_path / "state"), "daemon"))
+    other = local.LocalEngine(world.store, executor.Executor(str(tmp_path / "state"), "daemon"), host=Host())
     assert other.take(run.id, run.job, env_file={}) is None
     other.close()
 
@@ -1328,11 +1328,11 @@ def test_an_event_of_somebody_else_between_two_turns_is_read_first(
 ) -> None:
     run = world.start(THREE.replace("[ -e good ]", "true"))
     monkeypatch.setattr(executor, "poke", lambda *_: False)  # nobody tells the engine
-    requests.pause(world.store, _row_of(world, run), reason=None, by="me")
+    control.pause(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.until(lambda: run.decider.paused)
     assert world.read("order") == "a\n"
     assert [str(event.type) for event in world.told] == [str(event.type) for event in world.events(run)]
-    requests.unpause(world.store, _row_of(world, run), by="me")
+    control.unpause(world.store, _row_of(world, run), by="me", host=Host())
     monkeypatch.setattr(local, "LOOK_EVERY_MS", 20)
     world.finish(run)
     assert run.state.status == "succeeded"

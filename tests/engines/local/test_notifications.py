@@ -23,6 +23,7 @@ from jobctl.engines.local import notifications as notices
 from jobctl.engines.local import stored_job as kept
 from jobctl.engines.local.commit import Commits
 from jobctl.engines.local.live import LiveRun
+from jobctl.host.host import Host
 
 TELL = "env | grep ^JOBCTL_ > told.$JOBCTL_STATUS; echo $JOBCTL_STATUS >> told"
 ENDS = {
@@ -45,7 +46,7 @@ def end(world: World, status: str, more: str) -> LiveRun:
     if status in ("canceled", "terminated"):
         world.until(lambda: run.attempts)
         ask = control.cancel if status == "canceled" else control.terminate
-        ask(world.store, world.row(run), reason="enough", by="me")
+        ask(world.store, world.row(run), reason="enough", by="me", host=Host())
     world.finish(run)
     assert run.state.status == status
     return run
@@ -146,7 +147,7 @@ def test_a_later_one_that_succeeds_makes_good_for_one_that_failed(world: World) 
     run = world.start(once)
     world.until(lambda: any(e.data.get("retry_at") for e in world.told))
     [row] = told(world)
-    control.terminate(world.store, row, reason=None, by="me")
+    control.terminate(world.store, row, reason=None, by="me", host=Host())
     world.until(lambda: not world.engine.busy)
     world.store.request(row.id, lambda *_: (_reopened(), None))
     world.store.request(row.id, lambda *_: (_failed(), None))

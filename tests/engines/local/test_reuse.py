@@ -16,6 +16,7 @@ from jobctl.engines.base import Reused
 from jobctl.engines.local import control
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.reuse import like
+from jobctl.host.host import Host
 
 JOB = """
 params = { day = "monday", word = "w" }
@@ -121,7 +122,7 @@ def test_nor_by_a_later_try_of_the_new_run_but_what_that_did_itself_is(world: Wo
     forget_order(world)
     world.engine.turn(0)
     for from_step, expected in (("end", ["end"]), ("make", ["end", "make 5 last", "undo-make"])):
-        control.reopen(world.store, world.row(run), run.job, definition=None, from_step=from_step, by="me")
+        control.reopen(world.store, world.row(run), run.job, definition=None, from_step=from_step, by="me", host=Host())
         world.finish(world.take(run))
         assert order(world) == expected
         forget_order(world)

@@ -16,6 +16,7 @@ from jobctl.core.run.history import EventType
 from jobctl.engines.local import control
 from jobctl.engines.local.live import LiveRun
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.process import descent
 from jobctl.views.events import describe
 
@@ -47,7 +48,7 @@ def attempts(run: LiveRun) -> list[str]:
 
 
 def send(world: World, run: LiveRun, payload: object = None, name: str = "go") -> None:
-    control.send_signal(world.store, world.row(run), name, payload, by="anna")
+    control.send_signal(world.store, world.row(run), name, payload, by="anna", host=Host())
 
 
 # -- steps -----------------------------------------------------------------------------------------------------------
@@ -324,11 +325,11 @@ def test_a_cancel_while_it_ends_itself_is_a_cancel(world: World) -> None:
 def test_nothing_starts_while_the_run_is_paused(world: World) -> None:
     run = world.start(shell("jobctl wait-signal go"))
     suspended(world, run)
-    control.pause(world.store, world.row(run), reason=None, by="me")
+    control.pause(world.store, world.row(run), reason=None, by="me", host=Host())
     send(world, run)
     world.until(lambda: world.events(run, EventType.WAIT_ENDED))
     assert attempts(run) == ["suspended"]
-    control.unpause(world.store, world.row(run), by="me")
+    control.unpause(world.store, world.row(run), by="me", host=Host())
     world.finish(run)
     assert (run.state.status, attempts(run)) == ("succeeded", ["suspended", "succeeded"])
 

@@ -10,9 +10,10 @@ from worlds import PATIENCE, World, statuses
 from jobctl.core.errors import JobctlError, NotFoundError, UsageError
 from jobctl.core.run.history import EventType
 from jobctl.core.text import rfc3339
-from jobctl.engines.local import control as requests
+from jobctl.engines.local import control
 from jobctl.engines.local.live import LiveRun
 from jobctl.host import clock
+from jobctl.host.host import Host
 
 HOUR = 3_600_000
 
@@ -23,11 +24,11 @@ def waits(world: World, run: LiveRun, *names: str) -> None:
 
 
 def send(world: World, run: LiveRun, name: str = "go", payload: object = None) -> None:
-    requests.send_signal(world.store, world.row(run), name, payload, by="anna")
+    control.send_signal(world.store, world.row(run), name, payload, by="anna", host=Host())
 
 
 def answer(world: World, run: LiveRun, *, approved: bool, step: str | None = None, comment: str | None = None) -> None:
-    requests.answer(world.store, world.row(run), step, approved=approved, comment=comment, by="anna")
+    control.answer(world.store, world.row(run), step, approved=approved, comment=comment, by="anna", host=Host())
 
 
 def gone(world: World, run: LiveRun) -> None:
@@ -281,7 +282,7 @@ def test_a_signal_after_a_cancel_that_nobody_has_seen_yet_is_too_late(world: Wor
     run = world.start(GO)
     waits(world, run, "a")
     world.die()
-    requests.cancel(world.store, world.row(run), reason=None, by="me")
+    control.cancel(world.store, world.row(run), reason=None, by="me", host=Host())
     send(world, run)
     run = world.finish(world.take(run))
     assert run.state.status == "canceled"
@@ -293,7 +294,7 @@ def test_a_signal_before_a_cancel_that_nobody_has_seen_yet_counts(world: World) 
     waits(world, run, "a")
     world.die()
     send(world, run)
-    requests.cancel(world.store, world.row(run), reason=None, by="me")
+    control.cancel(world.store, world.row(run), reason=None, by="me", host=Host())
     run = world.finish(world.take(run))
     assert run.state.status == "canceled"
     assert statuses(world.document(run)) == {"a": "succeeded", "b": "skipped"}
@@ -530,13 +531,13 @@ steps = [
 ]"""
     )
     waits(world, run, "a", "b")
-    requests.pause(world.store, world.row(run), reason=None, by="me")
+    control.pause(world.store, world.row(run), reason=None, by="me", host=Host())
     answer(world, run, approved=True)
     world.until(lambda: run.state.step("a").status == run.state.step("b").status == "succeeded")
     assert run.state.status == "paused"
     assert statuses(world.document(run)) == {"a": "succeeded", "b": "succeeded", "c": "pending", "d": "pending"}
     send(world, run, payload=3)
-    requests.unpause(world.store, world.row(run), by="me")
+    control.unpause(world.store, world.row(run), by="me", host=Host())
     world.finish(run)
     assert run.state.status == "succeeded"
     assert world.step(run, "c")["outputs"] == {"value": 3}

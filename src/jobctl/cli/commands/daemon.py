@@ -63,13 +63,14 @@ def _daemon(
     from jobctl.daemon.loop import Daemon
     from jobctl.daemon.systemd import Notifier
     from jobctl.engines.connect import connect
-    from jobctl.host import clock
+    from jobctl.host.host import Host
 
     style = log_format or ("json" if settings.json else "text")
     if style not in ("text", "json"):
         raise UsageError(f"--log-format is {style!r}", hint="one of: text, json")
     files = existing(settings)
-    journal, notifier = Journal(style, sys.stderr, quiet=settings.quiet), Notifier()
+    host, notifier = Host(), Notifier()
+    journal = Journal(style, sys.stderr, host=host, quiet=settings.quiet)
     with connect(settings, create=True, told=note, told_of_copy=False) as client:
         if client.copy_of is not None:
             if once:
@@ -79,8 +80,8 @@ def _daemon(
             if number := standstill.wait(client, journal, notifier):
                 return 128 + number
         client.at_home()
-        hire = client.resident(clock, max_concurrent_runs=max_concurrent_runs, keeper=keeper)
-        daemon = Daemon(hire, files, journal=journal, notifier=notifier, stop_commands=stop_commands)
+        hire = client.resident(max_concurrent_runs=max_concurrent_runs, keeper=keeper)
+        daemon = Daemon(hire, files, journal=journal, notifier=notifier, host=host, stop_commands=stop_commands)
         daemon.start()
         number = daemon.run_once() if once else daemon.run(drain_ms=drain_ms)
     return 0 if number == 0 else 128 + number

@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING
 from jobctl.cli import printing
 from jobctl.cli.moments import past
 from jobctl.core.errors import JobctlError
-from jobctl.host import clock
 from jobctl.host.archive import UnusableError
 from jobctl.host.files import open_regular
+from jobctl.host.host import Host
 from jobctl.host.settings import state_dir_ready
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def main(settings: Settings, *, archive: str, as_copy: bool) -> int:
     file = archive
     with _opened(file) as source:
         try:
-            done = backup.restore(state_dir_ready(settings.state_dir, True), source, as_copy=as_copy, by=user())
+            done = backup.restore(
+                state_dir_ready(settings.state_dir, True), source, as_copy=as_copy, by=user(), host=Host()
+            )
         except UnusableError as error:
             what = "standard input" if file == "-" else file
             raise JobctlError(f"{what} cannot be restored: {error.message}", hint=error.hint) from error
@@ -64,7 +66,7 @@ def _tell(settings: Settings, done: Restored, file: str) -> None:
     from datetime import datetime
 
     made = round(datetime.fromisoformat(done.made_at).timestamp() * 1000) if done.made_at else None
-    when = f" as it was {past(made, clock.now())}" if made is not None else ""
+    when = f" as it was {past(made, Host().now())}" if made is not None else ""
     runs = f"{holds.runs:,} run{'' if holds.runs == 1 else 's'}, {holds.open_runs:,} of them open"
     printing.say(f"{settings.state_dir}: restored{when}: {runs}")
     if done.is_copy:

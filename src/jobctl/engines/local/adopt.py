@@ -12,7 +12,7 @@ from jobctl.core.run.payloads import carries
 from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
-from jobctl.host import clock, folder
+from jobctl.host import folder
 from jobctl.store import firings, trial
 from jobctl.store.append import Batch
 from jobctl.store.database import Transaction
@@ -20,6 +20,7 @@ from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.core.run.events import Requested
+    from jobctl.host.host import Host
 
 COPIED = "copied"
 _ERROR = "copied: it goes on in the folder that this one was copied from"
@@ -69,7 +70,7 @@ def seen(store: Store) -> bool:
     return True
 
 
-def as_copy(store: Store, by: str) -> list[str]:
+def as_copy(store: Store, by: str, host: Host) -> list[str]:
     """The copy becomes a store of its own, with another identity: what it starts is never taken for the original's, nor
     the other way round. Its open runs end as terminated, its schedules begin now. Returns the runs that were ended.
 
@@ -83,7 +84,7 @@ def as_copy(store: Store, by: str) -> list[str]:
     here = folder.look(store.state_dir)
 
     while True:
-        now = clock.now()
+        now = host.now()
         batches = []
         for row in store.alive():
             if row.executor is not None and executor.alive(store.state_dir, row.executor):

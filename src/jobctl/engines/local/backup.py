@@ -26,6 +26,7 @@ from jobctl.core.text import rfc3339
 from jobctl.engines.local import adopt, executor
 from jobctl.host.archive import Entry, UnusableError, Writer, entries
 from jobctl.host.files import open_own
+from jobctl.host.host import Host
 from jobctl.process import journal
 from jobctl.store import backup, place, trial
 from jobctl.store.backup import Contents
@@ -141,7 +142,7 @@ class Restored(NamedTuple):
     ended: list[str]
 
 
-def restore(state_dir: str, source: IO[bytes], *, as_copy: bool, by: str) -> Restored:
+def restore(state_dir: str, source: IO[bytes], *, as_copy: bool, by: str, host: Host) -> Restored:
     """Make an empty state folder into that of a backup - or of a bare database, such as SQLite's `.recover` makes one -
     and have it go on as the one; `as_copy`: as a store of its own. JobctlError when nothing was done."""
     with _to_ourselves(state_dir):
@@ -161,7 +162,7 @@ def restore(state_dir: str, source: IO[bytes], *, as_copy: bool, by: str) -> Res
             adopt.at_home(store)
             as_copy = False
         elif as_copy:
-            ended = adopt.as_copy(store, by)
+            ended = adopt.as_copy(store, by, host)
         else:
             there = adopt.original_is_gone(store)
     return Restored(holds, about.get("made_at"), about.get("state_dir"), there, as_copy, ended)

@@ -34,6 +34,7 @@ from jobctl.store.store import Store
 if TYPE_CHECKING:
     from jobctl.core.run.events import RunReopened
     from jobctl.engines.local.loop import LocalEngine
+    from jobctl.host.host import Host
 
 _CLOSE = {
     ParentClosePolicy.TERMINATE: EventType.TERMINATE_REQUESTED,
@@ -315,7 +316,7 @@ class Children:
         if here is not None:
             self._request(here, kind, why)
             return
-        if close(self._store, row, kind, why) and not control.is_held(self._store, row):
+        if close(self._store, row, kind, why, self._engine.host) and not control.is_held(self._store, row):
             # Nobody has it, and it may have secrets that are nowhere to be had: an end needs none.
             self._take(row, strict=False)
 
@@ -411,7 +412,7 @@ class Children:
         return bool(daemons(self._store))  # it is asleep, or the next look of a daemon takes it
 
 
-def close(store: Store, row: RunRow, kind: EventType, why: str) -> bool:
+def close(store: Store, row: RunRow, kind: EventType, why: str, host: Host) -> bool:
     """Ask a child run to end because of its parent. Whether it is not over, also when it was asked before."""
     since: list[EventType] = []
     for event in store.events(row.id, upto=row.seq):
@@ -420,7 +421,7 @@ def close(store: Store, row: RunRow, kind: EventType, why: str) -> bool:
         return True
     ask = control.terminate if kind is EventType.TERMINATE_REQUESTED else control.cancel
     try:
-        ask(store, row, reason=why, by="")
+        ask(store, row, reason=why, by="", host=host)
     except StoreUnavailableError:
         raise
     except JobctlError:
@@ -450,7 +451,7 @@ def _step(store: Store, row: RunRow, key: str) -> dict[str, Any]:
     return next((step for step in steps if step["name"] == step_name(key)), {})
 
 
-def close_orphans(store: Store, known: set[tuple[int, int | None]]) -> list[RunRow]:
+def close_orphans(store: Store, known: set[tuple[int, int | None]], host: Host) -> list[RunRow]:
     """Ask the living children of runs that are over to end, as far as nobody has. Returns those that were asked.
 
     `known` are the children (and their parents' end) that an earlier call has looked at; brought up to date.
@@ -465,7 +466,7 @@ def close_orphans(store: Store, known: set[tuple[int, int | None]]) -> list[RunR
                 continue
             try:
                 found = orphan(store, parent, row.parent_step or "", store.state(row))
-                if found is not None and close(store, row, *found):
+                if found is not None and close(store, row, *found, host):
                     asked.append(row)
             except StoreUnavailableError:
                 raise

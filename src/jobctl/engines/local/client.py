@@ -13,8 +13,8 @@ from jobctl.core.run.rows import RunRow
 from jobctl.engines.base import Can, Complaint, Daemon, Dropped, Lack, Line, Log, Paused, Run, Runs, Started
 from jobctl.engines.local import executor, looks
 from jobctl.engines.run_files import run_folder
-from jobctl.host import clock
 from jobctl.host.boot import boot_id
+from jobctl.host.host import Host
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import Store
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from jobctl.engines.base import (
         Adopted,
         Armed,
-        Clock,
         Fire,
         Foreground,
         Kept,
@@ -47,8 +46,9 @@ class LocalClient:
 
     lacks: Mapping[Can, Lack] = {}
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, host: Host | None = None) -> None:
         self.store = store
+        self.host = host if host is not None else Host()  # the machine, for all who work for this client
         self.where = store.state_dir
         self._living: looks.Executors | None = None  # while many runs are looked at, as of one moment
 
@@ -70,10 +70,10 @@ class LocalClient:
         self.close()
 
     def now(self) -> int:
-        return clock.now()
+        return self.host.now()
 
     def mono(self) -> int:
-        return clock.monotonic()
+        return self.host.monotonic()
 
     # -- to begin --
 
@@ -95,6 +95,7 @@ class LocalClient:
             self.store,
             job,
             params,
+            host=self.host,
             trigger=trigger,
             fire_time=fire_time,
             like=like,
@@ -107,12 +108,12 @@ class LocalClient:
     def trigger(self, job: Job, params: Mapping[str, Any], *, by: str, start_within: int | None = None) -> Run:
         from jobctl.engines.local.submit import trigger
 
-        return self.find(trigger(self.store, job, params, now=clock.now(), by=by, start_within=start_within))
+        return self.find(trigger(self.store, job, params, host=self.host, by=by, start_within=start_within))
 
     def backfill(self, job: Job, params: Mapping[str, Any], fire_times: Iterable[int]) -> list[str]:
         from jobctl.engines.local.submit import enqueue_each
 
-        return enqueue_each(self.store, job, params, fire_times, trigger="backfill")
+        return enqueue_each(self.store, job, params, fire_times, host=self.host, trigger="backfill")
 
     def reusable(self, job: Job, run: Run, from_step: str) -> Reused:
         from jobctl.engines.local.reuse import like
@@ -195,13 +196,13 @@ class LocalClient:
         return job_of(self.store, run.ref, strict=strict)
 
     def state(self, run: Run) -> RunState:
-        return looks.state_of(self.store, run, _clock(clock.now()))
+        return looks.state_of(self.store, run, self._clock(self.host.now()))
 
     def events(self, run: Run, *, after: int = 0) -> list[Event]:
         return self.store.events(run.ref.id, after=after, upto=run.seq)
 
     def reasons(self, run: Run, now: int) -> list[Reason]:
-        return looks.reasons(self.store, run, _clock(now), self.has_daemon())
+        return looks.reasons(self.store, run, self._clock(now), self.has_daemon())
 
     def line(self, run: Run) -> Line:
         return looks.line(self.store, run, self.has_daemon())
@@ -251,44 +252,44 @@ class LocalClient:
     def cancel(self, run: Run, *, reason: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        control.cancel(self.store, run.ref, reason=reason, by=by)
+        control.cancel(self.store, run.ref, reason=reason, by=by, host=self.host)
         return self.run(run)
 
     def terminate(self, run: Run, *, reason: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        control.terminate(self.store, run.ref, reason=reason, by=by)
+        control.terminate(self.store, run.ref, reason=reason, by=by, host=self.host)
         return self.run(run)
 
     def pause(self, run: Run, *, reason: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        control.pause(self.store, run.ref, reason=reason, by=by)
+        control.pause(self.store, run.ref, reason=reason, by=by, host=self.host)
         return self.run(run)
 
     def unpause(self, run: Run, *, by: str) -> Run:
         from jobctl.engines.local import control
 
-        control.unpause(self.store, run.ref, by=by)
+        control.unpause(self.store, run.ref, by=by, host=self.host)
         return self.run(run)
 
     def signal(self, run: Run, name: str, payload: Any = None, *, by: str) -> bool:
         from jobctl.engines.local import control
 
         awaited = control.is_waited_for(self.store, run.ref, name)
-        control.send_signal(self.store, run.ref, name, payload, by=by)
+        control.send_signal(self.store, run.ref, name, payload, by=by, host=self.host)
         return awaited
 
     def answer(self, run: Run, step: str | None, *, approved: bool, comment: str | None = None, by: str) -> Run:
         from jobctl.engines.local import control
 
-        control.answer(self.store, run.ref, step, approved=approved, comment=comment, by=by)
+        control.answer(self.store, run.ref, step, approved=approved, comment=comment, by=by, host=self.host)
         return self.run(run)
 
     def wake(self, run: Run, step: str | None = None, *, reason: str | None = None, by: str) -> list[str]:
         from jobctl.engines.local import control
 
-        return control.wake(self.store, run.ref, step, reason=reason, by=by)
+        return control.wake(self.store, run.ref, step, reason=reason, by=by, host=self.host)
 
     def reopen(
         self,
@@ -308,13 +309,15 @@ class LocalClient:
             from jobctl.definitions.masking import redact
 
             text = encode(redact(job))
-        control.reopen(self.store, run.ref, job, definition=text, from_step=from_step, by=by, queued=queued)
+        control.reopen(
+            self.store, run.ref, job, definition=text, from_step=from_step, by=by, host=self.host, queued=queued
+        )
         return self.run(run)
 
     def acknowledge(self, run: Run, *, reason: str | None = None, by: str) -> bool:
         from jobctl.engines.local import news
 
-        return news.acknowledge(self.store, run.ref, reason=reason, by=by, now=clock.now())
+        return news.acknowledge(self.store, run.ref, reason=reason, by=by, now=self.host.now())
 
     def held(self, run: Run) -> bool:
         from jobctl.engines.local import control
@@ -327,7 +330,7 @@ class LocalClient:
         return self.store.changes()
 
     def end_late(self) -> None:
-        now = clock.now()
+        now = self.host.now()
         if self.store.too_late(now):
             from jobctl.engines.local import unbegun
 
@@ -439,7 +442,7 @@ class LocalClient:
     def expected_now(self, now: int) -> int:
         from jobctl.store import times
 
-        boot = clock.boottime()
+        boot = self.host.boottime()
         return times.read(self.store, boot_id()[:8], boot, now).expected(boot)
 
     def must_be_home(self, what: str) -> None:
@@ -457,7 +460,7 @@ class LocalClient:
             )
         of = self.store.copy.of.path
         if as_copy:
-            return Adopted(of, adopt.as_copy(self.store, by), False)
+            return Adopted(of, adopt.as_copy(self.store, by, self.host), False)
         return Adopted(of, [], adopt.original_is_gone(self.store))
 
     # -- to work in this process --
@@ -475,11 +478,11 @@ class LocalClient:
         return LocalForeground(self, observer, queues, keeper, remark)
 
     def resident(
-        self, clock: Clock, *, max_concurrent_runs: int | None = None, keeper: Any = None
+        self, *, max_concurrent_runs: int | None = None, keeper: Any = None
     ) -> Callable[[Surroundings], Resident]:
         from jobctl.engines.local.worker.resident import hired
 
-        return hired(self, clock, max_concurrent_runs=max_concurrent_runs, keeper=keeper)
+        return hired(self, max_concurrent_runs=max_concurrent_runs, keeper=keeper)
 
     def is_copy_still(self) -> bool:
         return self.store.is_copy()
@@ -497,9 +500,8 @@ class LocalClient:
     def give_up_when(self, told: Callable[[], bool] | None) -> None:
         self.store.give_up = told
 
-
-def _clock(now: int) -> looks.Clock:
-    return looks.Clock(boot_id()[:8], clock.boottime(), now)
+    def _clock(self, now: int) -> looks.Clock:
+        return looks.Clock(boot_id()[:8], self.host.boottime(), now)
 
 
 def opened(
@@ -509,16 +511,16 @@ def opened(
 
     `asks`: nothing is to be written, not even an upgrade of the schema. `told` hears what people are to know.
     """
-    before = None
+    host, before = Host(), None
     if not asks:
         from jobctl.engines.local.daemons import end_for_upgrade
 
-        before = end_for_upgrade(state_dir)
+        before = end_for_upgrade(state_dir, host)
     store = Store(state_dir, create=create, asks=asks, before_upgrade=before)
     if store.upgraded is not None:
         for sentence in _upgraded(store):
             told(sentence)
-    return LocalClient(store)
+    return LocalClient(store, host)
 
 
 def _upgraded(store: Store) -> Iterable[str]:

@@ -22,12 +22,12 @@ from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
 from jobctl.engines.local.daemons import daemons, poke_daemons
-from jobctl.host import clock
 from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.core.run.events import ApprovalAnswered, Requested, RunReopened, SignalReceived, WakeRequested
+    from jobctl.host.host import Host
 
 _NAMED = 8  # of what a message names
 
@@ -40,22 +40,22 @@ def is_held(store: Store, row: RunRow) -> bool:
     return row.wake_at is not None and bool(daemons(store))
 
 
-def cancel(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
+def cancel(store: Store, row: RunRow, *, reason: str | None, by: str, host: Host) -> RunRow:
     """Ask for a graceful end. JobctlError when the run is over."""
-    return _ask(store, row, EventType.CANCEL_REQUESTED, reason, by)
+    return _ask(store, row, EventType.CANCEL_REQUESTED, reason, by, host)
 
 
-def terminate(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
+def terminate(store: Store, row: RunRow, *, reason: str | None, by: str, host: Host) -> RunRow:
     """Ask for an end at once, with nothing after it. JobctlError when the run is over."""
-    return _ask(store, row, EventType.TERMINATE_REQUESTED, reason, by)
+    return _ask(store, row, EventType.TERMINATE_REQUESTED, reason, by, host)
 
 
-def pause(store: Store, row: RunRow, *, reason: str | None, by: str) -> RunRow:
+def pause(store: Store, row: RunRow, *, reason: str | None, by: str, host: Host) -> RunRow:
     """Ask that no new attempt starts. JobctlError when the run is over."""
-    return _ask(store, row, EventType.RUN_PAUSED, reason, by)
+    return _ask(store, row, EventType.RUN_PAUSED, reason, by, host)
 
 
-def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) -> RunRow:
+def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str, host: Host) -> RunRow:
     """Send a named message. One that no step waits for yet is kept. JobctlError when the run is over, NotFoundError
     when no step of it can ever wait for a signal of that name, UsageError for a payload that cannot be kept as JSON."""
     _check(payload)
@@ -72,7 +72,7 @@ def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str) 
         data: SignalReceived = {"name": name, "by": by}
         if payload is not None:
             data["payload"] = payload
-        return Event(EventType.SIGNAL_RECEIVED, clock.now(), data=data), None
+        return Event(EventType.SIGNAL_RECEIVED, host.now(), data=data), None
 
     return _append(store, row, make)
 
@@ -85,7 +85,9 @@ def is_waited_for(store: Store, row: RunRow, name: str) -> bool:
     return any(wait is not None and wait["kind"] == "signal" and wait["name"] == name for wait in waits)
 
 
-def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comment: str | None, by: str) -> RunRow:
+def answer(
+    store: Store, row: RunRow, step: str | None, *, approved: bool, comment: str | None, by: str, host: Host
+) -> RunRow:
     """Answer the approval that the run waits for; `step`, or an item of it (`STEP[3]`), where several wait. JobctlError
     when it waits for none."""
     names = [known["name"] for known in _steps(store, row)]
@@ -110,12 +112,12 @@ def answer(store: Store, row: RunRow, step: str | None, *, approved: bool, comme
         data: ApprovalAnswered = {"approved": approved, "by": by}
         if comment is not None:
             data["comment"] = comment
-        return Event(EventType.APPROVAL_ANSWERED, clock.now(), waiting[0], data=data), None
+        return Event(EventType.APPROVAL_ANSWERED, host.now(), waiting[0], data=data), None
 
     return _append(store, row, make)
 
 
-def wake(store: Store, row: RunRow, step: str | None, *, reason: str | None, by: str) -> list[str]:
+def wake(store: Store, row: RunRow, step: str | None, *, reason: str | None, by: str, host: Host) -> list[str]:
     """Have what only waits for a time go on now: the next attempt, a sleep, a poll's next question. `step`, or an item
     of it (`STEP[3]`), or all of the run. Returns the keys. JobctlError when none of it waits for a time."""
     steps = _steps(store, row)
@@ -143,7 +145,7 @@ def wake(store: Store, row: RunRow, step: str | None, *, reason: str | None, by:
             data["by"] = by
         if reason:
             data["reason"] = reason
-        return Event(EventType.WAKE_REQUESTED, clock.now(), data=data), None
+        return Event(EventType.WAKE_REQUESTED, host.now(), data=data), None
 
     _append(store, row, make)
     return keys
@@ -172,13 +174,13 @@ def _must_live(now: RunRow) -> None:
         raise JobctlError(f"run {now.name} is over: it has {_ended(now.status)}", hint=f"jobctl status {now.name}")
 
 
-def unpause(store: Store, row: RunRow, *, by: str) -> RunRow:
+def unpause(store: Store, row: RunRow, *, by: str, host: Host) -> RunRow:
     """Let a paused run go on. JobctlError when it is not paused any more."""
 
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         if now.status != RunStatus.PAUSED:
             raise JobctlError(f"run {now.name} is not paused, it is {now.status}", hint=f"jobctl status {now.name}")
-        return Event(EventType.RUN_UNPAUSED, clock.now(), data=carries(EventType.RUN_UNPAUSED, {"by": by})), None
+        return Event(EventType.RUN_UNPAUSED, host.now(), data=carries(EventType.RUN_UNPAUSED, {"by": by})), None
 
     return _append(store, row, make)
 
@@ -191,6 +193,7 @@ def reopen(
     definition: str | None,
     from_step: str | None,
     by: str,
+    host: Host,
     queued: bool = False,
 ) -> RunRow:
     """Start a new try of a run that is over. Finished steps keep their results, `from_step` and what needs it do not.
@@ -229,7 +232,7 @@ def reopen(
             data["updated"] = True
         if queued:
             data["queued"] = True
-        return Event(EventType.RUN_REOPENED, clock.now(), data=data), definition
+        return Event(EventType.RUN_REOPENED, host.now(), data=data), definition
 
     return _append(store, row, make)
 
@@ -261,13 +264,13 @@ def _must_have_closed(store: Store, now: RunRow) -> None:
             )
 
 
-def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str) -> RunRow:
+def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str, host: Host) -> RunRow:
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         _must_live(now)
         data: Requested = {"by": by} if by else {}
         if reason:
             data["reason"] = reason
-        return Event(kind, clock.now(), data=data), None
+        return Event(kind, host.now(), data=data), None
 
     return _append(store, row, make)
 

@@ -6,13 +6,17 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError
 from jobctl.engines.local import executor
-from jobctl.host import clock, locks
+from jobctl.host import locks
 from jobctl.process import descent
 from jobctl.store.schema import Before
 from jobctl.store.store import Store
+
+if TYPE_CHECKING:
+    from jobctl.host.host import Host
 
 _ENDING_MS = 10_000
 
@@ -32,7 +36,7 @@ def need_daemon(store: Store, hint: str) -> None:
         raise JobctlError(f"no daemon runs on {store.state_dir}", hint=hint)
 
 
-def end_for_upgrade(state_dir: str) -> Before:
+def end_for_upgrade(state_dir: str, host: Host) -> Before:
     """What has the living daemons of an older version end in order, before the store is changed under them: their
     commands run on, and whoever supervises them starts the new program. One that does not end in time - it may be
     stopped - finds the store changed at its next commit, and ends then."""
@@ -46,8 +50,8 @@ def end_for_upgrade(state_dir: str) -> Before:
             has_it = partial(locks.holds, executor.lock_file(state_dir, name), pid)
             if descent.signal_process(pid, signal.SIGTERM, _unless_denied(has_it)):
                 asked.append((name, pid))
-        until = clock.monotonic() + _ENDING_MS
-        while any(executor.alive(state_dir, name) for name, _ in asked) and clock.monotonic() < until:
+        until = host.monotonic() + _ENDING_MS
+        while any(executor.alive(state_dir, name) for name, _ in asked) and host.monotonic() < until:
             time.sleep(0.01)
         return [pid for _, pid in asked]
 

@@ -107,7 +107,7 @@ class LocalForeground:
         self._store = client.store
         self._observer = observer
         self._executor = Executor(self._store.state_dir, "foreground")
-        self._engine = LocalEngine(self._store, self._executor, observer=self, keeper=keeper)
+        self._engine = LocalEngine(self._store, self._executor, host=client.host, observer=self, keeper=keeper)
         self._engine.queues = queues
         self._engine.remark = remark
         self._seen: dict[LiveRun, Seen] = {}

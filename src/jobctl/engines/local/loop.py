@@ -55,13 +55,13 @@ class LocalEngine:
         store: Store,
         executor: Executor,
         *,
+        host: Host,
         observer: Observer | None = None,
         keeper: Link | None = None,
-        host: Host | None = None,
     ) -> None:
         """`keeper`: one that was forked before the store was opened; else one is made when it is needed."""
         self.store = store
-        self.host = host if host is not None else Host()
+        self.host = host
         self.executor = executor
         self.observer = observer
         self.runs: dict[int, LiveRun] = {}

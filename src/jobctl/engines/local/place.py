@@ -61,7 +61,9 @@ class LocalPlace:
             from jobctl.engines.local.executor import Executor
             from jobctl.engines.local.loop import LocalEngine
 
-            self._engine = LocalEngine(self._store, Executor(self._store.state_dir, "foreground"))
+            self._engine = LocalEngine(
+                self._store, Executor(self._store.state_dir, "foreground"), host=self._client.host
+            )
             self._engine.queues = self._queues
         return self._engine.holders.take_up(found)
 

@@ -18,13 +18,13 @@ from jobctl.core.schedule.overlap import Fire
 from jobctl.definitions.masking import redact
 from jobctl.engines.local import control
 from jobctl.engines.local.daemons import poke_daemons
-from jobctl.host import clock
 from jobctl.store import firings
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
 if TYPE_CHECKING:
     from jobctl.engines.base import Reused
+    from jobctl.host.host import Host
 
 _NO_NOTICES: Mapping[str, Sequence[Batch]] = {}
 _AT_A_TIME = 500  # runs queued in one commit: some ten milliseconds
@@ -40,6 +40,7 @@ def enqueue(
     job: Job,
     given: Mapping[str, Any],
     *,
+    host: Host,
     trigger: str,
     fire_time: int | None = None,
     like: Reused | None = None,
@@ -55,12 +56,21 @@ def enqueue(
     """
     while True:
         names = enqueue_each(
-            store, job, given, [fire_time], trigger=trigger, like=like, start_within=start_within, key=key, here=here
+            store,
+            job,
+            given,
+            [fire_time],
+            host=host,
+            trigger=trigger,
+            like=like,
+            start_within=start_within,
+            key=key,
+            here=here,
         )
         if names:
             return Submitted(names[0], True)
         if key is None:
-            key = _key_of(job, given, clock.now() if fire_time is None else fire_time)
+            key = _key_of(job, given, host.now() if fire_time is None else fire_time)
         there = there_is(store, job, key, given) if key is not None else None
         if there is not None:
             return Submitted(there.name, False)  # else it was removed in between, and the key is free
@@ -105,6 +115,7 @@ def enqueue_each(
     given: Mapping[str, Any],
     fire_times: Iterable[int | None],
     *,
+    host: Host,
     trigger: str,
     like: Reused | None = None,
     start_within: int | None = None,
@@ -118,7 +129,7 @@ def enqueue_each(
     """
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can {'wait for a place' if here else 'be left to a daemon'}")
-    now, text = clock.now(), encode(redact(job))
+    now, text = host.now(), encode(redact(job))
     queued: list[tuple[NewRun, list[Event]]] = []
     names: set[str] = set()
     for fire_time in fire_times:
@@ -137,7 +148,7 @@ def enqueue_each(
 
 
 def trigger(
-    store: Store, job: Job, given: Mapping[str, Any], *, now: int, by: str, start_within: int | None = None
+    store: Store, job: Job, given: Mapping[str, Any], *, host: Host, by: str, start_within: int | None = None
 ) -> str:
     """Queue a run as if a schedule of the job fired now, its overlap policy applied; the run's id.
 
@@ -146,6 +157,7 @@ def trigger(
     """
     if store.copy is not None:
         raise store.copy.error(f"no run of {job.name} can be left to a daemon")
+    now = host.now()
     fire_time = now - now % 1000
     key = _key_of(job, given, fire_time)  # parameters that do not fit are refused before any other run is ended
     if key is not None and (there := there_is(store, job, key, given)) is not None:
@@ -155,7 +167,7 @@ def trigger(
     if decision.fire is Fire.SKIP:
         from jobctl.engines.local.holders import is_left
 
-        left = [row.name for row in (store.run(number) for number, _ in begun) if is_left(store, row, clock.now())]
+        left = [row.name for row in (store.run(number) for number, _ in begun) if is_left(store, row, host.now())]
         if left:
             raise JobctlError(
                 f"no run of {job.name} was started: {left[0]} is not over, it was interrupted ({job.overlap})",
@@ -169,14 +181,15 @@ def trigger(
         ask = control.cancel if decision.fire is Fire.CANCEL_OTHER else control.terminate
         for number, _ in [*begun, *buffered]:
             try:
-                ask(
-                    store, store.run(number), reason=f"a triggered run takes its place (overlap = {job.overlap})", by=by
-                )
+                why = f"a triggered run takes its place (overlap = {job.overlap})"
+                ask(store, store.run(number), reason=why, by=by, host=host)
             except StoreUnavailableError:
                 raise
             except JobctlError:
                 continue  # it ended in between
-    return enqueue(store, job, given, trigger="schedule", fire_time=fire_time, start_within=start_within).name
+    return enqueue(
+        store, job, given, host=host, trigger="schedule", fire_time=fire_time, start_within=start_within
+    ).name
 
 
 def record(store: Store, new: NewRun, events: Sequence[Event]) -> bool:

@@ -10,6 +10,7 @@ from places import HELD, NOW, Place, job
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher
+from jobctl.host.host import Host
 
 NEVER = '{ at = "2036-01-01T00:00:00Z" }'
 
@@ -20,7 +21,7 @@ def held(name: str, **keys: object) -> str:
 
 def queue(place: Place, *names: str, trigger: str = "manual") -> None:
     for at, name in enumerate(names):
-        enqueue(place.store, place.job(name), {}, trigger=trigger, fire_time=NOW + at)
+        enqueue(place.store, place.job(name), {}, trigger=trigger, fire_time=NOW + at, host=Host())
 
 
 def begun(place: Place) -> list[str]:

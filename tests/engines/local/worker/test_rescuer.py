@@ -15,6 +15,7 @@ from jobctl.core.run.rows import RunRow
 from jobctl.engines.local import control, executor
 from jobctl.engines.local.worker import rescuer
 from jobctl.host import clock
+from jobctl.host.host import Host
 
 TEXT = job('{ at = "2036-01-01T00:00:00Z" }', HELD, name="x")
 
@@ -76,9 +77,9 @@ def test_a_run_of_our_own_that_is_not_here_is_taken_up(place: Place) -> None:
 )
 def test_what_was_just_reopened_is_left_to_whoever_did_that(place: Place, age: int, expected: bool) -> None:
     (row,) = start(place)
-    control.terminate(place.store, row, reason=None, by="me")
+    control.terminate(place.store, row, reason=None, by="me", host=Host())
     place.until(lambda: (place.engine.turn(0), place.runs()[0].finished_at)[1])
-    control.reopen(place.store, place.runs()[0], place.job(), definition=None, from_step=None, by="me")
+    control.reopen(place.store, place.runs()[0], place.job(), definition=None, from_step=None, by="me", host=Host())
     assert bool(rescue(place, clock.now() + age)) is expected
 
 
@@ -155,12 +156,12 @@ def test_what_was_paused_in_the_queue_is_not_begun_by_taking_it(place: Place) ->
     for _ in range(2):
         place.starter.start(place.job(), NOW, trigger="schedule", hold=True)
     place.starter.flush()
-    control.pause(place.store, place.runs()[0], reason=None, by="me")
+    control.pause(place.store, place.runs()[0], reason=None, by="me", host=Host())
     assert rescue(place) == []
     assert place.runs()[0].started_at is None
     place.dispatch()  # it keeps no other from beginning: neither its job's overlap policy nor its queue counts it
     assert place.statuses() == ["paused", "running"]
-    control.unpause(place.store, place.runs()[0], by="me")
+    control.unpause(place.store, place.runs()[0], by="me", host=Host())
     assert rescue(place) == []
     place.dispatch()
     assert place.statuses() == ["queued", "running"]

@@ -19,6 +19,7 @@ from jobctl.engines.local import unbegun
 from jobctl.engines.local.client import LocalClient
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import scheduler as module
+from jobctl.host.host import Host
 from jobctl.store import firings
 
 EVERY_MINUTE = '{ every = "1m" }'
@@ -731,7 +732,7 @@ def test_a_fire_time_whose_key_has_a_run_ends_nothing_and_stands_in_nobodys_way(
 
 def test_after_a_key_that_has_a_run_the_others_get_theirs(place: Place) -> None:
     place.arm(job('{ every = "1m" }', HELD, overlap='"skip"', key='"{{ run.fire_time }}"'))
-    enqueue(place.store, place.job(), {}, trigger="manual", fire_time=NOW + M)  # by hand, and over by now
+    enqueue(place.store, place.job(), {}, trigger="manual", fire_time=NOW + M, host=Host())  # by hand, and over by now
     row = place.store.history()[0]
     unbegun.end(place.store, row, "canceled", "by hand", NOW + M)
     place.fire(NOW + 3 * M)

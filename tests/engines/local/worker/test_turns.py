@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from jobctl.engines.local.worker.turns import alone
+from jobctl.host.host import Host
 
 HOLDER = """
 import sys, time
 from jobctl.engines.local.worker.turns import alone
-with alone(sys.argv[1]):
+from jobctl.host.host import Host
+with alone(sys.argv[1], Host()):
     print("mine", flush=True)
     time.sleep(60)
 """
@@ -30,10 +32,10 @@ def _free(folder: Path) -> bool:
 
 
 def test_it_is_held_for_as_long_as_it_is_decided(tmp_path: Path) -> None:
-    with alone(str(tmp_path)):
+    with alone(str(tmp_path), Host()):
         assert not _free(tmp_path)
     assert _free(tmp_path)
-    with pytest.raises(KeyError), alone(str(tmp_path)):
+    with pytest.raises(KeyError), alone(str(tmp_path), Host()):
         raise KeyError
     assert _free(tmp_path)
 
@@ -45,7 +47,7 @@ def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
     assert not _free(tmp_path)
     holder.kill()
     holder.communicate()
-    with alone(str(tmp_path)):
+    with alone(str(tmp_path), Host()):
         assert not _free(tmp_path)
 
 
@@ -54,15 +56,15 @@ def test_one_that_does_not_let_go_does_not_stop_the_others_for_ever(
 ) -> None:
     monkeypatch.setattr("jobctl.engines.local.worker.turns.PATIENCE_MS", 20)
     with (
-        alone(str(tmp_path)),
+        alone(str(tmp_path), Host()),
         pytest.raises(TimeoutError, match="another daemon on this state folder"),
-        alone(str(tmp_path)),
+        alone(str(tmp_path), Host()),
     ):
         pass
-    with alone(str(tmp_path)):
+    with alone(str(tmp_path), Host()):
         assert not _free(tmp_path)
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"), alone(str(tmp_path / "gone")):
+    with pytest.raises(OSError, match="No such file"), alone(str(tmp_path / "gone"), Host()):
         pass

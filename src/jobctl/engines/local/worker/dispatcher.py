@@ -14,7 +14,6 @@ from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.capacity import Capacity
 from jobctl.engines.local.worker.take import OnFailed, ignore, take, take_all
 from jobctl.engines.trouble import in_a_sentence
-from jobctl.host import clock
 from jobctl.store.queries import Queued
 from jobctl.store.store import Store
 
@@ -59,7 +58,7 @@ def once(
 ) -> list[tuple[str, str]]:
     """Begin what may begin, each told to `on_begun`. Returns (run, why) of those whose turn it is and that cannot be
     begun; they are put `aside`."""
-    aside, mono = aside if aside is not None else Aside(), clock.monotonic()
+    aside, mono = aside if aside is not None else Aside(), engine.host.monotonic()
     capacity.refresh()
     if capacity.full:
         return []

@@ -42,15 +42,15 @@ class FollowClock:
 
     def __init__(self, worker: Resident, step: int) -> None:
         self._worker = worker
-        clock = worker.clock
+        host = worker.host
         self.step = step
         self.was_set = abs(step) > _CLOCK_STEP_MS
         self.said_at = 0  # monotonic: when it was last said that the clock was set
-        self._offset = clock.now() - clock.boottime()
-        self._slept = clock.boottime() - clock.monotonic()
+        self._offset = host.now() - host.boottime()
+        self._slept = host.boottime() - host.monotonic()
 
     def due(self, now: Moment) -> bool:
-        worker, boot = self._worker, self._worker.clock.boottime()
+        worker, boot = self._worker, self._worker.host.boottime()
         step, slept = now.wall - boot - self._offset, boot - now.mono - self._slept
         self._offset, self._slept = now.wall - boot, boot - now.mono
         if abs(step) > _CLOCK_STEP_MS:
@@ -67,10 +67,12 @@ class FollowClock:
 
     def once(self, _: Moment) -> None:
         worker = self._worker
-        with alone(worker.store.state_dir):  # what others fire meanwhile would lie ahead of the clock as it was read
-            worker.scheduler.resync(worker.clock.now(), self.step)
+        with alone(
+            worker.store.state_dir, worker.host
+        ):  # what others fire meanwhile would lie ahead of the clock as it was read
+            worker.scheduler.resync(worker.host.now(), self.step)
         if self.step:
-            worker.store.wake_all(worker.clock.now())
+            worker.store.wake_all(worker.host.now())
         self.was_set, self.step = False, 0
 
 
@@ -89,7 +91,7 @@ class Fire:
 
     def once(self, now: Moment) -> None:
         worker = self._worker
-        with alone(worker.store.state_dir):
+        with alone(worker.store.state_dir, worker.host):
             worker.capacity.refresh()
             until = worker.fires_until
             told = worker.scheduler.once(now.wall if until is None else until, spread=until is None)
@@ -101,7 +103,7 @@ class Fire:
         if not self._worker.around.changed():
             self.read_by = None
             return False
-        mono = self._worker.clock.monotonic()
+        mono = self._worker.host.monotonic()
         if self.read_by is None:
             self.read_by, self._worker.look.at = mono + _READ_FIRST_MS, 0
         return mono < self.read_by
@@ -134,7 +136,7 @@ class Look:
             self._watch_others()
 
     def housekeeping(self) -> None:
-        worker, mono = self._worker, self._worker.clock.monotonic()
+        worker, mono = self._worker, self._worker.host.monotonic()
         self.at = mono + LOOK_MS
         self._look_at_zones()
         worker.around.reload()
@@ -217,7 +219,7 @@ class TakeOver:
         worker = self._worker
         if worker.orphans:
             worker.orphans = False
-            for name, what in rescuer.orphans(worker.store, self._known_orphans):
+            for name, what in rescuer.orphans(worker.store, self._known_orphans, worker.host):
                 worker.journal.say(what, run=name)
         if worker.rescue:
             worker.rescue = False
@@ -270,7 +272,7 @@ class BeginQueued:
             worker.journal.say_once(f"wake {name}", f"cannot go on: {why}", run=name)
         if worker.dispatch and not worker.engine.draining:
             worker.dispatch = False
-            with alone(worker.store.state_dir):
+            with alone(worker.store.state_dir, worker.host):
                 troubles = dispatcher.once(
                     worker.store, worker.engine, worker.capacity, worker.never_began, worker.aside, worker.begun
                 )
@@ -286,7 +288,7 @@ class Prune:
     def __init__(self, worker: Resident, believed: Believed) -> None:
         self._worker = worker
         self._believed = believed
-        self.at = worker.clock.monotonic() + PRUNE_MS // 60
+        self.at = worker.host.monotonic() + PRUNE_MS // 60
         self.left: list[str] | None = None  # jobs of this round that are still to be looked at; None between two
         self._forget_after: firings.Place | None = None
         self._aged_at = 0  # by which age is measured in this round
@@ -303,7 +305,7 @@ class Prune:
             self.left, self._forget_after = list(jobs), firings.FIRST
             worker.orphans = True
         # Finding out that nothing of a long history is due takes a while, too: not all jobs in one turn.
-        while self.left and worker.clock.monotonic() < now.mono + _PRUNE_FOR_MS:
+        while self.left and worker.host.monotonic() < now.mono + _PRUNE_FOR_MS:
             job = jobs.get(self.left[-1])
             gone = pruner.once(worker.store, {job.name: job}, self._aged_at) if job is not None else []
             for one in gone:
@@ -338,9 +340,9 @@ class Prune:
     def _believed_now(self, now: int) -> int:
         """What time it is, for what is removed by its age."""
         worker, before = self._worker, self._believed
-        boot = worker.clock.boottime()
+        boot = worker.host.boottime()
         ahead = now - before.expected(boot)
-        at, self._believed = look(before, now, boot, synchronised=ahead > 0 and worker.clock.synchronised())
+        at, self._believed = look(before, now, boot, synchronised=ahead > 0 and worker.host.synchronised())
         if self._believed != before:
             times.write(worker.store, worker.executor.boot, self._believed)
         doubted = self._believed.doubted is not None

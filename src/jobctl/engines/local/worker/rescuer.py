@@ -14,7 +14,7 @@ from jobctl.engines.local.worker.aside import Aside
 from jobctl.engines.local.worker.take import OnFailed, fail, ignore, take
 from jobctl.engines.run_files import attempt_files
 from jobctl.engines.trouble import in_a_sentence
-from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.process import descent, journal, keepers
 from jobctl.store.store import Store
 
@@ -35,7 +35,7 @@ def once(
     """
     found = []
     aside = aside if aside is not None else Aside()
-    mono = clock.monotonic()
+    mono = engine.host.monotonic()
     living = {engine.executor.id: False}  # what stands under our own name and is not here was lost on its way here
     for row in store.awake():
         if row.id in engine.runs or row.status == "queued":
@@ -64,7 +64,7 @@ def once(
     return found
 
 
-def orphans(store: Store, known: set[tuple[int, int | None]]) -> list[tuple[str, str]]:
+def orphans(store: Store, known: set[tuple[int, int | None]], host: Host) -> list[tuple[str, str]]:
     """Ask child runs to end whose parents are over, where a crash kept their executors from it. Returns (run, what).
 
     `known`: what an earlier call has looked at.
@@ -73,7 +73,7 @@ def orphans(store: Store, known: set[tuple[int, int | None]]) -> list[tuple[str,
         return []
     from jobctl.engines.local.child_runs import close_orphans
 
-    return [(row.name, "asked to end: the run that started it is over") for row in close_orphans(store, known)]
+    return [(row.name, "asked to end: the run that started it is over") for row in close_orphans(store, known, host)]
 
 
 def forget_dead(store: Store) -> None:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobctl.core.errors import JobctlError
-    from jobctl.engines.base import Clock, Duty, Surroundings
+    from jobctl.engines.base import Duty, Surroundings
     from jobctl.engines.local.client import LocalClient
+    from jobctl.host.host import Host
     from jobctl.process.keepers import Link
 
 RETRY_MS = 1_000  # when a duty could not be done
@@ -45,7 +46,7 @@ class Resident:
         self,
         store: Store,
         around: Surroundings,
-        clock: Clock,
+        host: Host,
         *,
         max_concurrent_runs: int,
         keeper: Link | None = None,
@@ -54,18 +55,18 @@ class Resident:
         self.store = store
         self.around = around
         self.journal = around.journal
-        self.clock = clock
+        self.host = host
         self.executor = Executor(store.state_dir, "daemon")
-        self.engine = LocalEngine(store, self.executor, observer=self, keeper=keeper)
+        self.engine = LocalEngine(store, self.executor, host=host, observer=self, keeper=keeper)
         self.capacity = Capacity(store, self.executor.id, max_concurrent_runs)
         self.starter = Starter(store, self.engine, self.capacity, self.never_began)
-        self.scheduler = Scheduler(store, self.starter, clock.boot())
+        self.scheduler = Scheduler(store, self.starter, host.boot())
         self.wake_fd = self.executor.wake_fd
         self.aside = Aside()
         self.dispatch = self.rescue = self.orphans = True  # that queued runs, lost ones, lost children are looked at
         self.fires_until: int | None = None
         self.not_before = 0  # monotonic: the duties rest after an error
-        boot, now = clock.boottime(), clock.now()
+        boot, now = host.boottime(), host.now()
         self.look = duties.Look(self)
         # Before anything of this daemon is recorded, by a clock that may be wrong.
         self.prune = duties.Prune(self, times.read(store, self.executor.boot, boot, now))
@@ -104,10 +105,10 @@ class Resident:
     def say_aside(self) -> None:
         while self.engine.set_aside:
             run, name, why = self.engine.set_aside.pop()
-            pause = self.aside.put(run, self.clock.monotonic()) if run else 0
+            pause = self.aside.put(run, self.host.monotonic()) if run else 0
             self.rescue = self.dispatch = True
             self.journal.say_once(f"rescue {name}", f"put aside, to be tried again: {why}", run=name)
-            self.look.by(self.clock.monotonic() + pause)
+            self.look.by(self.host.monotonic() + pause)
 
     def begin_anew(self, until: int) -> None:
         self.engine.begin_anew()
@@ -171,7 +172,7 @@ class Resident:
         return max((run.job.kill_grace for run in self.engine.runs.values()), default=0)
 
     def wait_until(self) -> int:
-        mono, now = self.clock.monotonic(), self.clock.now()
+        mono, now = self.host.monotonic(), self.host.now()
         times = [self.look.at, self.prune.at]
         if self.journal.untold:
             times.append(mono + RETRY_MS)
@@ -231,9 +232,9 @@ class Resident:
         self.capacity.set_queues(self.around.catalog.queues)
 
     def arm(self) -> None:
-        self.scheduler.arm(self.around.catalog.jobs, self.around.files, self.clock.now())
+        self.scheduler.arm(self.around.catalog.jobs, self.around.files, self.host.now())
         # By another clock they may have been dealt with beyond what this one shows.
-        self.follow_clock.was_set = self.follow_clock.was_set or self.scheduler.is_ahead(self.clock.now())
+        self.follow_clock.was_set = self.follow_clock.was_set or self.scheduler.is_ahead(self.host.now())
 
     def next_due(self) -> int | None:
         """When the next fire time has to be dealt with here."""
@@ -254,11 +255,11 @@ def _reason(event: Event) -> dict[str, str]:
 
 
 def hired(
-    client: LocalClient, clock: Clock, *, max_concurrent_runs: int | None, keeper: Link | None
+    client: LocalClient, *, max_concurrent_runs: int | None, keeper: Link | None
 ) -> Callable[[Surroundings], Resident]:
     """What makes a worker that stays for the store of a client, once its surroundings are there."""
     most = max_concurrent_runs or default_concurrency()
-    return lambda around: Resident(client.store, around, clock, max_concurrent_runs=most, keeper=keeper)
+    return lambda around: Resident(client.store, around, client.host, max_concurrent_runs=most, keeper=keeper)
 
 
 def default_concurrency() -> int:

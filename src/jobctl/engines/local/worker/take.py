@@ -63,7 +63,7 @@ def end(store: Store, engine: LocalEngine, run_id: int, *, terminate: bool, reas
     JobctlError when it is over.
     """
     ask = control.terminate if terminate else control.cancel
-    row = ask(store, store.run(run_id), reason=reason, by="scheduler")
+    row = ask(store, store.run(run_id), reason=reason, by="scheduler", host=engine.host)
     if row.executor is None:
         kept = job_of(store, row, strict=False)
         engine.take(run_id, kept.job, env_file=kept.env_file)

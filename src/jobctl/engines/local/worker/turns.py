@@ -9,23 +9,26 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from jobctl.host import clock
 from jobctl.host.files import open_own
+
+if TYPE_CHECKING:
+    from jobctl.host.host import Host
 
 PATIENCE_MS = 2_000  # one that decides for longer is stopped, or in trouble: the others see to what else they have
 _ASK_EVERY_S = 0.001
 
 
 @contextmanager
-def alone(state_dir: str) -> Iterator[None]:
+def alone(state_dir: str, host: Host) -> Iterator[None]:
     """Wait for the other daemons on this store to be done deciding. OSError when the lock cannot be had, TimeoutError
     when another one keeps it for long."""
     lock = open_own(os.path.join(state_dir, "daemon.lock"), os.O_CREAT | os.O_RDWR)
     try:
-        until = clock.monotonic() + PATIENCE_MS
+        until = host.monotonic() + PATIENCE_MS
         while not _taken(lock):
-            if clock.monotonic() >= until:
+            if host.monotonic() >= until:
                 raise TimeoutError(errno.ETIMEDOUT, "another daemon on this state folder keeps the others waiting")
             time.sleep(_ASK_EVERY_S)
         yield
