@@ -649,7 +649,7 @@ def test_asked_twice_before_anyone_looked(world: World, asked: tuple[str, str], 
     if doing == "exit 1":
         world.until(lambda: world.step(run)["status"] == "waiting")
     for how in asked:
-        getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
+        getattr(control, how)(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.finish(run)
     assert run.state.status == ("terminated" if "terminate" in asked else "canceled")
     assert world.alive(run) == []
@@ -723,7 +723,7 @@ def test_a_paused_run_can_be_ended(world: World, how: str) -> None:
     run = world.start('command = "sleep 60"\nkill_grace = "50ms"')
     control.pause(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.until(lambda: run.decider.paused)
-    getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
+    getattr(control, how)(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.finish(run)
     assert run.state.status == ("canceled" if how == "cancel" else "terminated")
 
@@ -732,7 +732,7 @@ def test_a_paused_run_can_be_ended(world: World, how: str) -> None:
 def test_what_is_over_cannot_be_asked(world: World, how: str) -> None:
     run = world.run('command = "true"')
     with pytest.raises(JobctlError, match="is over: it has succeeded"):
-        getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
+        getattr(control, how)(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     with pytest.raises(JobctlError, match="is not paused"):
         control.unpause(world.store, _row_of(world, run), by="me", host=Host())
 
@@ -800,7 +800,7 @@ command = "echo b >> order; [ -e good ] || sleep 60"
     world.until(lambda: world.read("order").split() == ["a", "b"])
     (world.folder / "good").touch()
     if how != "timeout":
-        getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
+        getattr(control, how)(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     world.finish(run)
     run = world.again(run)
     assert run.state.status == "succeeded"
@@ -935,7 +935,7 @@ def test_ending_a_run_whose_executor_is_dead_starts_nothing(
     world.die()
     if where == "lost":
         world.kill_keeper(keeper)
-    getattr(requests, how)(world.store, _row_of(world, run), reason=None, by="me")
+    getattr(control, how)(world.store, _row_of(world, run), reason=None, by="me", host=Host())
     run = world.finish(world.take(run))
     assert run.state.status == ("canceled" if how == "cancel" else "terminated")
     assert world.read("order") == ("" if where == "never started" else "ran\n")

@@ -497,7 +497,7 @@ def test_a_run_that_waits_is_ended(
     waits(world, run, "a", "b", "c")
     if not seen:
         world.die()
-    getattr(requests, how)(world.store, world.row(run), reason=None, by="me")
+    getattr(control, how)(world.store, world.row(run), reason=None, by="me", host=Host())
     world.finish(run if seen else world.take(run))
     found = statuses(world.document(run))
     assert world.row(run).status == status
@@ -672,7 +672,7 @@ def test_a_probe_that_takes_too_long_is_an_attempt_that_has_failed(world: World)
 def test_it_is_ended_between_two_probes(world: World, how: str) -> None:
     run = world.start(poll(COUNT + "exit 1", 'compensate = "touch undone"', interval="1h"))
     world.until(lambda: run.attempts and run.attempts["p"].between_probes)
-    getattr(requests, how)(world.store, world.row(run), reason=None, by="me")
+    getattr(control, how)(world.store, world.row(run), reason=None, by="me", host=Host())
     world.finish(run)
     assert world.step(run, "p")["status"] == ("compensated" if how == "cancel" else "canceled")
     assert world.read("n") == "1\n"
