@@ -8,7 +8,17 @@ import pytest
 from tests.core.run.test_events import example
 
 from jobctl.core.run.history import Event, EventType
-from jobctl.store import codec
+from jobctl.store import codec, schema
+
+# schema -> the highest number of an event that its versions can read. Never changed, only added to.
+READ = {6: 22, 7: 23}
+
+
+def test_a_new_type_of_event_is_a_new_schema() -> None:
+    """A daemon of before, on the same store, could not read it: a higher schema has it end in order. So a new number
+    here takes a migration, and with it a new line above, and the folder of the schema before under released/."""
+    assert max(codec._CODES.values()) == READ[schema.VERSION]
+    assert sorted(codec._CODES.values()) == list(range(1, READ[schema.VERSION] + 1))
 
 
 @pytest.mark.parametrize("kind", list(EventType))

@@ -8,7 +8,8 @@ from typing import Any
 
 from jobctl.core.run.history import Event, EventType
 
-# Append-only: a number that has stood in a database keeps its meaning for ever.
+# Append-only: a number that has stood in a database keeps its meaning for ever. A new one takes a new schema, too: a
+# daemon of before cannot read it, and is asked to end by nothing else.
 _CODES: dict[EventType, int] = {
     EventType.RUN_CREATED: 1,
     EventType.RUN_TAKEN: 2,

@@ -85,6 +85,12 @@ def m006_key(db: Database) -> None:
     db.execute("CREATE UNIQUE INDEX runs_by_key ON runs (job, key) WHERE key IS NOT NULL")
 
 
+@migrations()
+def m007_acknowledged(db: Database) -> None:
+    """No table is another one: there are events, and kinds of steps, that a daemon of before could not read. That it
+    ends, and is started anew, is what a new number does."""
+
+
 def create(path: str) -> None:
     """Make the database at `path` unless somebody else just has. A half-made one is never seen under that name.
 

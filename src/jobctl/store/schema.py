@@ -7,7 +7,7 @@ from collections.abc import Callable
 from jobctl.core.record import NamedTuple
 
 APPLICATION_ID = 0x6A6F6263  # "jobc": tells our file from any other SQLite database
-VERSION = 6  # the number of migrations; stands in user_version
+VERSION = 7  # the number of migrations; stands in user_version
 
 Before = Callable[[list[tuple[str, int]]], list[int]]  # daemons (id, pid) -> the processes that were asked to end
 
