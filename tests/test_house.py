@@ -35,7 +35,7 @@ ENGINE = ("engines/local/",)
 ENGINE_OUTSIDE: set[str] = set()
 
 # Who reads the clock in place, and not a clock that was handed in. Outermost a process has to begin somewhere.
-CLOCK = ("host/", "cli/", "python/", "process/", "scripts/")
+CLOCK = ("host/", "cli/", "python/", "scripts/")
 # Who may make what shows the time: who is outermost. Everybody else is handed it.
 HOST = ("cli/", "engines/local/client.py")
 

@@ -20,6 +20,7 @@ from hands import PATIENCE
 
 from jobctl.core.model import Timeouts
 from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.process import descent, journal
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.held import Attempt, Command, Ended, Report
@@ -79,7 +80,7 @@ class Heir:
     """A supervisor of today, and what it tells."""
 
     def __init__(self, place: Path, boot: str) -> None:
-        self.watch, self.timers = Watch(), Timers()
+        self.watch, self.timers = Watch(), Timers(Host())
         self.told: dict[int, Report] = {}
         self.folder = place.parent
         self.supervisor: Supervisor[None] = Supervisor(
@@ -99,6 +100,7 @@ class Heir:
             files=AttemptFiles(str(self.folder), "main", number),
             token=f"token/x-1/main.{number}",
             timeouts=Timeouts(),
+            host=Host(),
             started_at=clock.now(),
             step_started_at=clock.now(),
             command=lambda _: Command(["true"], {}, "/"),

@@ -1,4 +1,5 @@
-"""Where the world is put in the product's way: the clock, processes and waiting for them, chance, and SQLite's commits.
+"""Where the world is put in the product's way: processes and waiting for them, chance, and SQLite's commits. Its clocks
+the product is handed: `World.host`.
 
 Everything else - core, store, engine, duties, files, locks - is the product's own.
 """
@@ -18,7 +19,6 @@ from unittest.mock import patch
 from jobctl.engines.local import executor
 from jobctl.engines.local import loop as local
 from jobctl.engines.local.worker import duties, resident
-from jobctl.host import clock
 from jobctl.process import bare, descent, keepers, kernel, supervisor
 from jobctl.process.descent import Proc
 from jobctl.store import database, queries
@@ -220,14 +220,6 @@ def installed(world: World) -> Iterator[None]:
 
     world.executor_class = Executor
     replaced = [
-        (
-            clock,
-            {
-                "now": world.now,
-                "monotonic": lambda: world.mono,
-                "boottime": lambda: world.mono,
-            },
-        ),
         (keepers, {"make": make, "connect": connect, "lives": lives, "reap": lambda: None, "reap_one": lambda _: True}),
         (
             descent,

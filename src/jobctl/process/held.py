@@ -10,7 +10,7 @@ from jobctl.core.clocks import Mono
 from jobctl.core.model import Poll, Timeouts
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import Outcome
-from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.end import End
 from jobctl.process.keepers import Link
@@ -119,6 +119,7 @@ class Attempt(Generic[Owner]):
         files: AttemptFiles,
         token: str,
         timeouts: Timeouts,
+        host: Host,
         started_at: int,
         step_started_at: int,
         command: Callable[[bool], Command],
@@ -149,8 +150,8 @@ class Attempt(Generic[Owner]):
         self.log_limit, self.disk_limit = log_limit, disk_limit
         # When schedule_to_close has passed, on the clock that does not step.
         closes = timeouts.schedule_to_close
-        left = None if closes is None else step_started_at + closes - clock.now()
-        self.close_at = None if left is None else clock.monotonic() + left
+        left = None if closes is None else step_started_at + closes - host.now()
+        self.close_at = None if left is None else host.monotonic() + left
         self.over = self.between_probes = False
         self.checked = False  # its condition (only_if) has said yes
         self.mark = self.looks = self.refusals = self.strays = 0

@@ -9,7 +9,6 @@ from typing import Generic
 
 from jobctl.core.model import Timeouts
 from jobctl.core.run import attempts as rules
-from jobctl.host import clock
 from jobctl.process import attempt as files_of
 from jobctl.process.held import Attempt, Owner
 from jobctl.process.timers import Timers
@@ -67,7 +66,7 @@ class Limits(Generic[Owner]):
         silence = attempt.timeouts.heartbeat
         if silence is None:
             return
-        is_timed, mono = attempt.beat is not None, clock.monotonic()
+        is_timed, mono = attempt.beat is not None, self._timers.host.monotonic()
         attempt.beat = files_of.heartbeat_mark(attempt.files.heartbeat), mono
         if not is_timed:
             self._timers.at(mono + _next_look(silence, 0), self._listened, attempt)
@@ -79,7 +78,7 @@ class Limits(Generic[Owner]):
         if attempt.over or attempt.kind_of_stop is not None or attempt.between_probes or not attempt.running:
             attempt.beat = None  # whoever begins something of it listens again
             return
-        mono = clock.monotonic()
+        mono = self._timers.host.monotonic()
         mark, since = attempt.beat
         seen = files_of.heartbeat_mark(attempt.files.heartbeat)
         if seen != mark:

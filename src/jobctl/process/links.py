@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 
-from jobctl.host import clock
 from jobctl.process import keepers
 from jobctl.process.keepers import Link
 from jobctl.process.timers import Timers
@@ -24,7 +23,7 @@ class Links:
         self, folder: str, executor: str, boot: str, watch: Watch, timers: Timers, forked: Link | None
     ) -> None:
         self.folder, self.executor, self.boot = folder, executor, boot
-        self.timers = timers
+        self.timers, self.host = timers, timers.host
         self.trouble = ""  # what keeps attempts waiting, in a sentence; "" for nothing
         self._watch = watch
         self._forked = forked
@@ -32,7 +31,7 @@ class Links:
         self._heard: dict[str, int] = {}  # name -> monotonic
         self._own: Link | None = None
         self._generation = 0
-        self._flushing: set[Link] = set()
+        self._flushing: dict[Link, None] = {}  # in the order in which something was said to them
         self._flush_is_due = False
         self._acks: dict[Link, list[str]] = {}
         self._adopts = False
@@ -48,13 +47,13 @@ class Links:
         for link, ids in self._acks.items():
             if not link.closed:
                 link.send([b"ack", *(b"id=" + os.fsencode(id) for id in ids)])
-                self._flushing.add(link)
+                self._flushing[link] = None
         self._acks.clear()
-        full = {link for link in self._flushing if not link.closed and not link.flush()}
+        full = {link: None for link in self._flushing if not link.closed and not link.flush()}
         self._flushing = full
         if full and not self._flush_is_due:  # one timer, however often this is called meanwhile
             self._flush_is_due = True
-            self.timers.at(clock.monotonic() + FLUSH_AGAIN_MS, self._flush_later)
+            self.timers.at(self.host.monotonic() + FLUSH_AGAIN_MS, self._flush_later)
 
     def _flush_later(self) -> None:
         self._flush_is_due = False
@@ -68,7 +67,7 @@ class Links:
 
     def _is_slow(self, name: str) -> bool:
         asked = self._heard.get(name, 0)
-        return asked < 0 and clock.monotonic() + asked > SLOW_MS
+        return asked < 0 and self.host.monotonic() + asked > SLOW_MS
 
     def _keeper(self) -> Link:
         """Our own, made when there is none. OSError when no process can be made just now."""
@@ -84,13 +83,13 @@ class Links:
         if self._adopts:
             self._heir_of.add(link.name)
         else:
-            self.timers.at(clock.monotonic() + SUBREAPER_AFTER_MS, self._adopt_orphans)
+            self.timers.at(self.host.monotonic() + SUBREAPER_AFTER_MS, self._adopt_orphans)
         return link
 
     def _connect(self, link: Link) -> None:
         self._links[link.name] = link
         self._watch.add(link.read, lambda: self._read(link))
-        self._flushing.add(link)
+        self._flushing[link] = None
 
     def _adopt_orphans(self) -> None:
         """When a keeper of ours dies, its commands become our children, and how they end is known."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
-from jobctl.host import clock
 from jobctl.process import frames
 from jobctl.process.end import End
 from jobctl.process.frames import Message
@@ -16,7 +15,7 @@ from jobctl.process.keepers import Link
 BACKSTOP_MS = 1_000  # later than we would stop it ourselves
 
 
-def start(attempt: Attempt[Any], command: Command, link: Link) -> Message:
+def start(attempt: Attempt[Any], command: Command, link: Link, now: int) -> Message:
     """NotStartableError for what no process can be given."""
     again = bool(attempt.probes) or attempt.checked
     told = [
@@ -30,7 +29,6 @@ def start(attempt: Attempt[Any], command: Command, link: Link) -> Message:
         told.append("again=1")
     if command.only_if:
         told += [f"cond={command.only_if}", f"shell={command.shell}"]
-    now = clock.now()
     timeouts = attempt.timeouts
     if timeouts.start_to_close is not None:
         left = timeouts.start_to_close

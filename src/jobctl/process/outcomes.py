@@ -12,7 +12,7 @@ from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.children import RUN_STOPPED
 from jobctl.core.text import size
-from jobctl.host import clock
+from jobctl.host.host import Host
 from jobctl.process import attempt as files_of
 from jobctl.process.attempt import FileError
 from jobctl.process.end import End
@@ -22,12 +22,12 @@ _NO_FAILURE = files_of.Failure()
 _LOST = "lost: its process ended and nobody saw how"
 
 
-def when(end: End | None) -> Mono:
+def when(end: End | None, host: Host) -> Mono:
     """When it ended, on the clock that does not step: by the boot's clock, in another boot by the wall clock."""
-    mono = clock.monotonic()
+    mono = host.monotonic()
     if end is None or not (end.boot or end.wall):
         return mono
-    ago = clock.boottime() - end.boot if end.boot else clock.now() - end.wall
+    ago = host.boottime() - end.boot if end.boot else host.now() - end.wall
     return Mono(mono - max(0, ago))
 
 

@@ -17,7 +17,6 @@ from jobctl.core.model import Poll
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.children import RUN_STOPPED
-from jobctl.host import clock
 from jobctl.host.files import PASSING
 from jobctl.process import attempt as files_of
 from jobctl.process import bare, descent, frames, keepers, links, orders, outcomes, sizes
@@ -118,7 +117,7 @@ class Supervisor(Links, Generic[Owner]):
     def _read(self, link: Link) -> None:
         found, gone = link.receive()
         if found:
-            self._heard[link.name] = clock.monotonic()
+            self._heard[link.name] = self.host.monotonic()
             self._say(link.name, "")
         for message in found:
             try:
@@ -162,13 +161,14 @@ class Supervisor(Links, Generic[Owner]):
 
     def _ping(self) -> None:
         """Ask the keepers of attempts whether they are there: stopped is slow, and not dead."""
-        asked = {attempt.link for attempt in self._attempts.values() if attempt.link is not None}
-        now = clock.monotonic()
+        # In the order of the attempts, and not in that of a set, which is one of addresses: a simulation is repeatable.
+        asked = {attempt.link: None for attempt in self._attempts.values() if attempt.link is not None}
+        now = self.host.monotonic()
         for link in asked:
             heard = self._heard.get(link.name, 0)
             if heard >= 0:  # below 0: minus the moment since when an answer is waited for
                 link.send(frames.message("ping", n=now))
-                self._flushing.add(link)
+                self._flushing[link] = None
                 self._heard[link.name] = -now
             elif now + heard > links.SLOW_MS:
                 self._say(
@@ -186,7 +186,7 @@ class Supervisor(Links, Generic[Owner]):
         link.close()
         self._links.pop(link.name, None)
         self._heard.pop(link.name, None)
-        self._flushing.discard(link)
+        self._flushing.pop(link, None)
         self._say(link.name, "")
         for id, (of, _) in list(self._ended_under.items()):
             if of is link:
@@ -208,7 +208,7 @@ class Supervisor(Links, Generic[Owner]):
     def _reap_keeper(self, pid: int | None, tries: int, waiting: list[Attempt[Owner]]) -> None:
         """Not before it is gone for good do its children come to us: its descriptors are closed earlier."""
         if pid is not None and not keepers.reap_one(pid) and tries < 50:
-            self.timers.at(clock.monotonic() + REAP_AGAIN_MS, self._reap_keeper, pid, tries + 1, waiting)
+            self.timers.at(self.host.monotonic() + REAP_AGAIN_MS, self._reap_keeper, pid, tries + 1, waiting)
             return
         for attempt in waiting:
             self.timers.do(self._seek, attempt)
@@ -226,7 +226,7 @@ class Supervisor(Links, Generic[Owner]):
             orphans = [pid for pid in descent.children(os.getpid()) if pid not in known and not keepers.is_ours(pid)]
         except OSError:
             return  # no descriptor just now, or a kernel that does not tell
-        now, before = clock.monotonic(), self._unasked
+        now, before = self.host.monotonic(), self._unasked
         self._unasked = {}
         for pid in orphans:
             found = descent.look(pid)
@@ -256,7 +256,7 @@ class Supervisor(Links, Generic[Owner]):
         link = self._keeper()
         try:
             command = attempt.command(attempt.checked)
-            order = orders.start(attempt, command, link)
+            order = orders.start(attempt, command, link, self.host.now())
         except NotStartableError as error:
             self._tell(attempt, Ended(error.outcome, {}))
             return
@@ -269,7 +269,7 @@ class Supervisor(Links, Generic[Owner]):
         # What keepers before it had of the attempt is settled.
         attempt.left, attempt.pid = [], None
         bare.let_go_of_pidfd(attempt)
-        self._flushing.add(link)
+        self._flushing[link] = None
         attempt.link, attempt.held_by = link, "keeper"
         self._watch_attempt(attempt)
 
@@ -285,16 +285,16 @@ class Supervisor(Links, Generic[Owner]):
                 self._tell(attempt, Ended(Outcome(rules.FAILED, error=error), {}))
             else:
                 attempt.left = self._names(attempt)
-                self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._seek, attempt)
+                self.timers.at(self.host.monotonic() + LOOK_AGAIN_MS, self._seek, attempt)
             return
-        self.timers.at(clock.monotonic() + RETRY_MS, self._begin, attempt)
+        self.timers.at(self.host.monotonic() + RETRY_MS, self._begin, attempt)
 
     def _watch_attempt(self, attempt: Attempt[Owner]) -> None:
         self._limits.set(attempt)
         self._limits.listen(attempt)
         if attempt.link is not None and not self._pinging:
             self._pinging = True
-            self.timers.at(clock.monotonic() + PING_MS, self._ping)
+            self.timers.at(self.host.monotonic() + PING_MS, self._ping)
 
     # -- find again ------------------------------------------------------------------------------------------------
 
@@ -340,7 +340,7 @@ class Supervisor(Links, Generic[Owner]):
         attempt.checked = found.ran
         if found.pid is None and found.end is None and attempt.looks < 20:  # a keeper that has just made its file
             attempt.looks += 1
-            self.timers.at(clock.monotonic() + LEFTOVER_CHECK_MS, self._find_shell, attempt)
+            self.timers.at(self.host.monotonic() + LEFTOVER_CHECK_MS, self._find_shell, attempt)
             return
         if found.pid is not None and found.end is None:
             attempt.pid = shell_keeper.find(attempt.files.state, attempt.id, attempt.token)
@@ -374,14 +374,14 @@ class Supervisor(Links, Generic[Owner]):
                         self._say(
                             attempt.id, f"keeper {name} does not answer; what {attempt.id} has come to is not known yet"
                         )
-                    self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._seek, attempt)
+                    self.timers.at(self.host.monotonic() + LOOK_AGAIN_MS, self._seek, attempt)
                     return
                 self._connect(link)
             if link is not None:
                 waiting = self._claims.setdefault((name, attempt.run), [])
                 if not waiting:
                     link.send(frames.message("claim", run=attempt.run, take=attempt.take))
-                    self._flushing.add(link)
+                    self._flushing[link] = None
                 waiting.append(attempt)
                 return
             entry = self._entry(name, attempt)
@@ -491,7 +491,7 @@ class Supervisor(Links, Generic[Owner]):
             if pid is not None:
                 self._bare(attempt, pid)
             elif is_coming:
-                self.timers.at(clock.monotonic() + REAP_AGAIN_MS, self._from_journal, attempt, name, entry)
+                self.timers.at(self.host.monotonic() + REAP_AGAIN_MS, self._from_journal, attempt, name, entry)
             elif name in self._heir_of and attempt.goes_on():
                 self._never_began(attempt)  # or it would be a child of ours, dead or alive
             else:
@@ -528,7 +528,7 @@ class Supervisor(Links, Generic[Owner]):
             status = kernel.exit_status_of(attempt.pidfd) if attempt.pidfd >= 0 else None
             if status is None and attempt.pidfd >= 0 and attempt.looks < 20 and descent.look(attempt.pid) is not None:
                 attempt.looks += 1  # its parent has not reaped it yet
-                self.timers.at(clock.monotonic() + LOOK_AGAIN_MS, self._bare_ended, attempt)
+                self.timers.at(self.host.monotonic() + LOOK_AGAIN_MS, self._bare_ended, attempt)
                 return
         attempt.held_by = ""
         in_condition = attempt.has_condition and not attempt.checked
@@ -537,7 +537,7 @@ class Supervisor(Links, Generic[Owner]):
             self._begin(attempt)
             return
         how = "condition" if in_condition else "exit"
-        now = clock.now()
+        now = self.host.now()
         end = End(attempt.probe_id, how, status, ran=not in_condition, wall=now) if status is not None else None
         self._over(attempt, end)
 
@@ -558,7 +558,7 @@ class Supervisor(Links, Generic[Owner]):
             f"{attempt.id} may still run in another container or PID namespace, where its keeper was killed; no other"
             f" attempt begins before it is over: end it there (who has it open: fuser {attempt.files.log})",
         )
-        self.timers.at(clock.monotonic() + LOCKED_CHECK_MS, self._locked, attempt)
+        self.timers.at(self.host.monotonic() + LOCKED_CHECK_MS, self._locked, attempt)
 
     def _never_began(self, attempt: Attempt[Owner]) -> None:
         if attempt.pending_stop is not None or not attempt.goes_on():
@@ -568,7 +568,7 @@ class Supervisor(Links, Generic[Owner]):
             self._over(attempt, None)
         else:
             if attempt.poll is not None:
-                attempt.started_at = clock.now()
+                attempt.started_at = self.host.now()
             self._begin(attempt)
 
     # -- stop ------------------------------------------------------------------------------------------------------
@@ -593,7 +593,7 @@ class Supervisor(Links, Generic[Owner]):
             # It says by what it was stopped, if it has not ended by itself.
             verb = "kill" if kind == "kill" else "stop"
             attempt.link.send(frames.message(verb, id=attempt.probe_id, by=kind, grace=attempt.grace))
-            self._flushing.add(attempt.link)
+            self._flushing[attempt.link] = None
             attempt.pending_stop = kind
             return
         if attempt.held_by == "lock":
@@ -609,7 +609,7 @@ class Supervisor(Links, Generic[Owner]):
             return
         bare.ask_to_end(attempt)
         attempt.kind_of_stop = kind
-        attempt.kill_at = clock.monotonic() + attempt.grace
+        attempt.kill_at = self.host.monotonic() + attempt.grace
         self.timers.at(attempt.kill_at, self._grace_over, attempt)
 
     def _grace_over(self, attempt: Attempt[Owner]) -> None:
@@ -617,7 +617,7 @@ class Supervisor(Links, Generic[Owner]):
             self._kill_bare(attempt)
 
     def _kill_bare(self, attempt: Attempt[Owner]) -> None:
-        attempt.kill_at = clock.monotonic()
+        attempt.kill_at = self.host.monotonic()
         bare.kill(attempt)
 
     # -- an attempt ends -------------------------------------------------------------------------------------------
@@ -646,9 +646,9 @@ class Supervisor(Links, Generic[Owner]):
         done = end is not None and end.how == "exit" and end.status == 0
         if attempt.kind_of_stop is not None:
             rest = descent.members(attempt.token, attempt.mark)
-            if rest and attempt.kill_at is not None and clock.monotonic() < attempt.kill_at:
+            if rest and attempt.kill_at is not None and self.host.monotonic() < attempt.kill_at:
                 attempt.held_by = "pid" if attempt.pid is not None else ""
-                self.timers.at(clock.monotonic() + LEFTOVER_CHECK_MS, self._over, attempt, end)
+                self.timers.at(self.host.monotonic() + LEFTOVER_CHECK_MS, self._over, attempt, end)
                 return  # they were asked to end, and have their grace
         if not done or attempt.kind_of_stop is not None:
             descent.sweep(attempt.token, attempt.mark)
@@ -660,7 +660,7 @@ class Supervisor(Links, Generic[Owner]):
         if attempt.over:
             return
         attempt.end = end
-        attempt.ended_at = outcomes.when(end)
+        attempt.ended_at = outcomes.when(end, self.host)
         done = end is not None and end.how == "exit" and end.status == 0
         wait: dict[str, Any] | None = None
         damage: str | None = None
@@ -693,7 +693,7 @@ class Supervisor(Links, Generic[Owner]):
             attempt.report = report
             link = attempt.link
             link.send(frames.message("sweep", id=attempt.id, token=attempt.token, mark=attempt.mark))
-            self._flushing.add(link)
+            self._flushing[link] = None
             self._attempts[attempt.probe_id] = attempt
             return
         if sweep:
@@ -736,7 +736,7 @@ class Supervisor(Links, Generic[Owner]):
         if not attempt.goes_on():
             self._tell(attempt, Ended(Outcome(rules.CANCELED, 1, error=RUN_STOPPED), {}))
             return
-        now = clock.now()
+        now = self.host.now()
         next_probe = rules.next_probe(
             poll, attempt.timeouts, probe=attempt.probes, ended_at=now, step_started_at=attempt.step_started_at
         )
@@ -772,5 +772,5 @@ class Supervisor(Links, Generic[Owner]):
         if attempt.over or not attempt.between_probes or self.draining or attempt.probes != probes:
             return
         attempt.between_probes = False
-        attempt.started_at = clock.now()  # start_to_close is for one probe
+        attempt.started_at = self.host.now()  # start_to_close is for one probe
         self.timers.do(self._begin, attempt)

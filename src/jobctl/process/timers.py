@@ -6,15 +6,17 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jobctl.host import clock
 from jobctl.host.files import PASSING
+from jobctl.host.host import Host
 
 RETRY_MS = 1_000
 
 
 class Timers:
-    def __init__(self, failed: Callable[[tuple[Any, ...], Exception], bool] = lambda *_: False) -> None:
-        """`failed`: told of an error that nobody foresaw, and with what was acted; whether it has seen to it."""
+    def __init__(self, host: Host, failed: Callable[[tuple[Any, ...], Exception], bool] = lambda *_: False) -> None:
+        """`host`: by whose clocks they count. `failed`: told of an error that nobody foresaw, and with what was acted;
+        whether it has seen to it."""
+        self.host = host
         self.failed = failed
         self._heap: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._count = 0
@@ -33,7 +35,7 @@ class Timers:
     def at_wall(self, wall: int, act: Callable[..., Any], *values: Any) -> None:
         """A recorded instant, as a moment of the clock that does not step."""
         # Both clocks are read in whole milliseconds: one more, and nothing happens before its time.
-        self.at(clock.monotonic() + wall - clock.now() + 1, act, *values)
+        self.at(self.host.monotonic() + wall - self.host.now() + 1, act, *values)
 
     @property
     def first(self) -> int | None:
@@ -52,7 +54,7 @@ class Timers:
             act(*values)
         except Exception as error:
             if isinstance(error, OSError) and error.errno in PASSING:
-                self.at(clock.monotonic() + RETRY_MS, act, *values)
+                self.at(self.host.monotonic() + RETRY_MS, act, *values)
             elif not self.failed(values, error):
                 raise
 

@@ -88,6 +88,7 @@ class Attempts:
             files=AttemptFiles(run.context.folder, key, number),
             token=run.context.token(key, number),
             timeouts=of.timeouts,
+            host=self._engine.host,
             started_at=started_at,
             step_started_at=run.step_state(key).started_at or started_at,
             command=lambda checked: self._prepared(run, key, number, checked, None if checked else command),

@@ -68,7 +68,7 @@ class LocalEngine:
         self._watch = Watch()
         self._watch.add(executor.wake_fd, self._poked)
         self._woken = False
-        self._timers = Timers(self._failed)
+        self._timers = Timers(host, self._failed)
         self._facts: dict[int, tuple[LiveRun, list[Fact]]] = {}
         self._looked_at = self.host.monotonic()
         self._store_id = ""
