@@ -471,7 +471,7 @@ def _pages(path: Path, table: str) -> list[int]:
                 )
             ]
         except sqlite3.OperationalError:
-            pytest.skip("this SQLite has no dbstat")
+            pytest.skip("only an SQLite with dbstat")
 
 
 def _spoil(path: Path, page: int) -> None:
@@ -538,10 +538,10 @@ def _recovered(place: Daemons, by: str) -> Path:
     pages = _pages(database, "runs")
     _spoil(database, pages[len(pages) // 2])
     if shutil.which("sqlite3") is None:
-        pytest.skip("there is no sqlite3")
+        pytest.skip("only a sqlite3 that can recover, and there is none")
     script = subprocess.run(["sqlite3", database, ".recover"], capture_output=True, check=False)
     if script.returncode or b"sql error" in script.stderr:
-        pytest.skip("this sqlite3 cannot recover anything")  # as Debian's, which is built without sqlite_dbpage
+        pytest.skip("only a sqlite3 that can recover")  # as Debian's, which is built without sqlite_dbpage
     subprocess.run(["sqlite3", saved], input=script.stdout, check=True, capture_output=True)
     return saved
 
