@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import zlib
 from email.utils import formatdate
 from pathlib import Path
 from threading import Thread
@@ -186,6 +188,87 @@ def test_an_answer_that_is_none_may_pass(tmp_path: Path, says: bytes, kind: str)
     assert (came.code, came.failure.type, came.failure.non_retryable) == (1, kind, False)
 
 
+def raw(folder: Path, *says: bytes, **order: Any) -> Came:
+    """What comes of an answer that is sent byte by byte as it is written here."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(65_536)
+                peer.sendall(b"".join(says))
+
+        Thread(target=answer, daemon=True).start()
+        return run(folder, f"http://127.0.0.1:{listening.getsockname()[1]}/", **order)
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (b"", "the server closed the connection before it had answered"),
+        (b"hello\n", "what the server sent is no answer of HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+            "the server closed the connection in the middle of the answer",
+        ),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n", "a line of the answer is too long"),
+        (b"HTTP/1.1 103 x\r\n\r\n" * 500, "the answer does not keep to HTTP, or its head is too long"),
+    ],
+    ids=["nothing", "nonsense", "half a chunk", "a long header", "hints without end"],
+)
+def test_a_broken_answer_is_described_in_words(tmp_path: Path, says: bytes, words: str) -> None:
+    message = raw(tmp_path, says).failure.message or ""
+    assert message.partition(": ")[2] == words
+
+
+def test_a_server_without_tls_is_described_in_words(server: Server, tmp_path: Path) -> None:
+    came = run(tmp_path, f"https://127.0.0.1:{server.port}/")
+    assert (came.failure.message or "").endswith("no safe connection: the server does not speak TLS on this port")
+
+
+def test_the_words_of_a_status_are_no_commands_to_a_terminal(tmp_path: Path) -> None:
+    came = raw(tmp_path, b"HTTP/1.1 404 a\x1b[31m\x07\x9bb\r\nContent-Length: 0\r\n\r\n")
+    assert came.failure.message == "status 404 a?[31m??b"
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f\x9b]", came.log)
+
+
+@pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+def test_an_answer_that_announces_another_is_passed_over(tmp_path: Path, interim: bytes) -> None:
+    hints = b"HTTP/1.1 " + interim + b"\r\nLink: </a>\r\n\r\n"
+    came = raw(tmp_path, hints * 2, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    assert came.outputs == {"status": "200", "body": "hi"}
+    came = raw(tmp_path, b"HTTP/1.1 101 Switching\r\n\r\n")
+    assert came.failure.type == "http_101"
+
+
+def test_a_name_that_cannot_be_looked_up_is_a_host_that_is_not_found(server: Server, tmp_path: Path) -> None:
+    for host in ("a..b", "a" * 64 + ".example"):
+        came = run(tmp_path, f"http://{host}/")
+        assert (came.code, came.failure.type) == (1, "dns")
+        assert (came.failure.message or "").startswith(f"{host}: the host is not found")
+    server.answers = [Answer(302, b"", {"Location": "http://a..b/"})]
+    came = run(tmp_path, server.url)
+    assert (came.failure.type, (came.failure.message or "")[:5]) == ("dns", "a..b:")
+
+
+@pytest.mark.parametrize("told", [b"", b"[]", b"{}", b'{"secrets": []}'])
+def test_whatever_happens_there_is_a_sentence_and_no_traceback(tmp_path: Path, told: bytes) -> None:
+    files = {"JOBCTL_OUTPUT": str(tmp_path / "output"), "JOBCTL_FAILURE": str(tmp_path / "failure")}
+    done = subprocess.run(
+        runners.argv("http_runner"), input=told, env={"PATH": os.defpath, **files}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    failure = read_failure(files["JOBCTL_FAILURE"])
+    assert (failure.message or "").startswith("the request could not be carried out to its end: ")
+    assert failure.type == "request"
+    (tmp_path / "failure").unlink()
+    (tmp_path / "failure").mkdir()  # even that cannot be written
+    done = subprocess.run(
+        runners.argv("http_runner"), input=told, env={"PATH": os.defpath, **files}, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_a_silent_server_and_one_that_is_not_safe_may_pass(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         came = run(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/", silence=200)
@@ -317,6 +400,15 @@ def test_what_is_another_host(before: str, after: str, elsewhere: bool) -> None:
         (b"a\0b", "text/plain", None),
         (b"END\nx=y\nEND_\n", "text/plain", "END\nx=y\nEND_\n"),
         (b"x", "text/plain; charset=no-such", None),
+        (b"6162", "text/plain; charset=hex", None),
+        (b"YQ==", "text/plain; charset=base64", None),
+        (b"abc", "text/plain; charset=rot13", None),
+        (zlib.compress(b"x" * 10_000), "text/plain; charset=zlib", None),
+        (bz2.compress(b"x"), "text/plain; charset=bz2", None),
+        (b"abc-", "text/plain; charset=punycode", None),
+        (b"a", 'text/plain; charset="\0"', None),
+        (b"a", "text/plain; charset*=x'y'z%00", None),
+        ("ü".encode("utf-16"), "text/plain; charset=UTF-16", "ü"),
     ],
 )
 def test_a_body_that_is_text_is_an_output(
@@ -384,6 +476,35 @@ def test_what_is_secret_is_written_nowhere(server: Server, tmp_path: Path) -> No
         assert b"cret" not in everything
         assert came.log.count(b"***") == 3
     assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("secret", ["body", "status=200", "END", "body<<END", "two\nlines", "a\nEND\nx=y"])
+def test_a_secret_may_look_like_what_outputs_are_written_with(server: Server, tmp_path: Path, secret: str) -> None:
+    server.answers = [Answer(200, f"<{secret}>\n".encode())]
+    came = run(tmp_path, server.url, secrets=[secret], secret_in=["body"])
+    assert came.code == 0, came.log
+    assert came.outputs == {"status": "200", "body": f"<{'***' if len(secret) > 3 else secret}>\n"}
+
+
+@pytest.mark.parametrize("size", [1, 7, 12])
+def test_no_part_of_a_secret_is_left_where_the_output_ends(server: Server, tmp_path: Path, size: int) -> None:
+    for before in (b"x" * (OUTPUT_LIMIT - size), b"hunter2hunter2" * 10_000 + b"x" * (OUTPUT_LIMIT - 140_000 - size)):
+        server.answers = [Answer(200, before + b"hunter2hunter2 and more")]
+        came = run(tmp_path, server.url, secrets=["hunter2hunter2"])
+        assert set(came.outputs["body"]) <= {"x", "*"}
+        assert b"limit of outputs" in came.log
+
+
+@pytest.mark.parametrize(
+    "echo",
+    ["a/b c+ü", "a%2Fb%20c%2B%C3%BC", "a%2fb%20c%2b%c3%bc", "a/b%20c%2B%C3%BC", "a/b+c%2B%C3%BC", "a%2fb+c%2b%c3%bc",
+     "a\\/b c+ü", "a/b c+\\u00fc"],
+)  # fmt: skip
+def test_a_secret_is_known_however_a_server_repeats_it(server: Server, tmp_path: Path, echo: str) -> None:
+    server.answers = [Answer(200, f"<{echo}>".encode())]
+    came = run(tmp_path, server.url, secrets=["a/b c+ü"])
+    assert came.outputs["body"] == "<***>"
+    assert came.log.endswith(b"\n<***>")
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 100])

@@ -22,6 +22,9 @@ _TRY_AGAIN = (429,)
 _CHUNK = 64 * 1024
 _ALWAYS_SECRET = frozenset(("authorization", "cookie", "proxy-authorization"))
 _OF_BODY = ("content-type", "content-length", "content-encoding")
+_INTERIM = 100  # answers that announce another one, until they are too many
+_NO_CHARSET = frozenset(("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"))  # Python's own
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 
 
 class Failure(Exception):
@@ -55,9 +58,23 @@ class Place(NamedTuple):
 _PORTS = {"http": 80, "https": 443}
 
 
-def _forms(secret: str) -> list[str]:
-    """How a server may repeat it."""
-    return [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
+def _forms(secret: str) -> set[bytes]:
+    """How a server may repeat it: as it is, in JSON, in a url, in a form; and in which bytes."""
+    from urllib.parse import quote
+
+    texts = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    texts |= {text.replace("/", "\\/") for text in texts}
+    for safe in ("", "/"):
+        encoded = quote(secret, safe=safe, errors="replace")
+        for form in (encoded, re.sub("%..", lambda match: match[0].lower(), encoded)):
+            texts |= {form, form.replace("%20", "+")}
+    forms = {text.encode("utf-8", "replace") for text in texts}
+    for charset in ("latin-1", "utf-16-le", "utf-16-be"):
+        try:
+            forms.add(secret.encode(charset))
+        except UnicodeError:
+            continue  # no answer in it can hold the secret
+    return forms
 
 
 class Masked:
@@ -65,8 +82,8 @@ class Masked:
 
     def __init__(self, fd: int, secrets: list[str]) -> None:
         self._fd = fd
-        forms = {form.encode("utf-8", "replace") for secret in secrets for form in _forms(secret)}
-        self._secrets = sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
+        kept = (secret for secret in secrets if len(secret.encode("utf-8", "replace")) >= _SHORTEST_SECRET)
+        self._secrets = sorted({form for secret in kept for form in _forms(secret)}, key=len, reverse=True)
         self._longest = len(self._secrets[0]) if self._secrets else 0
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
         self._rest = b""
@@ -78,18 +95,27 @@ class Masked:
     def text(self, text: str) -> str:
         return self.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
+    def body(self, text: str, *, cut: bool) -> str:
+        """A body without the secrets. `cut`: there is more of it, so its end may be the beginning of a secret."""
+        masked, rest = self._sifted(text.encode("utf-8", "replace"))
+        return (masked if cut else masked + self.mask(rest)).decode("utf-8", "replace")
+
     def write(self, data: bytes) -> None:
-        data, at = self._rest + data, 0
+        masked, self._rest = self._sifted(self._rest + data)
+        self._put(masked)
+
+    def _sifted(self, data: bytes) -> tuple[bytes, bytes]:
+        """What is masked, and the end that may become a secret."""
+        sifted, at = [], 0
         unsure = self._unsure(data, at)
         for found in self._pattern.finditer(data):
             if unsure <= found.start():
                 break
-            self._put(data[at : found.start()] + _MASK)
+            sifted += [data[at : found.start()], _MASK]
             at = found.end()
             if unsure < at:
                 unsure = self._unsure(data, at)
-        self._put(data[at:unsure])
-        self._rest = data[unsure:]
+        return b"".join([*sifted, data[at:unsure]]), data[unsure:]
 
     def _unsure(self, data: bytes, start: int) -> int:
         """From where on it may be the beginning of a secret: that waits for what follows."""
@@ -183,6 +209,25 @@ class Request:
 # -- what is asked, and answered ---------------------------------------------------------------------------------------
 
 
+def _final_answer() -> Any:
+    """What reads an answer, and passes over those that only announce it (100, 102, 103)."""
+    from http.client import HTTPException, HTTPResponse
+
+    class FinalAnswer(HTTPResponse):
+        _passed = 0
+
+        def _read_status(self) -> tuple[str, int, str]:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == 101:
+                return version, status, reason
+            self._passed += 1
+            if self._passed > _INTERIM:
+                raise HTTPException("too many interim answers")
+            return version, 100, reason  # the one that is passed over
+
+    return FinalAnswer
+
+
 def ask(request: Request, silence: float) -> Any:
     """The answer, whose body is not read yet, and its connection. OSError, HTTPException."""
     from http.client import HTTPConnection
@@ -197,6 +242,12 @@ def ask(request: Request, silence: float) -> Any:
         connection = HTTPSConnection(place.host, place.port, timeout=silence, context=context)
     else:
         connection = HTTPConnection(place.host, place.port, timeout=silence)
+    connection.response_class = _final_answer()
+    try:
+        connection.connect()
+    except UnicodeError:
+        message = f"{place.server}: the host is not found: it is no name that can be looked up"
+        raise Failure(message, "dns") from None
     named = {name.lower() for name, _ in request.headers}
     connection.putrequest(request.method, place.target, skip_accept_encoding="accept-encoding" in named)
     connection.putheader("Connection", "close")
@@ -213,6 +264,11 @@ def ask(request: Request, silence: float) -> Any:
     return response
 
 
+def said(response: Any) -> str:
+    """The status, and the server's words for it: on one line, and nothing that a terminal would obey."""
+    return f"{response.status} {re.sub(_CONTROL, '?', response.reason or '')[:200]}".rstrip()
+
+
 def is_expected(status: int, expect: list[int | str]) -> bool:
     return any(status == one or f"{status // 100}xx" == one for one in expect)
 
@@ -222,7 +278,7 @@ def answered(order: dict[str, Any], request: Request, log: Masked) -> Any:
     silence = (order.get("silence") or SILENCE * 1000) / 1000
     for _ in range(REDIRECTS + 1):
         response = ask(request, silence)
-        log.line(f"{request.method} {request.place.address}: {response.status} {response.reason}".rstrip())
+        log.line(f"{request.method} {request.place.address}: {said(response)}")
         location = response.headers.get("Location")
         if response.status not in (301, 302, 303, 307, 308) or not location:
             return response
@@ -259,12 +315,15 @@ def as_text(body: bytes, content_type: str | None) -> str | None:
 
     about = Message()
     about["Content-Type"] = content_type or "text/plain"
-    charset = about.get_content_charset() or "utf-8"
     cut = len(body) > OUTPUT_LIMIT
     try:
+        codec = codecs.lookup(about.get_content_charset() or "utf-8")
+        # Python calls more a codec than charsets: some unpack, some take hours for a megabyte.
+        if not codec._is_text_encoding or codec.name in _NO_CHARSET or codec.incrementaldecoder is None:
+            return None
         # The last character may have been cut in two.
-        text = codecs.getincrementaldecoder(charset)("strict").decode(body[:OUTPUT_LIMIT], final=not cut)
-    except (UnicodeError, LookupError):
+        text = codec.incrementaldecoder("strict").decode(body[:OUTPUT_LIMIT], final=not cut)
+    except (ValueError, TypeError, LookupError):
         return None
     return None if "\0" in text else text
 
@@ -315,7 +374,7 @@ def judged(order: dict[str, Any], response: Any) -> None:
     status = response.status
     if is_expected(status, order["expect"]):
         return
-    message = f"status {status} {response.reason}".rstrip()
+    message = f"status {said(response)}"
     if status >= 500 or status in _TRY_AGAIN:
         raise Failure(message, f"http_{status}", delay_ms=delay(response, order["longest_wait"]))
     raise Failure(message, f"http_{status}", final=True)
@@ -333,10 +392,36 @@ def described(error: Exception) -> tuple[str, str]:
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused", "connection"
     if type(error).__module__ == "ssl" or type(error).__name__.startswith("SSL"):
-        return f"no safe connection: {getattr(error, 'verify_message', '') or getattr(error, 'reason', '')}", "tls"
+        return f"no safe connection: {_unsafe(error)}", "tls"
     if isinstance(error, HTTPException):
-        return f"the answer is none: {type(error).__name__}", "protocol"
+        return _broken(error), "protocol"
     return f"the connection failed: {getattr(error, 'strerror', None) or error}", "connection"
+
+
+def _unsafe(error: Exception) -> str:
+    if verified := getattr(error, "verify_message", ""):
+        return f"the certificate does not hold: {verified}"
+    if type(error).__name__ in ("SSLEOFError", "SSLZeroReturnError"):
+        return "the server closed the connection before it was safe"
+    reason = getattr(error, "reason", None) or ""
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"):
+        return "the server does not speak TLS on this port"
+    return reason.replace("_", " ").lower() or "the server and this machine do not agree how"
+
+
+def _broken(error: Exception) -> str:
+    from http.client import BadStatusLine, IncompleteRead, LineTooLong, RemoteDisconnected
+
+    match error:
+        case RemoteDisconnected():
+            return "the server closed the connection before it had answered"
+        case IncompleteRead():
+            return "the server closed the connection in the middle of the answer"
+        case LineTooLong():
+            return "a line of the answer is too long"
+        case BadStatusLine():
+            return "what the server sent is no answer of HTTP"
+    return "the answer does not keep to HTTP, or its head is too long"
 
 
 def carried_out(order: dict[str, Any], log: Masked) -> None:
@@ -362,12 +447,14 @@ def carried_out(order: dict[str, Any], log: Masked) -> None:
         raise Failure("the request cannot be sent as it is", "request", final=True) from None
     judged(order, response)
     text = as_text(body, response.headers.get("Content-Type"))
-    data, whole = outputs(response.status, order["output"], text)
+    cut = len(body) > OUTPUT_LIMIT
+    # The body alone: what the file is made of may look like a secret, too.
+    data, whole = outputs(response.status, order["output"], None if text is None else log.body(text, cut=cut))
     if text is None:
         log.line("the body is no text: it becomes no output")
-    elif not whole:
+    elif cut or not whole:
         log.line("the body is longer than 1 MiB, the limit of outputs: the rest of it is only here")
-    save("JOBCTL_OUTPUT", log.mask(data))
+    save("JOBCTL_OUTPUT", data)
 
 
 def save(variable: str, data: bytes) -> None:
@@ -376,27 +463,42 @@ def save(variable: str, data: bytes) -> None:
         file.write(data)
 
 
+def failed(failure: Failure, log: Masked) -> None:
+    message = log.text(str(failure))
+    log.line(message)
+    lines = [f"message={' '.join(message.split())}", f"type={failure.type}"]
+    if failure.final:
+        lines.append("non_retryable=true")
+    if failure.delay_ms is not None:
+        lines.append(f"next_retry_delay={failure.delay_ms}ms")
+    save("JOBCTL_FAILURE", "".join(line + "\n" for line in lines).encode("utf-8", "replace"))
+
+
 def main() -> int:
-    order = json.loads(sys.stdin.buffer.read())
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)  # and what the order was in is gone
-    os.close(null)
-    log = Masked(1, order["secrets"])
+    log = Masked(1, [])
     try:
+        order = json.loads(sys.stdin.buffer.read())
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)  # and what the order was in is gone
+        os.close(null)
+        log = Masked(1, order["secrets"])
         carried_out(order, log)
-    except Failure as failure:
-        message = log.text(str(failure))
-        log.line(message)
-        lines = [f"message={' '.join(message.split())}", f"type={failure.type}"]
-        if failure.final:
-            lines.append("non_retryable=true")
-        if failure.delay_ms is not None:
-            lines.append(f"next_retry_delay={failure.delay_ms}ms")
-        save("JOBCTL_FAILURE", "".join(line + "\n" for line in lines).encode("utf-8", "replace"))
-        return 1
-    finally:
         log.flush()
+    except Failure as failure:
+        return ended(failure, log)
+    except Exception as error:  # a traceback would show values, and say nothing to who reads it
+        why = getattr(error, "strerror", None) or f"a fault in jobctl ({type(error).__name__})"
+        return ended(Failure(f"the request could not be carried out to its end: {why}", "request"), log)
     return 0
+
+
+def ended(failure: Failure, log: Masked) -> int:
+    """The exit code of an attempt that has failed, and its reason where somebody reads it."""
+    try:
+        failed(failure, log)
+    except OSError:
+        return 1  # nothing can be written: the exit code is all there is
+    return 1
 
 
 if __name__ == "__main__":
