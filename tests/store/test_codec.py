@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.core.run.test_events import example
 
+from jobctl.core.errors import UnwritableError
 from jobctl.core.run.history import Event, EventType
 from jobctl.store import codec, schema
 
@@ -77,6 +78,42 @@ def test_an_event_comes_back_as_it_went(event: Event) -> None:
 def test_a_damaged_row_is_a_value_error_and_nothing_else(row: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match=r"."):
         codec.from_row(row)
+
+
+WRONG: list[Any] = ["x", 5, 1.5, True, b"x", ["x"], [5], {"a": 1}, object()]
+
+
+@pytest.mark.parametrize("kind", list(EventType))
+def test_what_the_reader_would_refuse_is_never_written(kind: EventType) -> None:
+    """Each key that may be checked, with a value of each type: what is written can be read, all else is refused."""
+    refused = 0
+    for key, check in codec._VALUES.items():
+        for value in WRONG:
+            event = Event(kind, 1, data={**example(kind), key: value})
+            if check(value):
+                assert codec.from_row(codec.to_row(event)) == event
+                continue
+            with pytest.raises(UnwritableError, match=f"an event {kind} whose {key} is of the wrong type"):
+                codec.to_row(event)
+            refused += 1
+    assert refused > len(codec._VALUES) * 5
+    for key in codec._NEEDED.get(kind, ()):
+        with pytest.raises(UnwritableError, match=f"an event {kind} that does not say its {key}"):
+            codec.to_row(Event(kind, 1, data={**example(kind), key: None}))
+
+
+@pytest.mark.parametrize(
+    "values", [{"at": -1}, {"at": "noon"}, {"at": 1 << 62}, {"at": 1, "step": 5}, {"at": 1, "number": "one"}]
+)
+def test_nor_an_event_whose_own_values_are_of_the_wrong_type(values: dict[str, Any]) -> None:
+    with pytest.raises(UnwritableError, match="with values of the wrong type"):
+        codec.to_row(Event(EventType.RUN_UNPAUSED, **values))
+
+
+@pytest.mark.parametrize("payload", [object(), {1, 2}, b"x"])
+def test_nor_what_is_no_json(payload: Any) -> None:
+    with pytest.raises(UnwritableError, match="an event signal_received"):
+        codec.to_row(Event(EventType.SIGNAL_RECEIVED, 1, data={"name": "go", "payload": payload}))
 
 
 def test_a_number_that_has_stood_in_a_database_keeps_its_meaning() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jobctl.core.errors import UnwritableError
 from jobctl.core.run.history import Event, EventType
 
 # Append-only: a number that has stood in a database keeps its meaning for ever. A new one takes a new schema, too: a
@@ -53,13 +54,16 @@ def _dumps(data: Mapping[str, Any]) -> str:
 
 
 def to_row(event: Event) -> Row:
-    return (
-        event.at,
-        _CODES[event.type],
-        event.step or None,
-        event.number or None,
-        _dumps(event.data) if event.data else None,
-    )
+    """UnwritableError for what `from_row` would refuse: once it is written, nothing of its run can be read again."""
+    kind, at, step, number, data = event
+    wrong = _wrong(kind, at, step, number, data)
+    if wrong is not None:
+        raise UnwritableError(f"it cannot be recorded: {wrong}", hint="nothing was written")
+    try:
+        text = _dumps(data) if data else None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnwritableError(f"it cannot be recorded: an event {kind}: {error}", hint="nothing was written") from error
+    return at, _CODES[kind], step or None, number or None, text
 
 
 def from_row(row: Any) -> Event:
@@ -69,21 +73,38 @@ def from_row(row: Any) -> Event:
     kind = _TYPES.get(code)
     if kind is None:
         raise ValueError(f"an event of the unknown type {str(code)[:20]!r}")
-    if not _is_instant(at) or not isinstance(number or 0, int) or not isinstance(step or "", str):
-        raise ValueError(f"an event {kind} with values of the wrong type")
     try:
         values = json.loads(data) if data else {}
     except (TypeError, RecursionError):  # a number; more brackets than Python can count
         raise ValueError(f"an event {kind} whose data is no JSON") from None
+    wrong = _wrong(kind, at, step, number, values)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return Event(kind, at, step or "", number or 0, values)
+
+
+def _wrong(kind: EventType, at: Any, step: Any, number: Any, values: Any) -> str | None:
+    """What whoever reads the event could not take. Asked before it is written, and after it was read."""
+    if (
+        not isinstance(at, int)
+        or not 0 <= at < YEAR_9999
+        or not (number is None or isinstance(number, int))
+        or not (step is None or isinstance(step, str))
+    ):
+        return f"an event {kind} with values of the wrong type"
     if not isinstance(values, dict):
-        raise ValueError(f"an event {kind} whose data is no table")
+        return f"an event {kind} whose data is no table"
     for key, value in values.items():
-        if key in _VALUES and value is not None and not _VALUES[key](value):
-            raise ValueError(f"an event {kind} whose {key} is of the wrong type")
+        if value is None or key not in _VALUES:
+            continue
+        # Most are of a plain type. No call is spent on them: each event that is written comes here.
+        plain = _PLAIN.get(key)
+        if not (isinstance(value, plain) if plain is not None else _VALUES[key](value)):
+            return f"an event {kind} whose {key} is of the wrong type"
     for key in _NEEDED.get(kind, ()):
         if values.get(key) is None:
-            raise ValueError(f"an event {kind} that does not say its {key}")
-    return Event(kind, at, step or "", number or 0, values)
+            return f"an event {kind} that does not say its {key}"
+    return None
 
 
 def _is_instant(value: Any) -> bool:
@@ -103,7 +124,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 def _is_about(value: Any) -> bool:
@@ -122,6 +143,11 @@ _VALUES: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("params", "outputs", "reused"), _is_table),
     **dict.fromkeys(("redo", "anew", "notifications", "steps"), _are_texts),
     "about": _is_about,
+}
+_PLAIN: dict[str, type] = {
+    key: {_is_text: str, _is_integer: int, _is_table: dict}[check]
+    for key, check in _VALUES.items()
+    if check in (_is_text, _is_integer, _is_table)
 }
 _NEEDED: dict[EventType, tuple[str, ...]] = {
     EventType.WAIT_STARTED: ("kind",),

@@ -149,7 +149,7 @@ class Queries(Database):
         except ValueError as error:
             raise StoreError(
                 f"the history of run {run_id} cannot be read: {error}",
-                hint="the other runs are not concerned; see: jobctl doctor",
+                hint="the other runs are not concerned; see: jobctl doctor --deep",
             ) from error
         except StoreUnavailableError:
             raise
@@ -174,7 +174,7 @@ class Queries(Database):
         except HistoryError as error:
             raise StoreError(
                 f"the history of run {row.name} is damaged: {error}",
-                hint="the other runs are not concerned; see: jobctl doctor",
+                hint="the other runs are not concerned; see: jobctl doctor --deep",
             ) from error
         return state, other
 
@@ -187,7 +187,7 @@ class Queries(Database):
         if row is None:
             raise StoreError(
                 f"definition {definition_id} is missing in the state store {self.path}",
-                hint="only runs that started with it are concerned; see: jobctl doctor",
+                hint="only runs that started with it are concerned; see: jobctl doctor --deep",
             )
         return str(row[0])
 

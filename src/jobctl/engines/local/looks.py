@@ -48,7 +48,7 @@ def of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:
 def unreadable(name: str, error: Exception) -> StoreError:
     return StoreError(
         f"what is recorded of run {name} cannot be read: {type(error).__name__}: {error}",
-        hint="the other runs are not concerned; see: jobctl doctor",
+        hint="the other runs are not concerned; see: jobctl doctor --deep",
     )
 
 
