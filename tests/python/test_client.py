@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,111 @@ def test_secrets_are_masked(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "jobctl", "run", "x", "--quiet"], cwd=folder, check=True, capture_output=True)
     with jobctl.Client() as client:
         assert client.log("x") == "***\n"
+
+
+WAITS = """
+[jobs.x]
+[[jobs.x.steps]]
+name = "go"
+signal = "go"
+"""
+WRONG: dict[str, Callable[[jobctl.Client, Any], object]] = {
+    "start(None)": lambda client, _: client.start(None),  # type: ignore[arg-type]
+    "start(object)": lambda client, _: client.start("x", {"order": object()}),
+    "start(a name that is no text)": lambda client, _: client.start("x", {1: "9"}),  # type: ignore[dict-item]
+    "start(params is a text)": lambda client, _: client.start("x", "order"),  # type: ignore[arg-type]
+    "start(key=7)": lambda client, _: client.start("x", key=7),  # type: ignore[arg-type]
+    "start(start_within='5s')": lambda client, _: client.start("x", start_within="5s"),  # type: ignore[arg-type]
+    "start(start_within=nan)": lambda client, _: client.start("x", start_within=float("nan")),
+    "start(start_within=inf)": lambda client, _: client.start("x", start_within=float("inf")),
+    "start(start_within=1e30)": lambda client, _: client.start("x", start_within=1e30),
+    "start(start_within=-1)": lambda client, _: client.start("x", start_within=-1),
+    "start(start_within=0)": lambda client, _: client.start("x", start_within=0),
+    "run(None)": lambda client, _: client.run(None),  # type: ignore[arg-type]
+    "approve(step=5)": lambda client, run: client.approve(run, 5),  # type: ignore[arg-type]
+    "approve(comment=5)": lambda client, run: client.approve(run, comment=5),  # type: ignore[arg-type]
+    "reject(comment=5)": lambda client, run: client.reject(run, comment=5),  # type: ignore[arg-type]
+    "signal(None)": lambda client, run: client.signal(run, None),  # type: ignore[arg-type]
+    "signal(5)": lambda client, run: client.signal(run, 5),  # type: ignore[arg-type]
+    "signal(True)": lambda client, run: client.signal(run, True),  # type: ignore[arg-type]
+    "signal('')": lambda client, run: client.signal(run, ""),
+    "signal(' ')": lambda client, run: client.signal(run, " "),
+    "signal(object)": lambda client, run: client.signal(run, "go", object()),
+    "cancel(reason=True)": lambda client, run: client.cancel(run, reason=True),  # type: ignore[arg-type]
+    "cancel(reason=b'x')": lambda client, run: client.cancel(run, reason=b"x"),  # type: ignore[arg-type]
+    "cancel(half a character)": lambda client, run: client.cancel(run, reason="\udc80"),
+    "terminate(reason=5)": lambda client, run: client.terminate(run, reason=5),  # type: ignore[arg-type]
+    "pause(reason=1.5)": lambda client, run: client.pause(run, reason=1.5),  # type: ignore[arg-type]
+    "retry_now(reason=5)": lambda client, run: client.retry_now(run, reason=5),  # type: ignore[arg-type]
+    "retry_now(step=5)": lambda client, run: client.retry_now(run, 5),  # type: ignore[arg-type]
+    "resume(from_step=5)": lambda client, run: client.resume(run, from_step=5),  # type: ignore[arg-type]
+    "wait(timeout='5s')": lambda client, run: client.wait(run, timeout="5s"),  # type: ignore[arg-type]
+    "wait(timeout=nan)": lambda client, run: client.wait(run, timeout=float("nan")),
+    "log(step=5)": lambda client, run: client.log(run, 5),  # type: ignore[arg-type]
+    "log(attempt='1')": lambda client, run: client.log(run, "go", "1"),  # type: ignore[arg-type]
+    "runs(limit=None)": lambda client, _: client.runs(limit=None),  # type: ignore[arg-type]
+    "runs(limit=2**70)": lambda client, _: client.runs(limit=2**70),
+    "runs(an unknown status)": lambda client, _: client.runs(statuses=["faild"]),
+    "runs(statuses=5)": lambda client, _: client.runs(statuses=5),  # type: ignore[arg-type]
+    "runs(an unknown job)": lambda client, _: client.runs("nope"),
+    "runs(tag=5)": lambda client, _: client.runs(tag=5),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("call", WRONG)
+def test_an_argument_that_cannot_be_is_an_error_and_nothing_is_recorded(folder: Path, call: str) -> None:
+    (folder / "jobs.toml").write_text(WAITS)
+    with jobctl.Client() as client:
+        run = client.start("x")
+        with pytest.raises(jobctl.Error) as caught:
+            WRONG[call](client, run)
+        assert caught.value.message
+        assert "SQL" not in caught.value.message
+        assert [event["type"] for event in client.events(run)] == ["run_created"]
+        assert client.run(run) == run
+        assert len(client.runs("x")) == 1
+
+
+def test_who_asks_is_a_text_and_a_path_is_one(folder: Path) -> None:
+    for wrong in ({"by": 5}, {"state_dir": 5}, {"state_dir": b"x"}, {"files": 5}, {"files": [5]}):
+        with pytest.raises(jobctl.Error, match=next(iter(wrong))):
+            jobctl.Client(**wrong)  # type: ignore[arg-type]
+    for files in ("jobs.toml", folder / "jobs.toml", ["jobs.toml"]):
+        with jobctl.Client(files=files) as client:
+            client.start("ship", key=str(files))
+
+
+def test_one_status_is_a_list_of_one(folder: Path) -> None:  # noqa: ARG001 - it is the folder of the test
+    with jobctl.Client() as client:
+        assert client.runs("ship") == []  # it is defined
+        run = client.start("ship")
+        assert [one.id for one in client.runs(statuses="queued")] == [run.id]
+
+
+def test_a_client_is_for_one_thread_and_until_it_is_closed(folder: Path) -> None:  # noqa: ARG001 - as above
+    client, said = jobctl.Client(), []
+
+    def other() -> None:
+        for call in (client.runs, client.close):
+            try:
+                call()
+            except jobctl.Error as error:
+                said.append(error.message)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert said == ["the client belongs to another thread"] * 2
+    client.runs()
+    client.close()
+    client.close()
+    with pytest.raises(jobctl.Error, match="the client is closed"):
+        client.runs()
+
+
+def test_a_paused_run_does_not_begin_at_a_step(folder: Path) -> None:  # noqa: ARG001 - as above
+    with jobctl.Client() as client:
+        run = client.pause(client.start("ship"))
+        with pytest.raises(jobctl.Error, match="is paused: it goes on where it is"):
+            client.resume(run, from_step="nope")
+        assert client.run(run).status == "paused"

@@ -7,16 +7,18 @@ Nothing is carried out in this process: a daemon does that. docs/python.md descr
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobctl.core.errors import JobctlError, KeyConflictError, NotFoundError
+from jobctl.core.errors import JobctlError, KeyConflictError, NotFoundError, UsageError
 from jobctl.core.record import NamedTuple
 from jobctl.engines import base
 from jobctl.engines.connect import connect
 from jobctl.host import clock
 from jobctl.host.settings import resolve
+from jobctl.python import arguments
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,26 +63,48 @@ class Client:
 
     `state_dir`, `files`: as `--state-dir` and `--file`; without them what the environment and the settings say. `by`:
     who asks, for the histories. Every call raises `jobctl.Error`, with a `message` and a `hint`; `jobctl.NotFound` for
-    a job or a run that there is not.
+    a job or a run that there is not. So does one with an argument that cannot be.
     """
 
     def __init__(
         self,
         state_dir: str | os.PathLike[str] | None = None,
         *,
-        files: Sequence[str | os.PathLike[str]] = (),
+        files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
         by: str | None = None,
     ) -> None:
         flags = {
-            "state_dir": None if state_dir is None else os.fspath(state_dir),
-            "file": [os.fspath(file) for file in files],
+            "state_dir": None if state_dir is None else arguments.path("state_dir", state_dir),
+            "file": arguments.paths(files),
         }
+        self._by = (
+            arguments.text_if_any("by", by)
+            or os.environ.get("LOGNAME")
+            or os.environ.get("USER")
+            or f"uid {os.getuid()}"
+        )
         self._settings = resolve(flags, os.environ, os.getcwd())
-        self._by = by or os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
-        self._client = connect(self._settings, create=True)
+        self._thread, self._closed = threading.get_ident(), False
+        self._connected = connect(self._settings, create=True)
+
+    @property
+    def _client(self) -> base.Client:
+        """The engine's. Whoever asks it comes this way: it is open, and asked by the thread that it belongs to."""
+        if self._closed:
+            raise JobctlError("the client is closed", hint="make a new one: with jobctl.Client() as client")
+        self._must_be_of_this_thread()
+        return self._connected
+
+    def _must_be_of_this_thread(self) -> None:
+        if threading.get_ident() != self._thread:
+            raise JobctlError("the client belongs to another thread", hint="make one client for each thread")
 
     def close(self) -> None:
-        self._client.close()
+        """Nothing can be asked after it. More than once is no error."""
+        self._must_be_of_this_thread()
+        if not self._closed:
+            self._closed = True
+            self._connected.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,8 +127,9 @@ class Client:
         `key`: the job has one run for it. The same parameters answer with the run that there is (`new` is False),
         others raise `jobctl.KeyConflict`. `start_within`: seconds; it is canceled if nobody has begun it by then.
         """
-        limit = None if start_within is None else round(start_within * 1000)
-        run, new = self._client.start(self._job(job), dict(params or {}), key=key, start_within=limit)
+        name, given = arguments.text("the job", job), arguments.params(params)
+        key, limit = arguments.text_if_any("key", key), arguments.milliseconds("start_within", start_within)
+        run, new = self._client.start(self._job(name), given, key=key, start_within=limit)
         return self._shown(run)._replace(new=new)
 
     def _job(self, name: str) -> Job:
@@ -123,10 +148,14 @@ class Client:
         return self._shown(self._find(run))
 
     def runs(
-        self, job: str | None = None, *, statuses: Sequence[str] = (), tag: str | None = None, limit: int = 20
+        self, job: str | None = None, *, statuses: str | Sequence[str] = (), tag: str | None = None, limit: int = 20
     ) -> list[Run]:
         """Runs, newest first."""
-        found = self._client.runs(job=job, statuses=statuses, tag=tag, limit=limit).found
+        job, tag = arguments.text_if_any("the job", job), arguments.text_if_any("tag", tag)
+        only, most = arguments.statuses(statuses), arguments.number("limit", limit)
+        if job is not None and job not in self._client.jobs():
+            self._job(job)  # one that has not run yet
+        found = self._client.runs(job=job, statuses=only, tag=tag, limit=most).found
         return [self._shown(run) for run in found]
 
     def status(self, run: str | Run) -> dict[str, Any]:
@@ -150,6 +179,8 @@ class Client:
 
     def log(self, run: str | Run, step: str = "main", attempt: int | None = None) -> str:
         """What an attempt of a step has written, the last one without `attempt`."""
+        step = arguments.text("step", step)
+        attempt = None if attempt is None else arguments.number("attempt", attempt)
         found = self._find(run)
         state = self._client.state(found)
         numbers = [one.number for key, one in state.attempts() if key == step]
@@ -163,8 +194,10 @@ class Client:
         return (data if masker is None else masker.data(data)).decode("utf-8", "backslashreplace")
 
     def wait(self, run: str | Run, timeout: float | None = None) -> Run:
-        """Until a run ends, whatever its end. TimeoutError when so many seconds have passed before."""
-        until = None if timeout is None else time.monotonic() + timeout
+        """Until a run ends, whatever its end. TimeoutError when so many seconds have passed before. Without a daemon
+        nothing carries it out: without a timeout this does not return then."""
+        limit = arguments.seconds("timeout", timeout)
+        until = None if limit is None else time.monotonic() + limit
         for now in self._watch(self._find(run)):
             if now.over:
                 return self._shown(now)
@@ -191,33 +224,43 @@ class Client:
 
     def signal(self, run: str | Run, name: str, payload: Any = None) -> bool:
         """Send it a named message, which is kept until a step waits for it. Whether one does."""
+        name = arguments.text("the signal's name", name)
         return self._client.signal(self._find(run), name, payload, by=self._by)
 
     def approve(self, run: str | Run, step: str | None = None, *, comment: str | None = None) -> Run:
         """Answer yes to the question that it has for a person; `step` where it has several."""
-        return self._shown(self._client.answer(self._find(run), step, approved=True, comment=comment, by=self._by))
+        return self._answered(run, step, comment, approved=True)
 
     def reject(self, run: str | Run, step: str | None = None, *, comment: str | None = None) -> Run:
         """Answer no."""
-        return self._shown(self._client.answer(self._find(run), step, approved=False, comment=comment, by=self._by))
+        return self._answered(run, step, comment, approved=False)
 
     def cancel(self, run: str | Run, *, reason: str | None = None) -> Run:
         """Ask for a graceful end: what runs is stopped, then undone, then tidied up."""
-        return self._asked(run, lambda found: self._client.cancel(found, reason=reason, by=self._by))
+        why = arguments.text_if_any("reason", reason)
+        return self._asked(run, lambda found: self._client.cancel(found, reason=why, by=self._by))
 
     def terminate(self, run: str | Run, *, reason: str | None = None) -> Run:
         """Ask for an end at once, with nothing after it."""
-        return self._asked(run, lambda found: self._client.terminate(found, reason=reason, by=self._by))
+        why = arguments.text_if_any("reason", reason)
+        return self._asked(run, lambda found: self._client.terminate(found, reason=why, by=self._by))
 
     def pause(self, run: str | Run, *, reason: str | None = None) -> Run:
         """Have no new attempt start. `resume` takes it up."""
-        return self._asked(run, lambda found: self._client.pause(found, reason=reason, by=self._by))
+        why = arguments.text_if_any("reason", reason)
+        return self._asked(run, lambda found: self._client.pause(found, reason=why, by=self._by))
 
     def resume(self, run: str | Run, *, from_step: str | None = None) -> Run:
         """Have a run go on that is paused, or that ended otherwise than well, by a daemon. `from_step`: that one and
         what needs it are done again."""
+        from_step = arguments.text_if_any("from_step", from_step)
         found = self._find(run)
         if found.status == "paused":
+            if from_step is not None:
+                raise UsageError(
+                    f"run {found.name} is paused: it goes on where it is, not from a step",
+                    hint="resume it without from_step, or cancel it first",
+                )
             return self._shown(self._client.unpause(found, by=self._by))
         job = self._client.kept(found, strict=True).job
         now = self._client.reopen(found, job, from_step=from_step, by=self._by, queued=True)
@@ -226,12 +269,17 @@ class Client:
 
     def retry_now(self, run: str | Run, step: str | None = None, *, reason: str | None = None) -> list[str]:
         """Have what only waits for a time - the next attempt, a sleep, a poll - go on now. The steps that do."""
+        step, reason = arguments.text_if_any("step", step), arguments.text_if_any("reason", reason)
         return self._client.wake(self._find(run), step, reason=reason, by=self._by)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _find(self, run: str | Run) -> base.Run:
-        return self._client.find(run.id if isinstance(run, Run) else run)
+        return self._client.find(run.id if isinstance(run, Run) else arguments.text("the run", run))
+
+    def _answered(self, run: str | Run, step: str | None, comment: str | None, *, approved: bool) -> Run:
+        step, comment = arguments.text_if_any("step", step), arguments.text_if_any("comment", comment)
+        return self._shown(self._client.answer(self._find(run), step, approved=approved, comment=comment, by=self._by))
 
     def _asked(self, run: str | Run, ask: Callable[[base.Run], base.Run]) -> Run:
         """A daemon is woken for a run that nobody has: it sees it through."""

@@ -57,7 +57,10 @@ def pause(store: Store, row: RunRow, *, reason: str | None, by: str, host: Host)
 
 def send_signal(store: Store, row: RunRow, name: str, payload: Any, *, by: str, host: Host) -> RunRow:
     """Send a named message. One that no step waits for yet is kept. JobctlError when the run is over, NotFoundError
-    when no step of it can ever wait for a signal of that name, UsageError for a payload that cannot be kept as JSON."""
+    when no step of it can ever wait for a signal of that name, UsageError for no name, and for a payload that cannot be
+    kept as JSON."""
+    if not name.strip():
+        raise UsageError("a signal has a name", hint=f"jobctl signal {row.name} NAME")
     _check(payload)
     steps = _steps(store, row)
     names = [step["signal"] for step in steps if "signal" in step]
@@ -158,7 +161,11 @@ def _is_asked(step: StepState, polls: Collection[str]) -> bool:
 def _check(payload: Any) -> None:
     try:
         size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode())
-    except (ValueError, RecursionError) as error:  # NaN, half a surrogate pair, lists in lists without end
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # no JSON, NaN, half a surrogate pair, lists in lists without end
         raise UsageError(f"the signal's data cannot be kept: {error}", hint="send plain JSON values") from error
     if size > MAX_OUTPUT:
         raise UsageError(f"the signal's data has {size} bytes, {MAX_OUTPUT} are the limit", hint="send a path instead")
