@@ -30,6 +30,8 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("1d12h", NOW - 36 * HOUR),
         ("2027-01-15", NOW - 9 * HOUR),  # midnight in Berlin is 23:00 UTC of the day before
         ("2027-01-15T08:00:00Z", NOW),
+        ("2027-01-15 09:00:00", NOW),  # as it is shown
+        ("2027-01-15 09:00", NOW),
         ("2027-01-15T09:00:00.250+01:00", NOW + 250),
     ],
 )

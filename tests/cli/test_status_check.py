@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +19,10 @@ from live_runs import HELD, Runs
 
 from jobctl.cli.main import main
 from jobctl.core.model import Step
-from jobctl.core.run.history import Event, EventType, RunState
+from jobctl.core.run.history import TOO_LATE, Event, EventType, RunState
 from jobctl.core.run.rows import NewRun
 from jobctl.core.schedule.rows import Dropped
+from jobctl.engines.local import executor
 from jobctl.engines.local.executor import Executor
 from jobctl.host import clock
 from jobctl.store import firings
@@ -41,14 +45,22 @@ def daemon(runs: Runs) -> Iterator[Executor]:
 def _end(runs: Runs, name: str, status: str = "failed", **about: Any) -> None:
     """A run of the job x that has ended so."""
     now = clock.now()
+    why = about.pop("reason", "step main: exit code 1")
     created = {key: about[key] for key in ("key", "trigger", "parent") if key in about}
     events = [Event(EventType.RUN_CREATED, now, data=created)]
     if status != "queued":
-        events.append(Event(EventType.RUN_ENDED, now, data={"status": status, "reason": "step main: exit code 1"}))
+        events.append(Event(EventType.RUN_ENDED, now, data={"status": status, "reason": why}))
     state = RunState()
     for event in events:
         state.apply(event)
-    new = NewRun(name, about.pop("job", "x"), DEFINITION, key=about.get("key"), parent=about.get("row"))
+    new = NewRun(
+        name,
+        about.pop("job", "x"),
+        DEFINITION,
+        trigger=about.get("trigger", "manual"),
+        key=about.get("key"),
+        parent=about.get("row"),
+    )
     assert runs.store.append([Batch(0, 0, events, state, executor=None, new=new)]) == []
 
 
@@ -86,6 +98,14 @@ ENDS: dict[str, tuple[list[tuple[str, dict[str, Any]]], list[str]]] = {
         ["x-000000", "x-000001"],
     ),
     "a key that succeeded": ([("failed", {}), ("succeeded", {"key": "a"})], ["x-000000"]),
+    "keys that a schedule has made": (
+        [("failed", {"key": "k-1", "trigger": "schedule"}), ("failed", {"key": "k-2", "trigger": "schedule"})],
+        ["x-000001"],
+    ),
+    "a schedule's next success": (
+        [("failed", {"key": "k-1", "trigger": "schedule"}), ("succeeded", {"key": "k-2", "trigger": "schedule"})],
+        [],
+    ),
     "nobody was told": ([("succeeded", {}), ("failed", {"job": "x.notify"})], ["x-000001"]),
 }
 
@@ -149,12 +169,131 @@ def test_missed_fire_times(
     is_news: bool,
 ) -> None:
     now = clock.now()
-    [entry] = firings.sync(runs.store, [("x", "{}", "f")], ["f"], now - 100 * HOUR)
+    [entry] = firings.sync(runs.store, [("x", '{"at":1}', "f")], ["f"], now - 100 * HOUR)
     at = now - ago * HOUR
     with runs.store.transaction() as db:
         firings.drop(runs.store, db, [Dropped(entry.id, outcome, at - HOUR, at - HOUR, 1, "no daemon ran")], at)
     words = ("--since", since) if since else ()
     assert _ask(capsys, *words) == (int(is_news), [("missed", "x")] if is_news else [])
+
+
+@pytest.mark.usefixtures("daemon")
+def test_what_was_missed_is_caught_up_with_as_the_hint_says(
+    runs: Runs, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "jobs.toml").write_text('[jobs.x]\ncommand = "true"\nschedule = "0 * * * *"\n')
+    now = clock.now() // HOUR * HOUR
+    [entry] = firings.sync(runs.store, [("x", '{"cron":"0 * * * *"}', "f")], ["f"], now)
+    with runs.store.transaction() as db:
+        firings.drop(runs.store, db, [Dropped(entry.id, "missed", now - 5 * HOUR, now - 3 * HOUR, 3, "none ran")], now)
+    assert main(["status", "--check", "--json"]) == 1
+    hint = json.loads(capsys.readouterr().out)["problems"][0]["hint"]
+    words = shlex.split(hint.partition("jobctl ")[2])
+    assert main([*words, "--dry-run", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["times"]) == 3
+
+
+@pytest.mark.usefixtures("daemon")
+def test_nobody_took_it_in_time(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was never begun, as if its fire time had been missed."""
+    _end(runs, "x-000000", "canceled", reason=TOO_LATE)
+    assert _ask(capsys) == (1, [("missed", "x-000000")])
+
+
+PATIENT = '{"every":3600000}'
+
+
+@pytest.mark.parametrize(
+    ("key", "ago", "started", "is_news"),
+    [
+        (PATIENT, 2 * HOUR, 2 * HOUR, True),
+        (PATIENT, 2 * HOUR, 1_000, False),  # it has only just begun
+        (PATIENT, 0, 2 * HOUR, False),
+        ('{"every":3600000,"jitter":7200000}', 2 * HOUR, 2 * HOUR, False),
+        ('{"boot":true}', 2 * HOUR, 2 * HOUR, False),
+        ('{"cron":"* * * * *"}', 5 * 60_000, 2 * HOUR, True),
+        ('{"cron":"* * * * *"}', 50_000, 2 * HOUR, False),
+    ],
+)
+def test_a_daemon_that_stands_still(
+    runs: Runs, capsys: pytest.CaptureFixture[str], key: str, ago: int, started: int, is_news: bool
+) -> None:
+    """Its lock is held, and nothing fires."""
+    now = clock.now()
+    stands = Executor(runs.store.state_dir, "daemon")
+    runs.store.register(stands.id, stands.pid, stands.kind, now - started)
+    runs.store.record_executor()
+    firings.sync(runs.store, [("x", key, "f")], ["f"], now - ago)
+    assert _ask(capsys) == (int(is_news), [("late", "x")] if is_news else [])
+    firings.pause(runs.store, "x", at=now, reason=None, who=None)
+    assert _ask(capsys) == (0, [])
+    stands.close()
+
+
+def test_what_a_daemon_suffers_from(daemon: Executor, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.complain([("the disk is full: nothing new begins", clock.now())])
+    assert _ask(capsys) == (1, [("trouble", None)])
+    daemon.complain([])
+    assert _ask(capsys) == (0, [])
+    daemon.tell(definitions_problem={"message": "jobs.toml: no such key", "hint": ""})
+    assert _ask(capsys) == (1, [("definitions", None)])
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "flags", "kinds", "warnings"),
+    [
+        (0, 1000, 0, ["trouble"], 0),
+        (1 << 40, 0, 0, ["trouble"], 0),
+        (1 << 40, 1 << 30, os.ST_RDONLY, ["trouble"], 0),
+        (1 << 20, 1 << 30, 0, [], 1),  # it still works
+    ],
+)
+@pytest.mark.usefixtures("runs", "daemon")
+def test_a_disk_that_is_full(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    inodes: int,
+    flags: int,
+    kinds: list[str],
+    warnings: int,
+) -> None:
+    values = {"f_bavail": free, "f_frsize": 1, "f_blocks": 1 << 41, "f_files": 1 << 31, "f_favail": inodes}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**values, f_flag=flags))
+    code, found = _ask(capsys)
+    assert (code, [kind for kind, _ in found]) == (int(bool(kinds)), kinds)
+    main(["status", "--check", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["troubles"]) == warnings
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_lock_that_may_not_be_read(
+    runs: Runs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(executor, "open_own", refuse)
+    assert _ask(capsys) == (1, [("unknown", None)])
+    assert main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "cannot be told" in said
+    assert "a daemon runs" not in said.replace("whether a daemon runs", "")
+    assert runs.store.executors()
+
+
+@pytest.mark.parametrize("harm", ["UPDATE events SET data = '['", "UPDATE definitions SET body = '{'"])
+@pytest.mark.usefixtures("daemon")
+def test_an_open_run_that_cannot_be_read(
+    runs: Runs, folder: Path, capsys: pytest.CaptureFixture[str], harm: str
+) -> None:
+    _end(runs, "x-000000", "queued")
+    assert _ask(capsys) == (0, [])
+    with sqlite3.connect(folder / "state/jobctl.db") as db:
+        db.execute(harm)
+    assert _ask(capsys) == (1, [("unknown", "x-000000")])
+    assert main(["doctor"]) == 1
+    assert "x-000000 is not over, and what is recorded of it cannot be read" in capsys.readouterr().out
 
 
 DEFINED = '[jobs.x]\ncommand = "true"\ntags = ["nightly"]\n[jobs.y]\ncommand = "true"\n'
@@ -192,6 +331,8 @@ def test_only_of_some_jobs(
     [
         (("--job", "nosuch"), 3),
         (("--tag", "nosuch"), 3),
+        (("--tag", "nightly", "--tag", "nosuch"), 3),
+        (("--since", ""), 2),
         (("--since", "yesterday"), 2),
         (("x",), 2),
         (("--exit-status",), 2),

@@ -7,10 +7,12 @@ from jobctl.core.errors import UsageError
 
 
 def instant(given: str, option: str, *, now: int) -> int:
-    """The instant that an option names: RFC 3339, YYYY-MM-DD (its first moment here), or a duration before `now`.
+    """The instant that an option names: RFC 3339, YYYY-MM-DD (its first moment here), `YYYY-MM-DD HH:MM[:SS]` on the
+    clock here, as it is shown, or a duration before `now`.
 
     UsageError for anything else.
     """
+    import re
     from datetime import date, datetime, time
 
     from jobctl.core.durations import DurationError, parse
@@ -23,11 +25,14 @@ def instant(given: str, option: str, *, now: int) -> int:
     try:
         if len(given) == len("2026-12-24"):
             return round(datetime.combine(date.fromisoformat(given), time()).timestamp() * 1000)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", given, re.ASCII):
+            return round(datetime.fromisoformat(given).timestamp() * 1000)
         return parse_instant(given)
     except (ValueError, OverflowError):
         raise UsageError(
             f"{option}: {given!r} is not a time",
-            hint='write how long ago ("2h", "7d"), a day ("2026-12-24") or "2026-12-24T18:00:00+01:00"',
+            hint='write how long ago ("2h", "7d"), a day ("2026-12-24"), "2026-12-24 18:00" or'
+            ' "2026-12-24T18:00:00+01:00"',
         ) from None
 
 

@@ -25,22 +25,24 @@ _SINCE = "24h"
 def main(settings: Settings, *, since: str | None, jobs: list[str], tags: list[str]) -> int:
     """0 when nothing is wrong, else 1. NotFoundError for a job or a tag that nothing has; StoreError when the store
     cannot be used."""
-    back = moments.span(since or _SINCE, "--since")
+    back = moments.span(_SINCE if since is None else since, "--since")
     now = clock.now()
     defined, problem = _defined(settings) if jobs or tags else ({}, None)
     tagged = [job.name for job in defined.values() if not set(tags).isdisjoint(job.tags)]
+    with_tag = {tag for job in defined.values() for tag in job.tags}
     try:
         client = client_of(settings, asks=True)
     except NotFoundError:
-        _must_be_known(jobs, tags, set(defined), tagged, problem)
+        _must_be_known(jobs, tags, set(defined), with_tag, problem)
         found = [Trouble("no_daemon", f"no daemon lives on {settings.state_dir}", "start it: jobctl daemon")]
         return _tell(settings, found, now - back, [])
     with client:
         known = {*defined, *client.jobs()} if jobs or tags else set()
-        with_tag = [*tagged, *(tag for tag in tags if client.runs(tag=tag, limit=1).found)]
+        with_tag.update(tag for tag in tags if tag not in with_tag and client.runs(tag=tag, limit=1).found)
         _must_be_known(jobs, tags, known, with_tag, problem)
         found = client.wrong(now - back, jobs=jobs, tags=tags, tagged=tagged)
-        suffers = client.troubles()
+        told = {one.message for one in found}
+        suffers = [sentence for sentence in client.troubles() if sentence not in told]
     if problem is not None:
         found.append(Trouble("unknown", f"which jobs are meant cannot be told: {problem.message}", problem.hint))
     return _tell(settings, found, now - back, suffers)
@@ -54,7 +56,7 @@ def _defined(settings: Settings) -> tuple[Mapping[str, Job], DefinitionError | N
 
 
 def _must_be_known(
-    jobs: list[str], tags: list[str], known: set[str], with_tag: list[str], problem: DefinitionError | None
+    jobs: list[str], tags: list[str], known: set[str], with_tag: set[str], problem: DefinitionError | None
 ) -> None:
     """A monitor that asks about a job that there is not would never hear of anything."""
     if problem is not None:
@@ -64,8 +66,9 @@ def _must_be_known(
     for name in jobs:
         if name not in known:
             raise NotFoundError(f"there is no job {name!r}", hint=did_you_mean(name, sorted(known)))
-    if tags and not with_tag:
-        raise NotFoundError(f"no job has the tag {tags[0]!r}", hint="see what jobs say: jobctl list")
+    for tag in tags:
+        if tag not in with_tag:
+            raise NotFoundError(f"no job has the tag {tag!r}", hint="see what jobs say: jobctl list")
 
 
 def _tell(settings: Settings, found: list[Trouble], since: int, suffers: list[str]) -> int:

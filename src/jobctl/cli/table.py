@@ -164,9 +164,10 @@ _ROWS = (
         Option("--tag", kind="list", metavar="TAG", into="tags", help="With --check: only jobs with that tag."),
         HELP,
         more="""
-            --check looks for four things: that no daemon lives, that a job's last run failed (until its next one
-            succeeds, or `jobctl ack` says that somebody knows), that a fire time was missed, and that one of these
-            cannot be told. Nothing is written.
+            --check looks for what is wrong: that no daemon lives, or that one stands still or cannot record or begin
+            anything; that a job's last run failed (until its next one succeeds, or `jobctl ack` says that somebody
+            knows); that a fire time was missed; that definitions cannot be used; and that one of these cannot be told.
+            Nothing is written.
             """,
         examples=("jobctl status", "jobctl status backup", "jobctl status --check --since 2h --tag nightly"),
     ),

@@ -308,6 +308,14 @@ def encode_schedule(schedule: Schedule, job: Job) -> str:
     return json.dumps({**_plain(schedule), **zone}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def decode_schedule(key: str) -> Schedule:
+    """The schedule of such a text, in the zone that it is followed in. ValueError, TypeError, AttributeError for
+    another text."""
+    values: dict[str, Any] = json.loads(key)
+    values.update((name, tuple(value)) for name, value in values.items() if isinstance(value, list))
+    return Schedule(**values)
+
+
 def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         out = {}

@@ -149,6 +149,7 @@ class Daemon(NamedTuple):
     troubles: list[Complaint]  # what it suffers from
     files: list[str]  # the definitions that it uses
     problem: Any  # why it does not use them as they are now: {"message", "hint"}, or None
+    certain: bool = True  # False: whether it lives cannot be told
 
 
 class Dropped(NamedTuple):
@@ -214,7 +215,8 @@ class Reused(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """One thing that whoever watches has to know. `kind`: no_daemon | failed | missed | unknown."""
+    """One thing that whoever watches has to know. `kind`: no_daemon | trouble | definitions | late | failed
+    | missed | unknown."""
 
     kind: str
     message: str

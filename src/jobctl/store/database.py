@@ -231,6 +231,12 @@ class Database:
 
         return trouble.seen(self.path)
 
+    def halt(self) -> str:
+        """Why nothing can be recorded, or begins, as a look from outside can tell; "" where something may."""
+        from jobctl.store import trouble
+
+        return trouble.halt(os.path.dirname(self.path))
+
     def be_patient(self, ms: int | None = None) -> None:
         """How long from now on another process that writes - one that is stopped amid a transaction, say - may hold up
         this one: StoreUnavailableError after that. None: as long as at first, for who has nothing else to do."""

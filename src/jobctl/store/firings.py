@@ -283,6 +283,12 @@ def active(store: Store) -> list[tuple[str, str, str]]:
     return store._rows("SELECT job, key, file FROM schedules WHERE active = 1 ORDER BY id")
 
 
+def followed(store: Store) -> list[tuple[int, str, str, str, int]]:
+    """(its number, job, key, file, how far it has been dealt with) of the schedules that fire."""
+    rows = store._rows("SELECT id, job, key, file, progress FROM schedules WHERE active = 1 ORDER BY id")
+    return [row for row in rows if isinstance(row[4], int)]  # where it is damaged, it begins anew
+
+
 def scheduled_jobs(store: Store) -> set[str]:
     """The jobs that have schedules, as the daemons have read them."""
     return {job for (job,) in store._rows("SELECT DISTINCT job FROM schedules WHERE active = 1")}

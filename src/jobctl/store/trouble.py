@@ -22,17 +22,30 @@ def seen(path: str) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def halt(folder: str) -> str:
+    """Why nothing can be recorded, or begins, in a folder; "" where something may."""
+    try:
+        space = os.statvfs(folder)
+    except OSError:
+        return ""
+    if space.f_flag & os.ST_RDONLY:
+        return "the disk of the state folder is mounted read-only: nothing can be recorded"
+    if space.f_bavail * space.f_frsize < _FULL:
+        return "the disk of the state folder is full: nothing new begins, and what ends is recorded when there is room"
+    if space.f_files and space.f_favail == 0:
+        return "the disk of the state folder has no inodes left: nothing new begins"
+    return ""
+
+
 def little_space(folder: str) -> str:
     """What is about to end on the disk of a folder, or has; "" while there is enough of it."""
+    if said := halt(folder):
+        return said
     try:
         space = os.statvfs(folder)
     except OSError:
         return ""
     free = space.f_bavail * space.f_frsize
-    if free < _FULL:
-        return "the disk of the state folder is full: nothing new begins, and what ends is recorded when there is room"
-    if space.f_files and space.f_favail == 0:
-        return "the disk of the state folder has no inodes left: nothing new begins"
     if free < min(_LITTLE, space.f_blocks * space.f_frsize // _PART):
         from jobctl.core import text
 

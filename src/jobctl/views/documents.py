@@ -282,6 +282,7 @@ def daemon(seen: Daemon) -> Document:
         "troubles": [{"message": one.message, "since": rfc3339(one.since)} for one in seen.troubles],
         "files": seen.files,
         "definitions_problem": seen.problem,
+        "certain": seen.certain,
     }
 
 

@@ -4,7 +4,6 @@ how it looks is the faces'.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -226,7 +225,7 @@ def _gone(client: Client) -> list[str]:
 
 def _fire(client: Client, files: Iterable[str], now: int) -> dict[str, Outline]:
     """The jobs of these files that have schedules, as the daemons have read them."""
-    from jobctl.core.model import Job, Schedule
+    from jobctl.core.model import Job, decode_schedule
     from jobctl.core.schedule.words import all_in_words
     from jobctl.definitions.outline import Outline
 
@@ -236,9 +235,7 @@ def _fire(client: Client, files: Iterable[str], now: int) -> dict[str, Outline]:
             continue
         before = read[job].schedules if job in read else ()
         try:
-            fields: dict[str, Any] = json.loads(key)
-            fields.update((name, tuple(value)) for name, value in fields.items() if isinstance(value, list))
-            schedule = Schedule(**fields)
+            schedule = decode_schedule(key)
         except UNREADABLE:
             continue  # a damaged row: of the others it is said when they fire
         read[job] = Job(job, os.path.dirname(file), (), file=file, schedules=(*before, schedule))

@@ -181,6 +181,17 @@ def test_a_run_in_detail(folder: Path, runs: Runs, capsys: pytest.CaptureFixture
     assert json.loads(status(capsys, "job", "--json")) == looked.run_document(runs.store, runs.store.find(name))
 
 
+def test_a_compensation_that_is_tried_again(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    undone = Compensation("exit 3", retry=RetryPolicy(0, 600_000))
+    steps = Step("load", command="true", compensate=undone), Step("check", command="exit 7", needs=("load",))
+    run = runs.start(runs.job(*steps))
+    runs.until(lambda: run.state.undo["load"].status == "waiting" if "load" in run.state.undo else False)
+    said = status(capsys, run.name)
+    assert re.search(r"compensation waiting for attempt 2, in \d+ \w+: exit code 3", said)
+    waits = json.loads(status(capsys, run.name, "--json"))["waiting_for"]
+    assert (waits["kind"], waits["name"]) == ("retry", "load")
+
+
 def test_why_a_step_has_not_begun(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     run = runs.start(
         runs.job(

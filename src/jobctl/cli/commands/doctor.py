@@ -275,6 +275,7 @@ def _filesystem(path: str) -> str:
 
 
 def _store(settings: Settings) -> Iterator[Check]:
+    from jobctl.engines.local import news
     from jobctl.engines.local.client import LocalClient
     from jobctl.store import place
     from jobctl.store.store import Store
@@ -298,6 +299,7 @@ def _store(settings: Settings) -> Iterator[Check]:
 
                 yield Check("state folder", WARN, store.copy.sentence(), WAYS)
                 return
+            yield from (Check("runs", FAIL, one.message, one.hint) for one in news.unreadable(store))
             client = LocalClient(store)
             runs = client.alive(asleep=0).found
             interrupted = [run.name for run in runs if run.interrupted]

@@ -122,7 +122,7 @@ def _step(step: Step, definition: Mapping[str, Any], ended: set[str], width: int
     for name, value in step.outputs.items():
         yield f"{indent}output {name}={short(value)}"
     if (undo := _undo(step)) is not None:
-        yield f"{indent}compensation {words(undo.status)}" + (f": {short(undo.error)}" if undo.error else "")
+        yield f"{indent}compensation {_standing(undo, now)}" + (f": {short(undo.error)}" if undo.error else "")
         for attempt in undo.attempts:
             yield f"{indent}  {_attempt(attempt, now)}"
 
@@ -138,7 +138,7 @@ def _item(item: Step, indent: str, now: int) -> Iterator[str]:
     yield line + (f": {short(item.error)}" if item.error else "")
     if (undo := _undo(item)) is not None and undo.status != "succeeded":
         error = f": {short(undo.error)}" if undo.error else ""
-        yield f"{indent}  compensation {words(undo.status)}{error}"
+        yield f"{indent}  compensation {_standing(undo, now)}{error}"
 
 
 def _for_child(child: Mapping[str, Any]) -> str:
@@ -154,6 +154,13 @@ def _undo(step: Step) -> Undo | None:
     """Its compensation, if that has begun in this try of the run."""
     undo = step.compensation
     return undo if undo is not None and undo.status != "pending" else None
+
+
+def _standing(undo: Undo, now: int) -> str:
+    if undo.next_attempt_at is None:
+        return words(undo.status)
+    number = undo.attempts[-1].number + 1 if undo.attempts else 1
+    return f"{words(undo.status)} for attempt {number}, {text.in_(undo.next_attempt_at, now)}"
 
 
 def _attempt(attempt: Attempt, now: int) -> str:

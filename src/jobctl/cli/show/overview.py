@@ -47,6 +47,9 @@ def _workers(seen: Overview, now: int) -> Iterator[str]:
         fires = any(job.next_fire is not None for job in seen.jobs)
         yield "no daemon runs here" + (": schedules do not start runs by themselves" if fires else "")
     for daemon in seen.daemons:
+        if not daemon.certain:
+            yield f"whether a daemon runs (pid {daemon.pid}) cannot be told: its lock in executors/ may not be read"
+            continue
         yield f"a daemon runs (pid {daemon.pid}), started {past(daemon.started_at, now)}"
         for one in daemon.troubles:
             yield f"  it has trouble: {one.message}, since {past(one.since, now)}"

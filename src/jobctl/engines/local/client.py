@@ -351,7 +351,8 @@ class LocalClient:
                 said, told = executor.complaints(self.where, name), executor.told(self.where, name)
                 troubles = [Complaint(str(one["message"]), int(one["since"])) for one in said]
                 files = told.get("files", [])
-                found.append(Daemon(name, pid, started, troubles, files, told.get("definitions_problem")))
+                certain = executor.lives(self.where, name) is not None
+                found.append(Daemon(name, pid, started, troubles, files, told.get("definitions_problem"), certain))
         return found
 
     def wake_workers(self) -> None:
@@ -370,7 +371,7 @@ class LocalClient:
     ) -> list[Trouble]:
         from jobctl.engines.local import news
 
-        return news.troubles(self.store, since, jobs=jobs, tags=tags, tagged=tagged)
+        return news.troubles(self.store, since, self.host.now(), jobs=jobs, tags=tags, tagged=tagged)
 
     # -- schedules --
 

@@ -105,7 +105,13 @@ class Executor:
 
 
 def alive(state_dir: str, executor_id: str) -> bool:
-    """Whether that executor lives, at once and for certain: its lock is held by a living process, or it is not."""
+    """Whether that executor lives, at once: its lock is held by a living process, or it is not. One that may not be
+    read may be held: what is not known to be dead is not taken over."""
+    return lives(state_dir, executor_id) is not False
+
+
+def lives(state_dir: str, executor_id: str) -> bool | None:
+    """The same for certain; None where that cannot be told, because its lock may not be read."""
     try:
         fd = open_own(_base(state_dir, executor_id) + ".lock")
     except FileNotFoundError:
@@ -113,9 +119,8 @@ def alive(state_dir: str, executor_id: str) -> bool:
     except OSError as error:
         if error.errno in PASSING:
             raise
-        # One that may not be read may be held: what is not known to be dead is not taken over. What is no file is
-        # nobody's lock: it was removed.
-        return error.errno in (errno.EACCES, errno.EPERM)
+        # What is no file is nobody's lock: it was removed.
+        return None if error.errno in (errno.EACCES, errno.EPERM) else False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

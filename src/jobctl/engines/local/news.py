@@ -1,20 +1,24 @@
-"""What whoever watches over jobctl has to know: that no daemon lives, that a job's last run failed, that fire times
-were missed, and what of these cannot be told. Nothing is written, except that somebody knows of a failed run."""
+"""What whoever watches over jobctl has to know: that no daemon lives, or that one does not do what it should, that a
+job's last run failed, that fire times were missed, and what of these cannot be told. Nothing is written, except that
+somebody knows of a failed run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.model import decode_schedule
 from jobctl.core.run.history import Event, EventType, RunState
 from jobctl.core.run.notices import is_notifier, origin
 from jobctl.core.run.rows import RunRow
+from jobctl.core.schedule.schedule import fires, is_dealt_with
 from jobctl.core.status import RunStatus
 from jobctl.core.text import local_time
 from jobctl.engines.base import Trouble
-from jobctl.engines.local.daemons import daemons
+from jobctl.engines.local import executor
+from jobctl.host import machine
 from jobctl.store import firings, news
 from jobctl.store.store import Store
 
@@ -23,33 +27,133 @@ if TYPE_CHECKING:
 
 _FAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT)
 _DOCTOR = "see: jobctl doctor"
+_GRACE_MS = 60_000  # so long a daemon may take over a fire time, and over its own beginning
+_LOOKED_AT = 1_000  # at most: of what one schedule has left behind, of runs that only wait
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def troubles(
-    store: Store, since: int, *, jobs: Collection[str] = (), tags: Collection[str] = (), tagged: Collection[str] = ()
+    store: Store,
+    since: int,
+    now: int,
+    *,
+    jobs: Collection[str] = (),
+    tags: Collection[str] = (),
+    tagged: Collection[str] = (),
 ) -> list[Trouble]:
     """All that is wrong, the same as often as it is asked. `since`: fire times that were missed before are no news.
 
     `jobs`, `tags`: only of these jobs, of any where there is none; `tagged`: jobs of the definitions with one of them.
     """
-    found = list(_of_the_folder(store))
     wanted = _Wanted(store, jobs, tags, tagged)
+    daemons = {name: about for name, about in store.executors().items() if about[1] == "daemon"}
+    living = {name: executor.lives(store.state_dir, name) for name in daemons}
+    certain = [name for name, lives in living.items() if lives]
+    found = list(_of_the_folder(store, living))
+    found += _of_daemons(store, certain)
+    if store.copy is None and any(daemons[name][2] < now - _GRACE_MS for name in certain):
+        found += _late(store, wanted, certain, now)
+    found += unreadable(store, wanted)
     found += _failed(store, wanted, found)
-    for job, outcome, count, last, reason in firings.lately_dropped(store, since):
-        if outcome == "missed" and wanted(job):
-            times = "fire time was" if count == 1 else f"{count:,} fire times were"
-            message = f"{job}: {'1 ' if count == 1 else ''}{times} missed, the last {local_time(last)}: {reason}"
-            hint = f"run them all the same: jobctl schedule backfill {job} --from TIME --to TIME"
-            found.append(Trouble("missed", message, hint, job, since=last))
+    found += _missed(store, wanted, since)
     found += [Trouble("unknown", line, _DOCTOR) for line in store.damage]
     return found
 
 
-def _of_the_folder(store: Store) -> Iterator[Trouble]:
+def _of_the_folder(store: Store, living: Mapping[str, bool | None]) -> Iterator[Trouble]:
     if store.copy is not None:
         yield Trouble("unknown", store.copy.sentence(), "jobctl adopt --original-is-gone, or jobctl adopt --as-copy")
-    if not daemons(store):
+    if said := store.halt():
+        yield Trouble("trouble", said, _DOCTOR)
+    if any(living.values()):
+        return
+    if None in living.values():
+        what = f"whether a daemon lives on {store.state_dir} cannot be told: locks in executors/ may not be read"
+        yield Trouble("unknown", what, "ask as its user")
+    else:
         yield Trouble("no_daemon", f"no daemon lives on {store.state_dir}", "start it: jobctl daemon")
+
+
+def _of_daemons(store: Store, living: Iterable[str]) -> Iterator[Trouble]:
+    """What those that live suffer from, by their own word."""
+    told: set[str] = set()
+    for name in living:
+        for one in executor.complaints(store.state_dir, name):
+            if (message := f"the daemon has trouble: {one['message']}") not in told:
+                told.add(message)
+                yield Trouble("trouble", message, _DOCTOR, since=int(one["since"]))
+        problem = executor.told(store.state_dir, name).get("definitions_problem")
+        if isinstance(problem, dict):
+            place = " ".join(str(problem.get("message", "")).split())
+            message = f"the definitions have changed and cannot be used: {place}; the old ones stay in use"
+            if message not in told:
+                told.add(message)
+                yield Trouble("definitions", message, "mend them; see: jobctl validate")
+
+
+def _late(store: Store, wanted: Callable[[str], bool], living: Iterable[str], now: int) -> Iterator[Trouble]:
+    """Fire times that have come and that no daemon has dealt with, though one lives: it stands still, or cannot."""
+    files = {file for name in living for file in executor.told(store.state_dir, name).get("files") or ()}
+    paused = firings.paused(store)
+    first: dict[str, int] = {}
+    for number, job, key, file, progress in firings.followed(store):
+        if job in paused or not wanted(job) or (files and file not in files):
+            continue
+        try:
+            fire = _overdue(store, number, key, progress, now)
+        except (JobctlError, *_UNREADABLE) as error:
+            why = f"when {job} was to fire cannot be told: {error}"
+            yield Trouble("unknown", why, _DOCTOR, job)
+            continue
+        if fire is not None:
+            first[job] = min(fire, first.get(job, fire))
+    for job, fire in first.items():
+        message = f"{job}: fire times since {local_time(fire)} have not been dealt with, though a daemon lives"
+        yield Trouble("late", message, "it may stand still; see: jobctl status, and its log", job, since=fire)
+
+
+def _overdue(store: Store, number: int, key: str, progress: int, now: int) -> int | None:
+    """The first fire time of a schedule that should have been dealt with by now."""
+    schedule = decode_schedule(key)
+    # A daemon that comes late gives each its share of the jitter once more.
+    until = now - _GRACE_MS - 2 * schedule.jitter
+    if schedule.boot or progress >= until:
+        return None
+    coming = fires(schedule, progress, until, schedule.timezone or machine.zone(), _LOOKED_AT)
+    dealt = firings.beyond(store, number, progress) if coming else []
+    return next((fire for fire in coming if not is_dealt_with(fire, dealt)), None)
+
+
+def unreadable(store: Store, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Trouble]:
+    """Runs that are not over and that nobody can go on with, as far as their history and definition say."""
+    for row in (*store.awake(), *store.asleep(_LOOKED_AT)):
+        if not wanted(row.job):
+            continue
+        try:
+            store.state(row)
+            json.loads(store.definition(row.definition))
+        except StoreUnavailableError:
+            raise
+        except (JobctlError, *_UNREADABLE) as error:
+            why = f"{row.name} is not over, and what is recorded of it cannot be read: {error}"
+            yield Trouble(
+                "unknown", why, f"see: jobctl doctor --deep; give it up: jobctl terminate {row.name}", row.job, row.name
+            )
+
+
+def _missed(store: Store, wanted: Callable[[str], bool], since: int) -> Iterator[Trouble]:
+    for job, count, first, last, reason in news.missed(store, since):
+        if wanted(job):
+            times = "fire time was" if count == 1 else f"{count:,} fire times were"
+            message = f"{job}: {'1 ' if count == 1 else ''}{times} missed, the last {local_time(last)}: {reason}"
+            span = f"--from '{local_time(first)}' --to '{local_time(last)}'"
+            hint = f"run them all the same: jobctl schedule backfill {job} {span}"
+            yield Trouble("missed", message, hint, job, since=last)
+    for row in news.too_late(store, since):
+        if wanted(row.job):
+            yield Trouble(
+                "missed", f"{row.name}: {row.reason}", f"jobctl resume {row.name}", row.job, row.name, row.finished_at
+            )
 
 
 class _Wanted:
