@@ -485,7 +485,7 @@ SPOILT = {
     "runs": "rows of the table runs",
     "events": "history",
     "definitions": "definition",
-    "attempts": "",
+    "attempts": "rows of attempts of",
     "schedules": "schedules",
     "store": "identity",
     "firings": "firings",
@@ -519,6 +519,78 @@ def test_of_a_damaged_store_what_can_be_read_is_saved(many: Daemons, table: str)
     assert code == 0, output
     assert place.call("status")[0] == 0
     assert place.call("daemon", "--once")[0] == 0
+
+
+@pytest.mark.parametrize("way", ["backup", "salvage", "recovered"])
+@pytest.mark.parametrize("logs", [False, True], ids=["", "with logs"])
+def test_what_ran_by_its_history_is_lost_whatever_the_rows_of_attempts_say(
+    home: Callable[[str], Daemons], way: str, logs: bool
+) -> None:
+    """The rows were asked, which were lost: the attempt was begun a second time, under the same number."""
+    place = home(LOAD)
+    daemon = place.daemon()
+    names = [place.detach("hold"), place.detach("once")]
+    place.until(lambda: place.lines("marks") and place.lines("paid"))
+    daemon.kill()
+    daemon.wait()
+    place.end_all()
+    old, database = place.state, place.state / "jobctl.db"
+    with sqlite3.connect(database) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if way != "salvage":
+            db.execute("DELETE FROM attempts")
+    file = "b.tar"
+    if way == "salvage":
+        for page in _pages(database, "attempts"):
+            _spoil(database, page)
+        code, output = place.call("backup", "--salvage", file)
+        assert (code, "rows of attempts of" in output) == (0, True), output
+    elif way == "backup":
+        assert place.call("backup", file)[0] == 0
+    else:
+        file = "saved.db"
+        shutil.copy(database, place.folder / file)
+    place.put_state(place.folder / "other")
+    code, output = place.call("restore", file)
+    assert code == 0, output
+    assert all(name in output for name in names)
+    if logs:
+        shutil.copytree(old / "runs", place.state / "runs", dirs_exist_ok=True)
+    place.go()
+    place.daemon()
+    place.until(lambda: place.rows("hold")[0].status == "succeeded" and place.rows("once")[0].status == "failed")
+    assert [line for line in place.lines("marks") if line[0].isdigit()] == [f"{n} {names[0]}/main" for n in (1, 2)]
+    assert place.lines("paid") == ["pay", "undo"]
+
+
+def test_of_a_database_that_was_cut_what_can_be_read_is_saved(many: Daemons) -> None:
+    database = many.state / "jobctl.db"
+    os.truncate(database, database.stat().st_size - 8192)
+    code, output = many.call("backup", "--salvage", "b.tar")
+    assert code == 0, output
+    many.put_state(many.folder / "other")
+    assert many.call("restore", "b.tar")[0] == 0
+    assert len(many.rows("x")) > MANY / 2
+
+
+def test_when_no_run_can_be_saved_that_is_no_success(many: Daemons) -> None:
+    database = many.state / "jobctl.db"
+    for table in ("runs", "events", "sqlite_autoindex_runs_1"):
+        for page in _pages(database, table):
+            _spoil(database, page)
+    code, output = many.call("backup", "--salvage", "b.tar")
+    assert (code, "rows of the table runs" in output, "hint: " in output) == (1, True, True), output
+    assert list(many.folder.glob("*b.tar*")) == []
+
+
+def test_a_name_that_is_no_text_is_damage_of_the_store_and_told_as_loss(many: Daemons) -> None:
+    with sqlite3.connect(many.state / "jobctl.db") as db:
+        db.execute("UPDATE runs SET name = CAST(x'78ff' AS TEXT) WHERE id = 7")
+    code, output = many.call("backup", "b.tar")
+    assert (code, "jobctl.db is damaged" in output, "--salvage" in output) == (4, True, True), output
+    assert ".new" not in output
+    code, output = many.call("backup", "--salvage", "b.tar")
+    assert (code, "no UTF-8" in output) == (0, True), output
 
 
 MARKS = "PRAGMA auto_vacuum = 2; PRAGMA user_version = {}; PRAGMA application_id = {};"

@@ -144,6 +144,13 @@ HARM: dict[str, tuple[Callable[[Path], None], str, str, str]] = {
         "warn",
         "tick: nothing is recorded of 1 fire time",
     ),
+    "every fire time's record": (_sql("DELETE FROM firings"), "fire times", "warn", "tick: nothing is recorded of 1"),
+    "a start, twice": (
+        _sql("UPDATE events SET type = 4 WHERE type = 3 AND run = (SELECT id FROM runs WHERE job = 'x')"),
+        "replay",
+        "fail",
+        "x-",
+    ),
     "a run's files": (_no_folder, "files", "warn", "x-"),
     "a script's journal": (_spoilt_script, "journals", "fail", "script-"),
     "a keeper's journal": (_spoilt_keeper, "journals", "fail", "0123abcd.1.1.journal"),
@@ -187,6 +194,7 @@ def test_without_definitions_that_is_said(lived: Daemons, text: str) -> None:
         (lived.folder / "jobs.toml").unlink()
     _, found = _looked(lived)
     assert (found["fire times"][0]["status"], found["replay"][0]["status"]) == ("warn", "ok")
+    assert ("are broken" if text else "there are no definitions") in found["fire times"][0]["message"]
 
 
 def test_prune_and_doctor_say_the_same_of_files_without_a_history(lived: Daemons) -> None:

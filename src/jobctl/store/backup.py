@@ -10,15 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from jobctl.core.errors import StoreError
-from jobctl.core.keys import UNDO
 from jobctl.core.record import NamedTuple
-from jobctl.core.run.history import EventType
-from jobctl.core.run.payloads import carried
 from jobctl.host.archive import UnusableError
 from jobctl.host.files import open_own
 from jobctl.host.machine import read_only
-from jobctl.store import place
-from jobctl.store.codec import from_row
+from jobctl.store import attempts, place
 from jobctl.store.database import to_read
 from jobctl.store.errors import explained
 from jobctl.store.schema import APPLICATION_ID, VERSION
@@ -100,9 +96,10 @@ def damage(path: str) -> str:
     return "" if found == "ok" else str(found)
 
 
-def adapt(path: str) -> None:
+def adapt(path: str, *, is_whole: bool) -> None:
     """Make a file that may be a store's into one that a store can use: what `.recover` of some SQLite has left out is
-    put right. JobctlError for what is none."""
+    put right, and where it is not known to be whole, rows that follow from others are made again. JobctlError for what
+    is none."""
     with explained(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         application = db.execute("PRAGMA application_id").fetchone()[0]
@@ -115,6 +112,9 @@ def adapt(path: str) -> None:
         if db.execute("SELECT count(*) FROM store").fetchone()[0] != 1:
             raise UnusableError("its table `store` is lost", hint="take an older backup")
         check(db, "the database in it")
+        db.execute("BEGIN")
+        attempts.complete(db, of_all=not is_whole)
+        db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = WAL")
 
 
@@ -122,44 +122,30 @@ _MADE = "_sqlite_migrations"
 
 
 def contents(path: str) -> Contents:
-    """What a sound database of ours holds."""
-    with explained(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
+    """What a sound database of ours holds. UnusableError for one with rows that cannot be read."""
+    try:
+        return _contents(path)
+    except sqlite3.Error as error:  # a text that is no UTF-8
+        raise UnusableError(f"the database in it is damaged: {error}", hint="take another backup") from error
+
+
+def _contents(path: str) -> Contents:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
         version = check(db, path)
-        runs = db.execute("SELECT count(*) FROM runs").fetchone()[0]
+        runs = sum(1 for _ in db.execute("SELECT name FROM runs"))  # read, for a name may be no UTF-8
         alive = db.execute("SELECT count(*) FROM runs WHERE finished_at IS NULL").fetchone()[0]
         identity = db.execute("SELECT id FROM store").fetchone()[0]
         return Contents(version, str(identity), runs, alive, _running(db))
 
 
 def _running(db: sqlite3.Connection) -> dict[str, list[str]]:
+    """By the histories: rows of attempts may be lost, and what was forgotten would be begun a second time."""
     found: dict[str, list[str]] = {}
-    rows = db.execute(
-        "SELECT runs.id, runs.name, runs.executor, attempts.step, attempts.number FROM runs JOIN attempts"
-        " ON attempts.run = runs.id WHERE runs.finished_at IS NULL AND attempts.status = 'running'"
-    ).fetchall()
-    for run, name, executor, key, number in rows:
-        keeper = _keeper(db, run, key, number) or f"{executor}.1"
+    for name, executor, key, number, by in attempts.running(db):
+        keeper = by or f"{executor}.1"
         if _KEEPER.fullmatch(keeper):
             found.setdefault(keeper, []).append(f"{name}/{key}.{number}")
     return found
-
-
-def _keeper(db: sqlite3.Connection, run: int, key: str, number: int) -> str | None:
-    """By which an attempt was to be begun, as its history says."""
-    step = str(key).removesuffix(UNDO)
-    kind = EventType.UNDO_STARTED if step != key else EventType.ATTEMPT_STARTED
-    rows = db.execute(
-        "SELECT at, type, step, number, data FROM events WHERE run = ? AND step = ? AND number = ? ORDER BY seq DESC",
-        (run, step, number),
-    )
-    for row in rows:
-        try:
-            event = from_row(row)
-        except ValueError:
-            continue
-        if event.type is kind:
-            return str(carried(EventType.ATTEMPT_STARTED, event).get("keeper") or "") or None
-    return None
 
 
 def run_names(path: str) -> set[str]:

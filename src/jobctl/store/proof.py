@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.rows import RunRow
+from jobctl.store.attempts import Attempt
 from jobctl.store.store import Store
 
 _RUN = ", ".join(RunRow._fields)
@@ -22,8 +23,6 @@ _STRAY = (
         "SELECT count(*) FROM firings WHERE schedule NOT IN (SELECT id FROM schedules)",
     ),
 )
-
-Attempt = tuple[str, int | None, int, int | None]  # status, exit code, started, finished
 
 
 class Scheduled(NamedTuple):

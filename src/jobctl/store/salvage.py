@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Any
 
-from jobctl.core.errors import StoreError
+from jobctl.core.errors import JobctlError, StoreError
 from jobctl.host.files import open_own
-from jobctl.store import place
+from jobctl.store import attempts, place
 from jobctl.store.backup import check
 from jobctl.store.database import to_read
 from jobctl.store.errors import explained
@@ -37,6 +38,7 @@ _BY_RUN = ("events", "attempts")  # what cannot be read of one run is not in the
 # Where else the ids of a table stand: how far to look for its rows where its own end cannot be read.
 _NAMED_IN = {"definitions": ("runs", "definition"), "runs": ("events", "run"), "schedules": ("firings", "schedule")}
 _FAR = 1 << 16  # where nothing tells
+_TRIED_S = 5
 
 Row = tuple[Any, ...]
 
@@ -46,7 +48,8 @@ def save(state_dir: str, into: str) -> list[str]:
     path = os.path.join(state_dir, place.DATABASE)
     os.close(open_own(into, os.O_CREAT | os.O_TRUNC | os.O_RDWR))
     with explained(path), closing(sqlite3.connect(to_read(path), uri=True, isolation_level=None)) as origin:
-        origin.text_factory = lambda data: data.decode("utf-8", "replace")
+        odd: set[bytes] = set()
+        origin.text_factory = lambda data: _decoded(data, odd)
         with closing(sqlite3.connect(into, isolation_level=None)) as copy:
             version = _make(origin, copy, path)
             lost: Counter[str] = Counter()
@@ -54,10 +57,50 @@ def save(state_dir: str, into: str) -> list[str]:
             for table in _KEYS:
                 _table(origin, copy, table, lost)
             told = _left_alone(copy, lost)
+            if odd:
+                told.append(
+                    f"what {len(odd):,} text{'' if len(odd) == 1 else 's'} said: it is no UTF-8, and has � in it now"
+                )
+            _some_left(origin, copy, path, told)
             copy.execute("COMMIT")
             copy.execute(f"PRAGMA user_version = {version}")
             copy.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     return told
+
+
+def _decoded(data: bytes, odd: set[bytes]) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        odd.add(data)
+        return data.decode("utf-8", "replace")
+
+
+def _some_left(origin: sqlite3.Connection, copy: sqlite3.Connection, path: str, told: list[str]) -> None:
+    """StoreError when there were runs, and not one of them is in the copy."""
+    if copy.execute("SELECT EXISTS (SELECT 1 FROM runs)").fetchone()[0]:
+        return
+    count = 0 if not told else _largest(origin, "runs", otherwise=0)
+    if count or any("table runs" in one for one in told):
+        runs = f"none of up to {count:,} runs" if count else "no run"
+        raise JobctlError(f"{runs} can be read of {path}; lost: {'; '.join(told)}", hint=_other_ways())
+
+
+def _other_ways() -> str:
+    """What may be tried where we find nothing; SQLite's own tool where it is built for that, as Debian's is not."""
+    older = "an older backup, into another folder: jobctl --state-dir NEW restore BACKUP"
+    try:
+        done = subprocess.run(
+            ["sqlite3", ":memory:", "SELECT count(*) FROM sqlite_dbpage"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TRIED_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return older
+    if done.returncode or done.stderr:
+        return older
+    return f"{older}; or what SQLite's own tool finds: sqlite3 jobctl.db .recover | sqlite3 saved.db, and restore that"
 
 
 def _make(origin: sqlite3.Connection, copy: sqlite3.Connection, path: str) -> int:
@@ -65,13 +108,14 @@ def _make(origin: sqlite3.Connection, copy: sqlite3.Connection, path: str) -> in
     from sqlite_utils import Database
 
     try:
+        # Else a file that is shorter than its first page says, or with one odd line in its schema, is not read at all.
+        origin.execute("PRAGMA writable_schema = ON")
         check(origin, path)
         origin.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         raise StoreError(
             f"nothing can be read of {path}: {error}",
-            hint=f"what SQLite's own tool makes of it is taken, too: sqlite3 {path} .recover | sqlite3 saved.db, then"
-            " jobctl restore saved.db",
+            hint=_other_ways(),
         ) from error
     copy.execute("PRAGMA auto_vacuum = INCREMENTAL")
     migrations.apply(Database(copy))
@@ -134,7 +178,7 @@ def _between(
         stack += [(middle + 1, high), (low, middle)]
 
 
-def _largest(origin: sqlite3.Connection, table: str) -> int:
+def _largest(origin: sqlite3.Connection, table: str, otherwise: int = _FAR) -> int:
     """The largest id that a row of the table may have."""
     other, column = _NAMED_IN[table]
     found = []
@@ -142,7 +186,7 @@ def _largest(origin: sqlite3.Connection, table: str) -> int:
         with suppress(sqlite3.DatabaseError):
             value = origin.execute(query).fetchone()[0]
             found.append(value if isinstance(value, int) else 0)
-    return max(found, default=_FAR)
+    return max(found, default=otherwise)
 
 
 def _some(
@@ -185,6 +229,8 @@ def _left_alone(copy: sqlite3.Connection, lost: Counter[str]) -> list[str]:
     if copy.execute("SELECT count(*) FROM store").fetchone()[0] == 0:
         copy.execute("INSERT INTO store (id) VALUES (?)", (os.urandom(6).hex(),))
         told.append("the identity of the store: it has a new one")
+    if rebuilt := attempts.complete(copy):
+        told.append(f"rows of attempts of {rebuilt:,} run{'' if rebuilt == 1 else 's'}: made again from the histories")
     count: Callable[[str], int] = lambda query: int(copy.execute(query).fetchone()[0])  # noqa: E731
     incomplete = count("SELECT count(*) FROM runs WHERE seq != (SELECT count(*) FROM events WHERE run = runs.id)")
     if incomplete:

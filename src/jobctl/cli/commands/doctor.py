@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -324,14 +324,19 @@ def _store(settings: Settings) -> Iterator[Check]:
 def _deep(settings: Settings) -> Iterator[Check]:
     """Whether what is recorded fits together."""
     from jobctl.engines.local import proof
+    from jobctl.host import clock
     from jobctl.store.store import Store
 
-    jobs = None
-    with suppress(DefinitionError):
+    jobs: Mapping[str, Job] | str
+    try:
         jobs = load.afresh(settings)
+    except DefinitionError:
+        jobs = "there are no definitions to know them by"
+        if settings.files:
+            jobs = f"the definitions ({', '.join(settings.files)}) are broken: jobctl validate"
     try:
         with Store(settings.state_dir, create=False, asks=True) as store:
-            for found in proof.look(store, jobs, machine.zone()):
+            for found in proof.look(store, jobs, machine.zone(), clock.now()):
                 status = FAIL if found.wrong else WARN if found.odd else OK
                 yield Check(found.name, status, found.message, found.hint)
     except NotFoundError:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import jobctl
-from jobctl.core.errors import JobctlError
+from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.keys import file_name
 from jobctl.core.record import NamedTuple
 from jobctl.core.text import rfc3339
@@ -61,7 +61,7 @@ def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed:
         lost = saving.save(state_dir, draft)
     else:
         backup.snapshot(state_dir, draft)
-    holds = backup.contents(draft)
+    holds = _contents(state_dir, draft)
     at = now / 1000
     writer = Writer(out, compressed=compressed)
     about = {
@@ -87,6 +87,15 @@ def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed:
     writer.text(END, _text({"files": writer.files}), at)
     writer.close()
     return Made(holds, writer.files, left_out, lost)
+
+
+def _contents(state_dir: str, draft: str) -> Contents:
+    try:
+        return backup.contents(draft)
+    except UnusableError as error:
+        path = os.path.join(state_dir, place.DATABASE)
+        why = error.message.removeprefix("the database in it is damaged: ")
+        raise StoreError(f"the state store {path} is damaged: {why}", hint=place.DAMAGED) from error
 
 
 def _add_runs(writer: Writer, state_dir: str, known: set[str], *, logs: bool) -> int:
@@ -149,7 +158,7 @@ def restore(state_dir: str, source: IO[bytes], *, as_copy: bool, by: str, host: 
         draft = _begin(state_dir)
         try:
             about = _unpack(source, draft)
-            holds = _made_ready(draft)
+            holds = _made_ready(draft, is_whole=bool(about))
             if not as_copy:
                 _is_gone(draft)
             trial.check(state_dir)
@@ -269,10 +278,10 @@ def _put(entry: Entry, draft: str) -> None:
         raise UnusableError(f"{entry.name!r} is in it twice", hint="nothing was changed") from None
 
 
-def _made_ready(draft: str) -> Contents:
+def _made_ready(draft: str, *, is_whole: bool) -> Contents:
     """Look at the database, and see to it that what ran is lost."""
     database = os.path.join(draft, place.DATABASE)
-    backup.adapt(database)
+    backup.adapt(database, is_whole=is_whole)
     if wrong := backup.damage(database):
         raise UnusableError(f"the database in it is damaged: {wrong}", hint="take another backup; nothing was changed")
     holds = backup.contents(database)

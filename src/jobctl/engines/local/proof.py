@@ -9,11 +9,10 @@ import os
 from collections.abc import Iterator, Mapping
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
-from jobctl.core.keys import UNDO, file_name
+from jobctl.core.keys import file_name
 from jobctl.core.model import Job, Schedule, encode_schedule
 from jobctl.core.record import NamedTuple
-from jobctl.core.run.history import Event, EventType, RunState, replay
-from jobctl.core.run.payloads import carried
+from jobctl.core.run.history import HistoryError, RunState, replay
 from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.schedule import fires
 from jobctl.core.text import local_time
@@ -21,8 +20,9 @@ from jobctl.engines.local import executor
 from jobctl.engines.run_files import FOLDER, run_folder
 from jobctl.host.files import open_own
 from jobctl.process import journal, keepers
-from jobctl.store import firings, proof
-from jobctl.store.proof import Attempt, Scheduled
+from jobctl.store import attempts, firings, proof
+from jobctl.store.attempts import Attempt
+from jobctl.store.proof import Scheduled
 from jobctl.store.store import Store
 
 _NAMED = 5
@@ -42,11 +42,11 @@ class Found(NamedTuple):
     hint: str = ""
 
 
-def look(store: Store, jobs: Mapping[str, Job] | None, zone: str) -> Iterator[Found]:
-    """All of it. `jobs`: the definitions, None where there are none to be had; `zone`: the machine's."""
+def look(store: Store, jobs: Mapping[str, Job] | str, zone: str, now: int) -> Iterator[Found]:
+    """All of it. `jobs`: the definitions, or why there are none to be had; `zone`: the machine's."""
     yield from _rows(store)
     yield from _runs(store)
-    yield from _fire_times(store, jobs, zone)
+    yield from _fire_times(store, jobs, zone, now)
     yield from _journals(store)
 
 
@@ -77,6 +77,8 @@ def _runs(store: Store) -> Iterator[Found]:
                 raise
             except JobctlError as error:
                 wrong, begun = error.message, False
+            except (HistoryError, ValueError, TypeError, LookupError, AttributeError) as error:
+                wrong, begun = f"its history cannot be replayed: {error}", False
             if wrong:
                 differ.append(f"{row.name}: {wrong}")
             if begun and row.finished_at is not None and file_name(row.name) not in folders:
@@ -112,7 +114,7 @@ def _compare(store: Store, row: RunRow) -> tuple[str, bool]:
             return f"it has {len(events)} of {row.seq} events", False
         state = replay(events)
         rows = proof.attempts(store, row.id)
-        wrong = _of_the_run(row, state, *proof.rest_of(store, row.id)) or _of_attempts(_attempts(events), rows)
+        wrong = _of_the_run(row, state, *proof.rest_of(store, row.id)) or _of_attempts(attempts.follow(events), rows)
         begun = bool(rows)
         if not wrong:
             break
@@ -144,22 +146,6 @@ def _of_the_run(row: RunRow, state: RunState, start_by: int | None, key: str | N
     return ""
 
 
-def _attempts(events: list[Event]) -> dict[tuple[str, int], Attempt]:
-    """The rows of attempts that follow from a history."""
-    found: dict[tuple[str, int], Attempt] = {}
-    for event in events:
-        undo = event.type in (EventType.UNDO_STARTED, EventType.UNDO_ENDED)
-        key = (event.step + UNDO if undo else event.step, event.number)
-        if event.type in (EventType.ATTEMPT_STARTED, EventType.UNDO_STARTED):
-            found[key] = ("running", None, event.at, None)
-        elif event.type in (EventType.ATTEMPT_ENDED, EventType.UNDO_ENDED) and key in found:
-            data = carried(event.type, event)
-            status = data.get("status", "succeeded")
-            code = data.get("exit_code", 0 if status == "succeeded" else None)
-            found[key] = (status, code, found[key][2], event.at)
-    return found
-
-
 def _of_attempts(follow: Mapping[tuple[str, int], Attempt], stand: Mapping[tuple[str, int], Attempt]) -> str:
     for key in sorted({*follow, *stand}):
         if follow.get(key) != stand.get(key):
@@ -172,9 +158,9 @@ def _of_attempts(follow: Mapping[tuple[str, int], Attempt], stand: Mapping[tuple
 # -- fire times --------------------------------------------------------------------------------------------------------
 
 
-def _fire_times(store: Store, jobs: Mapping[str, Job] | None, zone: str) -> Iterator[Found]:
-    if jobs is None:
-        yield Found("fire times", "not looked at: there are no definitions to know them by", odd=True)
+def _fire_times(store: Store, jobs: Mapping[str, Job] | str, zone: str, now: int) -> Iterator[Found]:
+    if isinstance(jobs, str):
+        yield Found("fire times", f"not looked at: {jobs}", odd=True)
         return
     known = {
         (job.name, encode_schedule(schedule, job)): (job, schedule)
@@ -191,7 +177,7 @@ def _fire_times(store: Store, jobs: Mapping[str, Job] | None, zone: str) -> Iter
         job, schedule = known[entry.job, entry.key]
         looked += 1
         pause = paused.get(entry.job)
-        count, gaps = _gaps(store, entry, schedule, schedule.timezone or job.timezone or zone)
+        count, gaps = _gaps(store, entry, schedule, schedule.timezone or job.timezone or zone, now)
         counted += count
         lost += [_lost(entry.job, *gap) for gap in gaps if pause is None or gap[0] < pause.at]
     yield from lost[:_NAMED]
@@ -200,15 +186,23 @@ def _fire_times(store: Store, jobs: Mapping[str, Job] | None, zone: str) -> Iter
     more = f"; {elsewhere} more are not in these definitions" if elsewhere else ""
     if not lost:
         schedules = f"{looked} schedule{'' if looked == 1 else 's'}"
-        yield Found("fire times", f"{counted:,} of {schedules} have their run, or a record of why not{more}")
+        says = f"{counted:,} of {schedules} have their run, or a record of why not"
+        yield Found("fire times", f"{says if counted else f'none of {schedules} has come yet'}{more}")
 
 
-def _gaps(store: Store, entry: Scheduled, schedule: Schedule, zone: str) -> tuple[int, list[tuple[int, int, int]]]:
+def _gaps(
+    store: Store, entry: Scheduled, schedule: Schedule, zone: str, now: int
+) -> tuple[int, list[tuple[int, int, int]]]:
     """How many fire times were looked at; (first, last, how many) of each stretch of which nothing is recorded."""
     recorded = proof.recorded(store, entry.id)
-    if not recorded or schedule.boot:
+    if schedule.boot:
         return 0, []
-    since = max(recorded[0][0] - 1, entry.progress - _BACK_MS)
+    if recorded:
+        since = max(recorded[0][0] - 1, entry.progress - _BACK_MS)
+    elif entry.progress > now - _BACK_MS:
+        since = entry.progress - 1  # a new schedule stands between two fire times: on one, it had its run
+    else:
+        return 0, []
     while len(wanted := fires(schedule, since, entry.progress, zone, _MOST_FIRES + 1)) > _MOST_FIRES:
         since += (entry.progress - since) // 2
     gaps: list[tuple[int, int, int]] = []
