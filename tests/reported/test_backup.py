@@ -178,14 +178,130 @@ def test_a_backup_that_is_broken_off_leaves_what_was_there(home: Callable[[str],
     process = place.start(
         "backup", "b.tar", before=("strace", "-qq", "-o", "/dev/null", "-e", "inject=fsync:delay_exit=3000000")
     )
-    place.until(lambda: (place.folder / "b.tar.new").exists() and (place.folder / "b.tar.new").stat().st_size > 0)
+    place.until(lambda: any(path.stat().st_size for path in place.folder.glob(".jobctl-draft-*/file")))
     [pid] = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-    assert place.call("backup", "b.tar")[0] == 1  # another one is being written there
+    assert {oct(path.stat().st_mode & 0o77) for path in place.folder.glob(".jobctl-draft-*")} == {"0o0"}
+    assert place.call("backup", "c.tar")[0] == 0  # beside it; the draft of one that lives is left alone
+    assert len(list(place.folder.glob(".jobctl-draft-*"))) == 1
     assert pid > 1
     os.kill(pid, number)
     process.communicate(timeout=PATIENCE)
     assert (place.folder / "b.tar").read_bytes() == before
-    assert sorted(path.name for path in place.folder.glob("b.tar*")) == ["b.tar"]
+    assert sorted(path.name for path in place.folder.glob("*b.tar*")) == ["b.tar"]
+    assert list(place.folder.glob(".jobctl-draft-*")) == []
+
+
+@pytest.mark.parametrize("where", ["b.tar", "-"])
+def test_what_a_killed_backup_leaves_is_removed_by_the_next(home: Callable[[str], Daemons], where: str) -> None:
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    assert place.call("run", "x")[0] == 0
+    folder = place.folder if where != "-" else place.state
+    left = folder / f".jobctl-draft-{'0' * 16}"
+    left.mkdir(mode=0o700)
+    (left / "db").touch()
+    (folder / ".jobctl-draft-of mine").mkdir()
+    (folder / f".jobctl-draft-{'1' * 16}").symlink_to(place.state)
+    done = subprocess.run([*JOBCTL, "backup", where], cwd=place.folder, env=place.environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert not left.exists()
+    assert (folder / ".jobctl-draft-of mine").is_dir()
+    assert (place.state / "jobctl.db").exists()
+
+
+@pytest.mark.parametrize("name", ["b.tar.new", "b.tar.new.db"])
+def test_what_somebody_has_put_under_a_foreseeable_name_is_not_touched(
+    home: Callable[[str], Daemons], name: str
+) -> None:
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    assert place.call("run", "x")[0] == 0
+    victim = place.folder / "victim"
+    victim.write_text("mine")
+    (place.folder / name).symlink_to(victim)
+    assert place.call("backup", "b.tar")[0] == 0
+    assert (victim.read_text(), (place.folder / name).is_symlink()) == ("mine", True)
+
+
+TARGETS = ["state/jobctl.db", "state/new.tar", "state/runs/b.tar", "link/b.tar", "to-db", "jobs.toml", ""]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_backup_takes_the_place_of_nothing_but_a_backup(home: Callable[[str], Daemons], target: str) -> None:
+    """The live store, and the definitions, had become a backup."""
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    assert place.call("run", "x")[0] == 0
+    (place.folder / "link").symlink_to(place.state)
+    (place.folder / "to-db").symlink_to(place.state / "jobctl.db")
+    before = (place.folder / "jobs.toml").read_bytes()
+    code, output = place.call("backup", target)
+    assert (code, "hint: " in output) == (2, True), output
+    assert (place.folder / "jobs.toml").read_bytes() == before
+    code, output = place.call("backup", "--force", target)
+    assert code == (0 if target == "jobs.toml" else 2), output
+    assert place.call("history")[0] == 0 or target == "jobs.toml"
+    assert sorted(path.name for path in place.state.glob("*.tar")) == []
+
+
+def test_what_cannot_be_read_is_told_and_no_success(home: Callable[[str], Daemons]) -> None:
+    place = home("[jobs.x]\ncommand = 'echo said'\n")
+    assert place.call("run", "x")[0] == 0
+    [run] = [row.name for row in place.rows()]
+    path = str(place.state / "runs" / run / "main.1.log")
+    fails = (
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-P",
+        path,
+        "-e",
+        "trace=openat",
+        "-e",
+        "inject=openat:error=EIO",
+    )
+    process = place.start("backup", "b.tar", "--json", before=fails)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, output
+    text = output if isinstance(output, str) else output.decode()
+    assert f"runs/{run}/main.1.log" in json.loads(text[text.index("{") :])["unread"][0]
+    assert place.call("restore", "b.tar")[0] == 1  # it is whole: it is refused for the folder that is not empty
+    place.put_state(place.folder / "other")
+    assert place.call("restore", "b.tar")[0] == 0
+
+
+def test_a_full_disk_is_said_in_a_sentence_that_names_the_file(home: Callable[[str], Daemons]) -> None:
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    assert place.call("run", "x")[0] == 0
+    process = place.start(
+        "backup", "b.tar", before=("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=ENOSPC")
+    )
+    output, errors = process.communicate(timeout=PATIENCE)
+    said = f"{output!s}{errors!s}"
+    assert process.returncode == 1, said
+    assert "b.tar cannot be written" in said
+    assert "Traceback" not in said
+    assert list(place.folder.glob("*b.tar*")) == []
+
+
+@pytest.mark.parametrize("words", [("status",), ("run", "x"), ("daemon", "--once"), ("doctor",), ("backup", "b.tar")])
+def test_after_a_restore_that_was_cut_short_nothing_begins_in_silence(
+    home: Callable[[str], Daemons], one_backup: Path, words: tuple[str, ...]
+) -> None:
+    place = home("[jobs.x]\ncommand = 'true'\n")
+    (place.state / "restore.new").mkdir(parents=True)
+    place.state.chmod(0o700)
+    code, output = place.call(*words)
+    assert (code != 0, "a restore into" in output, "run it again" in output) == (True, True, True), output
+    assert place.call("restore", str(one_backup))[0] == 0
+    assert not (place.state / "restore.new").exists()
+    assert place.call("status")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["", ".", "a device"])
+def test_what_cannot_be_restored_is_said_with_a_way_out(home: Callable[[str], Daemons], name: str) -> None:
+    place = home("")
+    code, output = place.call("restore", "/dev/null" if name == "a device" else name)  # it is only read
+    assert (code, "cannot be restored" in output, "hint: name what" in output) == (1, True, True), output
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -247,6 +363,10 @@ def _newer_schema(backup: Path) -> bytes:
     return _changed(again, "backup.json", digest)
 
 
+def _about(**changes: object) -> Callable[[bytes], bytes]:
+    return lambda text: json.dumps({**json.loads(text), **changes}).encode()
+
+
 def _format(text: bytes) -> bytes:
     return json.dumps({**json.loads(text), "format": 2}).encode()
 
@@ -266,6 +386,14 @@ REFUSED: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "text": (lambda _: b"hello\n" * 1000, "it is no tar"),
     "a tar of something else": (lambda b: _with(b, without="backup.json"), NO_BACKUP),
     "backup.json that is no JSON": (lambda b: _changed(b, "backup.json", lambda _: b"{"), NO_BACKUP),
+    "backup.json with a database that is a text": (
+        lambda b: _changed(b, "backup.json", _about(database="x")),
+        NO_BACKUP,
+    ),
+    "backup.json of no time": (lambda b: _changed(b, "backup.json", _about(made_at="yesterday")), NO_BACKUP),
+    "a format without end": (lambda b: _changed(b, "backup.json", _about(format=float("inf"))), NO_BACKUP),
+    "an end that is no JSON": (lambda b: _changed(b, "end.json", lambda _: b"garbage"), "cut off"),
+    "an end that is a list": (lambda b: _changed(b, "end.json", lambda _: b"[]"), "cut off"),
     "a newer format": (lambda b: _changed(b, "backup.json", _format), "newer jobctl"),
     "a newer schema": (_newer_schema, "newer jobctl (schema 999"),
     "another database": (_foreign, "no database of jobctl"),
@@ -636,6 +764,7 @@ def test_what_sqlite_recovers_is_accepted(many: Daemons, by: str, way: str) -> N
         place.put_state(place.folder / "other")
         code, output = place.call("restore", "saved.db")
         assert code == 0, output
+        assert f"the original is still in {old}" in output
         shutil.copytree(old / "runs", place.state / "runs")
     else:
         for leftover in place.state.glob("jobctl.db*"):
@@ -697,7 +826,7 @@ def test_only_a_file_is_written_and_only_a_file_replaced(home: Callable[[str], D
     code, output = place.call("backup", str(target))
     assert (code, "hint: " in output) == (2, True), output
     assert (os.stat(target) if target.exists() else None) == before
-    assert list(place.folder.glob("*.new*")) == []
+    assert list(place.folder.glob(".jobctl-draft-*")) == []
 
 
 def test_what_a_link_leads_to_is_replaced(home: Callable[[str], Daemons]) -> None:

@@ -580,6 +580,7 @@ _ROWS = (
         Argument("archive", "FILE", "A tar, compressed when it ends with .gz or .tgz; - for standard output."),
         Option("--no-logs", help="Leave out what commands have printed."),
         Option("--salvage", help="Of a damaged store: what can still be read of it, and say what cannot."),
+        Option("--force", help="Also in the place of a file that is no backup."),
         HELP,
         more="""
             In it is everything as it was at one instant: the database, and the files of its runs; jobs.toml is not.

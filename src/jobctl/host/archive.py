@@ -9,7 +9,7 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError
 from jobctl.host.files import open_own
@@ -25,13 +25,40 @@ class UnusableError(JobctlError):
     """What is wrong with a file that is to be unpacked: "it is …", said of it by whoever has named it."""
 
 
+class UnreadableError(OSError):
+    """A file that is there cannot be read; what was written so far is sound."""
+
+
+class _Out:
+    """Where a tar goes, until it is given up: tarfile writes to it even when it is thrown away."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out: IO[bytes] | None = out
+
+    def write(self, data: bytes) -> int:
+        return len(data) if self._out is None else self._out.write(data)
+
+    def give_up(self) -> None:
+        self._out = None
+
+
 class Writer:
     """One tar that is written from its beginning to its end: `out` may be a pipe."""
 
     def __init__(self, out: IO[bytes], *, compressed: bool) -> None:
         mode: Literal["w|gz", "w|"] = "w|gz" if compressed else "w|"
-        self._tar = tarfile.open(fileobj=out, mode=mode, format=tarfile.PAX_FORMAT)  # noqa: SIM115
+        self._out = _Out(out)
+        stream: Any = self._out  # it is asked for nothing but `write`
+        self._tar = tarfile.open(fileobj=stream, mode=mode, format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self.files = 0
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._out.give_up()
+        self.close()
 
     def close(self) -> None:
         """What belongs behind the last file is written."""
@@ -42,27 +69,47 @@ class Writer:
         self._put(name, io.BytesIO(data), len(data), 0o600, at)
 
     def file(self, name: str, path: str) -> bool:
-        """A file as it is now, while others may write to it. False for one that is gone, or is none: a link, a pipe."""
+        """A file as it is now, while others may write to it. False for one that is gone, or is none: a link, a pipe.
+        UnreadableError for any other reason."""
         try:
             fd = open_own(path)
-        except OSError:
-            return False
+        except OSError as error:
+            if _is_none(path):
+                return False
+            raise UnreadableError(error.errno, error.strerror, path) from error
         with os.fdopen(fd, "rb", buffering=0) as file:
             info = os.fstat(fd)
             mode = stat.S_IMODE(info.st_mode)
             if info.st_size <= _AT_ONCE:
-                data = _read(file, info.st_size)
+                try:
+                    data = _read(file, info.st_size)
+                except OSError as error:
+                    raise UnreadableError(error.errno, error.strerror, path) from error
                 self._put(name, io.BytesIO(data), len(data), mode, info.st_mtime)
             else:
-                self._put(name, _Whole(file), info.st_size, mode, info.st_mtime)
+                whole = _Whole(file)
+                self._put(name, whole, info.st_size, mode, info.st_mtime)
+                if whole.error is not None:
+                    raise UnreadableError(whole.error.errno, whole.error.strerror, path) from whole.error
         return True
 
     def _put(self, name: str, data: IO[bytes] | _Whole, size: int, mode: int, at: float) -> None:
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode, entry.mtime = size, mode, int(at)  # a fraction would cost a header of its own
         entry.uid, entry.gid = os.geteuid(), os.getegid()
-        self._tar.addfile(entry, data)  # type: ignore[arg-type]  # it asks for nothing but `read`
+        source: Any = data  # it is asked for nothing but `read`
+        self._tar.addfile(entry, source)
         self.files += 1
+
+
+def _is_none(path: str) -> bool:
+    """Whether there is no file of that name: nothing, a link, a pipe."""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _read(file: IO[bytes], size: int) -> bytes:
@@ -74,14 +121,19 @@ def _read(file: IO[bytes], size: int) -> bytes:
 
 
 class _Whole:
-    """A large file that may be cut while it is read - a log that has grown beyond its limit: what is gone by then is
-    made up by zeros, for its length was said already."""
+    """A large file that may be cut while it is read - a log that has grown beyond its limit: what is gone by then, or
+    cannot be read, is made up by zeros, for its length was said already."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.error: OSError | None = None
 
     def read(self, size: int) -> bytes:
-        data = _read(self._file, size)
+        data = b""
+        try:
+            data = _read(self._file, size) if self.error is None else b""
+        except OSError as error:
+            self.error = error
         return data.ljust(size, b"\0")
 
 

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from jobctl.core.errors import StoreError
+from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.record import NamedTuple
 from jobctl.host.archive import UnusableError
 from jobctl.host.files import open_own
@@ -21,6 +21,7 @@ from jobctl.store.schema import APPLICATION_ID, VERSION
 
 _PAGES = 2_000  # copied at a time: signals are heard in between
 _BUSY_S = 30.0
+_OF_THE_COPY = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE")  # of the origin nothing is written
 _KEEPER = re.compile(r"[0-9a-f]{1,32}\.[0-9]{1,9}")
 _TABLES = ("store", "definitions", "runs", "events", "attempts", "schedules", "firings")
 
@@ -39,11 +40,12 @@ def snapshot(state_dir: str, into: str) -> None:
     """Copy the database of that folder to the new file `into`. What is read is one instant, and nobody who writes waits
     for it; the write-ahead log gets no smaller meanwhile. StoreError."""
     path = os.path.join(state_dir, place.DATABASE)
-    with explained(path), closing(_to_read(path)) as origin, _new(into) as copy:
+    with _new(into) as copy, explained(path), closing(_to_read(path)) as origin:
         # One transaction of reading: else the copy would begin anew with each commit of somebody else.
         origin.execute("BEGIN")
         check(origin, path)
-        origin.backup(copy, pages=_PAGES, progress=_heard)
+        with written(into):
+            origin.backup(copy, pages=_PAGES, progress=_heard)
         origin.execute("COMMIT")
     wrong = damage(into)
     if wrong:
@@ -51,6 +53,21 @@ def snapshot(state_dir: str, into: str) -> None:
             f"the state store {path} is damaged: {wrong}",
             hint=place.DAMAGED,
         )
+
+
+@contextmanager
+def written(into: str) -> Iterator[None]:
+    """JobctlError for what goes wrong with the copy: it is not the store's fault."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if not str(getattr(error, "sqlite_errorname", "")).startswith(_OF_THE_COPY):
+            raise
+        folder = os.path.dirname(os.path.dirname(into))
+        raise JobctlError(
+            f"there is no room in {folder} for a copy of the database, which the backup is made of",
+            hint="make room there, or name a file on another disk",
+        ) from error
 
 
 def _heard(*_: object) -> None:
@@ -65,7 +82,7 @@ def _to_read(path: str) -> sqlite3.Connection:
 @contextmanager
 def _new(path: str) -> Iterator[sqlite3.Connection]:
     """A database in a file that nobody else uses: it needs neither a journal nor patience with the disk."""
-    os.close(open_own(path, os.O_CREAT | os.O_TRUNC | os.O_RDWR))
+    os.close(open_own(path, os.O_CREAT | os.O_EXCL | os.O_RDWR))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA journal_mode = MEMORY")

@@ -13,6 +13,7 @@ DATABASE = "jobctl.db"
 DAMAGED = (  # the way out
     "save what can be read: jobctl backup --salvage FILE; or move its folder away, and: jobctl restore BACKUP"
 )
+RESTORING = "restore.new"  # the folder in which a restore makes all ready
 DRAFT = ".new"  # what a database is called until it is whole
 
 WAYS = (
@@ -52,6 +53,12 @@ def must_be_new(state_dir: str) -> None:
     """StoreError when there is no database in the folder, and there was one: an empty one beside the runs of a lost one
     would end them in silence, and be in the way of the lost one when it is found."""
     path = os.path.join(state_dir, DATABASE)
+    if os.path.isdir(os.path.join(state_dir, RESTORING)) and not os.path.exists(path):
+        raise StoreError(
+            f"a restore into {state_dir} was cut short, or is still at work: there is no history yet",
+            hint=f"run it again: jobctl --state-dir {state_dir} restore BACKUP; to begin with an empty history:"
+            f" rm -r {os.path.join(state_dir, RESTORING)}",
+        )
     left = _left(state_dir)
     if left and not os.path.exists(path):  # looked at again: another process may just have made it
         raise StoreError(

@@ -14,7 +14,7 @@ from typing import Any
 from jobctl.core.errors import JobctlError, StoreError
 from jobctl.host.files import open_own
 from jobctl.store import attempts, place
-from jobctl.store.backup import check
+from jobctl.store.backup import check, written
 from jobctl.store.database import to_read
 from jobctl.store.errors import explained
 from jobctl.store.migrations import migrations
@@ -46,17 +46,18 @@ Row = tuple[Any, ...]
 def save(state_dir: str, into: str) -> list[str]:
     """Write what can be read to the new file `into`. What could not, in sentences; StoreError when that is all."""
     path = os.path.join(state_dir, place.DATABASE)
-    os.close(open_own(into, os.O_CREAT | os.O_TRUNC | os.O_RDWR))
+    os.close(open_own(into, os.O_CREAT | os.O_EXCL | os.O_RDWR))
     with explained(path), closing(sqlite3.connect(to_read(path), uri=True, isolation_level=None)) as origin:
         odd: set[bytes] = set()
         origin.text_factory = lambda data: _decoded(data, odd)
         with closing(sqlite3.connect(into, isolation_level=None)) as copy:
             version = _make(origin, copy, path)
             lost: Counter[str] = Counter()
-            copy.execute("BEGIN")
-            for table in _KEYS:
-                _table(origin, copy, table, lost)
-            told = _left_alone(copy, lost)
+            with written(into):
+                copy.execute("BEGIN")
+                for table in _KEYS:
+                    _table(origin, copy, table, lost)
+                told = _left_alone(copy, lost)
             if odd:
                 told.append(
                     f"what {len(odd):,} text{'' if len(odd) == 1 else 's'} said: it is no UTF-8, and has � in it now"

@@ -42,7 +42,15 @@ def main(settings: Settings, *, archive: str, as_copy: bool) -> int:
 
 
 def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
-    return nullcontext(sys.stdin.buffer) if file == "-" else os.fdopen(open_regular(file), "rb")
+    if file == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return os.fdopen(open_regular(file), "rb")
+    except OSError as error:
+        raise JobctlError(
+            f"{file or 'a file without a name'} cannot be restored: {error.strerror or error}",
+            hint="name what `jobctl backup` has written; from a pipe: jobctl restore -",
+        ) from error
 
 
 def _tell(settings: Settings, done: Restored, file: str) -> None:

@@ -4,6 +4,7 @@ touched here: those of the original are the original's."""
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError
@@ -13,7 +14,7 @@ from jobctl.core.run.rows import RunRow
 from jobctl.core.status import StepStatus
 from jobctl.engines.local import executor
 from jobctl.host import folder
-from jobctl.store import firings, trial
+from jobctl.store import firings, place, trial
 from jobctl.store.append import Batch
 from jobctl.store.database import Transaction
 from jobctl.store.store import Store
@@ -49,7 +50,13 @@ def original_is_gone(store: Store) -> bool:
     with store.transaction() as db:
         store.belongs_to(db, folder.look(store.state_dir))
     store.copy = None
+    _sweep(store)
     return there
+
+
+def _sweep(store: Store) -> None:
+    """What a restore has left that was killed when all was in its place."""
+    shutil.rmtree(os.path.join(store.state_dir, place.RESTORING), ignore_errors=True)
 
 
 def seen(store: Store) -> bool:
@@ -78,6 +85,7 @@ def as_copy(store: Store, by: str, host: Host) -> list[str]:
     """
     assert store.copy is not None
     trial.check(store.state_dir)
+    _sweep(store)
     identity = os.urandom(6).hex()
     # First the file: who is killed in between has a copy still.
     folder.write_mark(store.state_dir, identity)

@@ -16,6 +16,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import IO, Any
 
 import jobctl
@@ -24,7 +25,8 @@ from jobctl.core.keys import file_name
 from jobctl.core.record import NamedTuple
 from jobctl.core.text import rfc3339
 from jobctl.engines.local import adopt, executor
-from jobctl.host.archive import Entry, UnusableError, Writer, entries
+from jobctl.host import drafts
+from jobctl.host.archive import Entry, UnreadableError, UnusableError, Writer, entries
 from jobctl.host.files import open_own
 from jobctl.host.host import Host
 from jobctl.process import journal
@@ -35,7 +37,7 @@ from jobctl.store.store import Store
 ABOUT, END = "backup.json", "end.json"  # the first file of a backup, and the last
 FORMAT = 1
 _SMALL = 1 << 20
-_DRAFT = "restore.new"
+_DRAFT = place.RESTORING
 _MOVING = "moving"  # in the draft: from here on it is moved, piece by piece, to where it belongs
 _FOLDERS = ("runs", "executors")
 _IN_THE_WAY_OF_NOBODY = {_DRAFT, "cache", "lost+found"}
@@ -50,6 +52,7 @@ class Made(NamedTuple):
     files: int
     left_out: int  # things in the folders of runs that are no files
     lost: list[str]  # of a damaged store: what could not be read of it
+    unread: list[str]  # files that are there and are not in it, each with the reason
 
 
 def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed: bool, salvage: bool, now: int) -> Made:
@@ -63,7 +66,6 @@ def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed:
         backup.snapshot(state_dir, draft)
     holds = _contents(state_dir, draft)
     at = now / 1000
-    writer = Writer(out, compressed=compressed)
     about = {
         "format": FORMAT,
         "jobctl": jobctl.__version__,
@@ -78,15 +80,15 @@ def write(state_dir: str, out: IO[bytes], draft: str, *, logs: bool, compressed:
         "lost": lost,
         "database": {"bytes": os.path.getsize(draft), "sha256": _digest(draft)},
     }
-    writer.text(ABOUT, _text(about), at)
-    if not writer.file(place.DATABASE, draft):
-        raise JobctlError(f"{draft} was taken away while the backup was made", hint="try again")
-    for keeper, ids in holds.running.items():
-        writer.text(f"executors/{keeper}.1.journal", journal.of_another_life(keeper, ids), at)
-    left_out = _add_runs(writer, state_dir, set(map(file_name, backup.run_names(draft))), logs=logs)
-    writer.text(END, _text({"files": writer.files}), at)
-    writer.close()
-    return Made(holds, writer.files, left_out, lost)
+    with Writer(out, compressed=compressed) as writer:
+        writer.text(ABOUT, _text(about), at)
+        if not writer.file(place.DATABASE, draft):
+            raise JobctlError(f"{draft} was taken away while the backup was made", hint="try again")
+        for keeper, ids in holds.running.items():
+            writer.text(f"executors/{keeper}.1.journal", journal.of_another_life(keeper, ids), at)
+        left_out, unread = _add_runs(writer, state_dir, set(map(file_name, backup.run_names(draft))), logs=logs)
+        writer.text(END, _text({"files": writer.files}), at)
+    return Made(holds, writer.files, left_out, lost, unread)
 
 
 def _contents(state_dir: str, draft: str) -> Contents:
@@ -98,29 +100,48 @@ def _contents(state_dir: str, draft: str) -> Contents:
         raise StoreError(f"the state store {path} is damaged: {why}", hint=place.DAMAGED) from error
 
 
-def _add_runs(writer: Writer, state_dir: str, known: set[str], *, logs: bool) -> int:
-    """The files of the runs in the folders of these names; how many things were left out, being no files."""
+def _add_runs(writer: Writer, state_dir: str, known: set[str], *, logs: bool) -> tuple[int, list[str]]:
+    """The files of the runs in the folders of these names. How many things were left out, being no files; and what
+    could not be read. What is gone by now was pruned meanwhile."""
     left_out = 0
-    runs = os.path.join(state_dir, "runs")
-    try:
-        folders = sorted(os.listdir(runs))
-    except FileNotFoundError:
-        return 0
-    for run in folders:
+    unread: list[str] = []
+    for run in _listed(state_dir, "runs", unread):
         if run not in known:
             continue  # it has begun since, or was pruned
-        folder = os.path.join(runs, run)
-        try:
-            names = sorted(os.listdir(folder)) if not os.path.islink(folder) else []
-        except OSError:
-            continue  # pruned meanwhile
-        for name in names:
+        path = os.path.join(state_dir, "runs", run)
+        if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+            left_out += 1
+            continue
+        for name in _listed(state_dir, f"runs/{run}", unread):
             if not logs and name.endswith(_LOG):
                 continue
-            path = os.path.join(folder, name)
-            if not writer.file(f"runs/{run}/{name}", path) and os.path.lexists(path):
-                left_out += 1
-    return left_out
+            path = os.path.join(state_dir, "runs", run, name)
+            try:
+                if not writer.file(f"runs/{run}/{name}", path) and os.path.lexists(path):
+                    left_out += 1
+            except UnreadableError as error:
+                unread.append(f"runs/{run}/{name} ({error.strerror})")
+    return left_out, unread
+
+
+def _listed(state_dir: str, folder: str, unread: list[str]) -> list[str]:
+    try:
+        return sorted(os.listdir(os.path.join(state_dir, folder)))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        unread.append(f"{folder} ({error.strerror})")
+        return []
+
+
+def is_one(source: IO[bytes]) -> bool:
+    """Whether a file begins as a backup does."""
+    try:
+        with entries(source) as found:
+            first = next(found, None)
+            return first is not None and first.name == ABOUT
+    except UnusableError:
+        return False
 
 
 def _is_name(text: str) -> bool:
@@ -166,7 +187,10 @@ def restore(state_dir: str, source: IO[bytes], *, as_copy: bool, by: str, host: 
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     there, ended = False, []
+    of = about.get("state_dir")
     with Store(state_dir, create=False) as store:
+        if of is None and store.copy is not None:
+            of = store.copy.of.path
         if store.copy is None:  # the very folder of old, emptied: it is the one in any case
             adopt.at_home(store)
             as_copy = False
@@ -174,7 +198,7 @@ def restore(state_dir: str, source: IO[bytes], *, as_copy: bool, by: str, host: 
             ended = adopt.as_copy(store, by, host)
         else:
             there = adopt.original_is_gone(store)
-    return Restored(holds, about.get("made_at"), about.get("state_dir"), there, as_copy, ended)
+    return Restored(holds, about.get("made_at"), of, there, as_copy, ended)
 
 
 @contextmanager
@@ -188,7 +212,9 @@ def _to_ourselves(state_dir: str) -> Iterator[None]:
             raise JobctlError(
                 f"another jobctl is making a store in {state_dir} just now", hint="see what it has made: jobctl status"
             ) from None
-        there = sorted(set(os.listdir(state_dir)) - _IN_THE_WAY_OF_NOBODY)
+        there = sorted(
+            name for name in set(os.listdir(state_dir)) - _IN_THE_WAY_OF_NOBODY if not name.startswith(drafts.START)
+        )
         if place.DATABASE not in there and os.path.exists(os.path.join(state_dir, _DRAFT, _MOVING)):
             there = [name for name in there if name not in _FOLDERS]
         if there:
@@ -217,13 +243,13 @@ def _unpack(source: IO[bytes], draft: str) -> dict[str, Any]:
         files, is_whole = 1, False
         for entry in found:
             if entry.name == END:
-                is_whole = json.loads(entry.data(_SMALL)).get("files") == files
+                is_whole = _says(entry, "files") == files
                 break
             _put(entry, draft)
             files += 1
     if not is_whole or not os.path.exists(database):
         raise UnusableError("it is cut off: its end is missing", hint="take another backup; nothing was changed")
-    if _digest(database) != about.get("database", {}).get("sha256"):
+    if _digest(database) != about["database"]["sha256"]:
         raise UnusableError("the database in it is damaged", hint="take another backup; nothing was changed")
     return about
 
@@ -251,11 +277,24 @@ def _about(entry: Entry | None) -> dict[str, Any]:
     try:
         about = json.loads(entry.data(_SMALL))
         form = int(about["format"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        if form <= FORMAT:
+            datetime.fromisoformat(about["made_at"])
+            if not isinstance(about["database"]["sha256"], str) or not isinstance(about.get("state_dir", ""), str):
+                raise TypeError
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise UnusableError("it is no backup of jobctl", hint=hint) from None
     if form > FORMAT:
         raise UnusableError(f"it was made by a newer jobctl ({about.get('jobctl')})", hint="upgrade jobctl")
     return dict(about)
+
+
+def _says(entry: Entry, key: str) -> Any:
+    """A value of a file in it that is JSON; None for what is none."""
+    try:
+        found = json.loads(entry.data(_SMALL))
+    except (ValueError, RecursionError):
+        return None
+    return found.get(key) if isinstance(found, dict) else None
 
 
 def _put(entry: Entry, draft: str) -> None:

@@ -187,7 +187,7 @@ def _fire_times(store: Store, jobs: Mapping[str, Job] | str, zone: str, now: int
     if not lost:
         schedules = f"{looked} schedule{'' if looked == 1 else 's'}"
         says = f"{counted:,} of {schedules} have their run, or a record of why not"
-        yield Found("fire times", f"{says if counted else f'none of {schedules} has come yet'}{more}")
+        yield Found("fire times", f"{says if counted else f'no fire time of {schedules} has come yet'}{more}")
 
 
 def _gaps(
