@@ -39,6 +39,8 @@ def problems(request: str, more: str = "", job: str = "") -> list[str]:
         URL + ', method = "PATCH", body = 1, headers = { Idempotency-Key = "" }',
         URL + ', headers = { Authorization = "Bearer {{ env.T }}", X-Api-Key = "{{ env.T }}", Accept = "a/b" }',
         'url = "http://localhost/{{ env.T }}"',
+        'url = "https://h.example./"',
+        f'url = "https://{"a" * 63}.b/"',
     ],
 )
 def test_a_request_that_may_be_written(request_: str) -> None:
@@ -95,8 +97,19 @@ def test_a_request_that_may_be_written(request_: str) -> None:
             URL + ', headers = { X-Api-Key = "abc" }',
             ["http.headers.X-Api-Key: is likely a secret, and definitions are kept with runs"],
         ),
-        (URL + ", expect = 99", ["http.expect: must be at least 100, not 99"]),
-        (URL + ', expect = "6xx"', ['http.expect: `6xx` is not one of "1xx", "2xx", "3xx", "4xx", "5xx"']),
+        (URL + ", expect = 199", ["http.expect: must be at least 200, not 199"]),
+        (URL + ', expect = "6xx"', ['http.expect: `6xx` is not one of "2xx", "3xx", "4xx", "5xx"']),
+        (URL + ', expect = "1xx"', ['http.expect: `1xx` is not one of "2xx", "3xx", "4xx", "5xx"']),
+        ('url = "https://a..b/"', ["http.url: has no host that can be asked"]),
+        ('url = "https://.b/"', ["http.url: has no host that can be asked"]),
+        (f'url = "https://{"a" * 64}.b/"', ["http.url: has no host that can be asked"]),
+        (f'url = "https://{"a.b." * 64}c/"', ["http.url: has no host that can be asked"]),
+        ('url = "https://[::1::2]/"', ["http.url: has no host that can be asked"]),
+        (URL + ', headers = { Accept = "a", accept = "b" }', ["http.headers.accept: is the same header as Accept"]),
+        (
+            URL + ', method = "PUT", body = { a = [{ "{{ params.p }}" = 1 }] }',
+            ["http.body.a[0].{{ params.p }}: is a key, in which references are not replaced"],
+        ),
         (URL + ', output = "status"', ["http.output: is the output that has the status"]),
         (URL + ', output = "a b"', ["http.output: `a b` is not a name"]),
         (URL + ", timeout = 3", ["http.timeout: there is no key `timeout` here"]),
@@ -129,6 +142,59 @@ def test_variables_are_for_requests_alone() -> None:
 def test_a_variable_of_a_file_is_known_when_it_runs() -> None:
     assert problems('url = "https://h.example/{{ env.T }}"', job='env_file = "e"') == []
     assert problems('url = "https://h.example/{{ env.T }}"', job="inherit_env = true") == []
+
+
+def hint(request: str) -> str:
+    text = f'[jobs.a]\nparams = {{ p = "x" }}\n[[jobs.a.steps]]\nname = "s"\nhttp = {{ {request} }}\n'
+    _, [problem] = jobs.parse(text.encode(), file="jobs.toml", folder="/srv")
+    return problem.hint
+
+
+def test_the_way_out_is_one_for_requests() -> None:
+    assert hint(URL + ', expect = "200"') == "without quotes: 200"
+    assert hint(URL + ', expect = [201, "200"]') == "without quotes: 200"
+    assert hint(URL + ', expect = "1xx"') == "it only announces an answer: name the one that comes behind it"
+    for bad in ("{{ env.A.B }}", "{{ env }}", "{{ what.ever }}"):
+        assert hint(f'url = "https://h.example/{bad}"').endswith("run.fire_date, env.NAME")
+    for request in ('url = "https://h.example/{{ x | foo }}"', URL + ', method = "PUT", body = "{{ x | foo }}"'):
+        assert "shell" not in hint(request)
+        assert "write {{ params.brace }}{" in hint(request)
+
+
+def test_braces_are_sent_as_the_way_out_says() -> None:
+    body = "{{ params.brace }}{ x | foo }}"
+    request = f'{URL}, method = "PUT", body = "{body}"'
+    text = f'[jobs.a]\nparams = {{ brace = "{{" }}\n[[jobs.a.steps]]\nname = "s"\nhttp = {{ {request} }}\n'
+    assert jobs.parse(text.encode(), file="jobs.toml", folder="/srv")[1] == []
+    assert order(Http("https://h.example", "PUT", body=body), brace="{")["body"] == "{{ x | foo }}"
+
+
+def test_where_references_stand_is_said_in_full() -> None:
+    text = '[jobs.a]\ncommand = "true"\nshell = "{{ params.p }}"'
+    _, [problem] = jobs.parse(text.encode(), file="jobs.toml", folder="/srv")
+    assert problem.message == "references are not replaced here"
+    assert problem.hint == "they stand in list commands, env, cwd, foreach, params, http, key"
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "expected"),
+    [
+        ("", "status", []),
+        ("", "body", []),
+        ('output = "page"', "page", []),
+        ('output = "page"', "body", ["status and page"]),
+        ("", "nope", ["status and body"]),
+    ],
+)
+def test_its_outputs_are_known(more: str, key: str, expected: list[str]) -> None:
+    text = (
+        f'[jobs.a]\n[[jobs.a.steps]]\nname = "q"\n[jobs.a.steps.http]\n{URL}\n{more}\n'
+        f'[[jobs.a.steps]]\nname = "s"\ncommand = ["echo", "{{{{ steps.q.outputs.{key} }}}}"]'
+    )
+    _, found = jobs.parse(text.encode(), file="jobs.toml", folder="/srv")
+    assert [problem.hint for problem in found] == [f"its outputs are {hint}" for hint in expected]
+    for problem in found:
+        assert problem.message == f"{{{{ steps.q.outputs.{key} }}}}: step q has no output {key!r}"
 
 
 def test_no_message_repeats_what_may_be_secret() -> None:
@@ -265,6 +331,13 @@ def test_a_variable_is_a_secret_and_its_place_is_remembered() -> None:
     told = order(http, K="s p")
     assert told["secrets"] == ["s p", "s%20p"]
     assert told["secret_in"] == ["body", "url", "x-key"]
+
+
+def test_a_header_that_is_called_like_a_secret_goes_to_no_other_host_whatever_is_in_it() -> None:
+    http = Http("https://h.example", "POST", {"X-Token": "{{ params.t }}", "B": "{{ params.t }}"})
+    told = order(http, t="x")
+    assert told["secret_in"] == ["x-token"]
+    assert ["Idempotency-Key", "run/s"] in told["headers"]
 
 
 @pytest.mark.parametrize(

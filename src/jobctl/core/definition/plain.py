@@ -18,6 +18,7 @@ from jobctl.core.definition.suggest import closest, plain_name, quoted
 
 MAX_INTEGER = 2**53  # beyond it JSON readers and SQLite disagree about the value
 MAX_ARGUMENT = 128 * 1024  # bytes with the closing NUL: what execve takes of one argument or variable (E2BIG)
+_WHERE = "they stand in list commands, env, cwd, foreach, params, http, key"
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?i?B)")
 _SIZES = {"B": 1} | {
     f"{letter}{i}B": (1024 if i else 1000) ** power
@@ -49,7 +50,7 @@ class Text(Shape):
         elif too_long(value):
             report(path, "is longer than 128 KiB, the system's limit", "put it into a file and name the file")
         elif self.literal and mentioned(value):
-            report(path, "references are not replaced here", "they stand in list commands, env, cwd, foreach, params")
+            report(path, "references are not replaced here", _WHERE)
         else:
             return value
         return INVALID
@@ -179,6 +180,7 @@ class Number(Shape):
 @dataclass(frozen=True)
 class Choice(Shape):
     choices: tuple[str, ...]
+    ways: tuple[tuple[str, str], ...] = ()  # what others write, and the way out
 
     @property
     def what(self) -> str:  # type: ignore[override]
@@ -195,7 +197,11 @@ class Choice(Shape):
         if value in self.choices:
             return self.choices[self.choices.index(value)]  # the enum's member, where it is one
         near = closest(value, self.choices)
-        report(path, f"{quoted(value)} is not {self.what}", f'did you mean "{near}"?' if near else "")
+        report(
+            path,
+            f"{quoted(value)} is not {self.what}",
+            dict(self.ways).get(value) or (f'did you mean "{near}"?' if near else ""),
+        )
         return INVALID
 
     def schema(self, defs: Defs) -> dict[str, Any]:  # noqa: ARG002

@@ -65,6 +65,9 @@ class Scope:
     params: Collection[str] = ()
     steps: Collection[str] | None = None  # those of the job; None = steps cannot be named here
     ended: Callable[[str], bool] = lambda _: False  # whether the step has ended for certain before this place is read
+    outputs: Callable[[str], Collection[str] | None] = lambda _: (
+        None
+    )  # those of a step; None = not known before the run
     item: bool = False
     item_keys: frozenset[str] | None = None  # the keys that every literal item has; None = not known before the run
     env: Collection[str] | None = None  # variables that are known; None = none can be named here
@@ -102,11 +105,18 @@ def check(text: str, scope: Scope) -> list[Fault]:
         if isinstance(item, Reference) and item.root == "env" and scope.env is None:
             item = _no_reference(item.path)
         if isinstance(item, BadReferenceError):
-            hidden = scope.secret and item.quotes
-            faults.append(Fault(*((_HIDDEN, _FORMS_HINT) if hidden else (item.message, item.hint)), form=True))
+            faults.append(_bad(item, scope))
         elif fault := _fault(item, scope):
             faults.append(fault)
     return faults
+
+
+def _bad(found: BadReferenceError, scope: Scope) -> Fault:
+    hidden = scope.secret and found.quotes
+    message, hint = (_HIDDEN, _FORMS_HINT) if hidden else (found.message, found.hint)
+    if scope.env is not None:  # a request: variables can be named, and there is no shell
+        hint = f"{_FORMS_HINT}, env.NAME" if found.quotes else _LITERAL_IN_REQUEST
+    return Fault(message, hint, form=True)
 
 
 def mentioned(text: str) -> list[str]:
@@ -154,6 +164,11 @@ _LITERAL = (
     "nothing in it is replaced"
 )
 
+_LITERAL_IN_REQUEST = (
+    "a reference is {{ params.NAME }}; where the braces are to be sent, let one be the value of a parameter, for "
+    'values are not read again: params = { brace = "{" }, and write {{ params.brace }}{'
+)
+
 
 def _known_form(path: tuple[str, ...]) -> bool:
     if not all(_PART.fullmatch(part) for part in path):
@@ -197,6 +212,10 @@ def _fault(reference: Reference, scope: Scope) -> Fault | None:
                     f"{shown}: step {name} may not have ended when this step starts",
                     f'add "{name}" to the `needs` of this step',
                 )
+            outputs = scope.outputs(name)
+            if outputs is not None and reference.path[2] == "outputs" and reference.path[3] not in outputs:
+                hint = f"its outputs are {' and '.join(outputs)}"
+                return Fault(f"{shown}: step {name} has no output {reference.path[3]!r}", hint)
         case ("env", name):
             if not scope.more_env and name not in (scope.env or ()):
                 near = closest(name, scope.env or ())

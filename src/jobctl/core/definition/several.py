@@ -158,7 +158,11 @@ class Either(Shape):
         return any(shape.takes(value) for shape in self.shapes)
 
     def convert(self, value: Any, path: Path, report: Report) -> Any:
-        return next(shape for shape in self.shapes if shape.takes(value)).convert(value, path, report)
+        def also(place: Path, message: str, hint: str) -> None:
+            # The way out may be another of the shapes: "200" is a number in quotes.
+            report(place, message, hint or (self.hint(value) if place == path else ""))
+
+        return next(shape for shape in self.shapes if shape.takes(value)).convert(value, path, also)
 
     def hint(self, value: Any) -> str:
         return next((hint for shape in self.shapes if (hint := shape.hint(value))), "")

@@ -58,9 +58,17 @@ class StepReader(ParamReader):
             self._error(path, f"these steps wait for each other: {chained(turned)}", "remove one of these needs")
         ancestors = graph.Ancestors(needs, order)
         self._warn_of_early_cleanup(steps, needs, ancestors)
+        outputs = {name: self._known_outputs(step, path) for name, (step, path) in steps.items()}
         for name, (step, path) in steps.items():
-            scope = Scope(self._params[job], steps=steps.keys(), ended=partial(ancestors.has, name))
+            ended = partial(ancestors.has, name)
+            scope = Scope(self._params[job], steps=steps.keys(), ended=ended, outputs=outputs.get)
             yield self._step(job, table, step | {"name": name}, path, tuple(needs[name]), scope)
+
+    def _known_outputs(self, step: Clean, path: Path) -> tuple[str, ...] | None:
+        """The outputs of a step; None where they are not known before it has run."""
+        raw = look_up(self._raw, path)
+        of = kinds.of_table(raw if isinstance(raw, dict) else step)
+        return None if of.outputs is None or "foreach" in step else of.outputs(step)
 
     def _needs(self, steps: Mapping[str, tuple[Clean, Path]]) -> dict[str, list[str]]:
         """What each step waits for, spelt out; needs that name nothing are reported and left out."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _NO_BODY = ("GET", "HEAD")
-_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_CLASSES = ("2xx", "3xx", "4xx", "5xx")
+_INTERIM = (("1xx", "it only announces an answer: name the one that comes behind it"),)
 _IDEMPOTENCY = "idempotency-key"
 
 # What comes before the path. A name is written in ASCII: what it looks like in other letters is a browser's matter.
@@ -53,7 +54,7 @@ def _keys() -> dict[str, Key]:
             "method": Key(Choice(METHODS), "GET if not said."),
             "headers": Key(MapOf(Text(empty=True)), "Headers by name. A secret is a variable: {{ env.NAME }}."),
             "body": Key(Json(), "A text, sent as it is; or anything else, sent as JSON."),
-            "expect": Key(OneOrMany(Either(Integer(least=100, most=599), Choice(_CLASSES))),
+            "expect": Key(OneOrMany(Either(Integer(least=200, most=599), Choice(_CLASSES, _INTERIM))),
                           "The statuses that are a success: numbers, or 2xx, which it is if not said."),
             "output": Key(Name(), "The output that the response's body becomes; body if not said."),
         },
@@ -94,12 +95,23 @@ def _check(step: dict[str, Any], checks: Checks) -> None:
         written = "a GET" if "method" not in http else f"a {method}"
         checks.error(f"{written} has no body", 'write method = "POST", or remove the body', "http", "body")
     elif "body" in http:
+        for path in _keys_with_braces(http["body"]):
+            hint = """write the body as one text, in which references may stand everywhere: body = '{ … }'"""
+            checks.error("is a key, in which references are not replaced", hint, "http", "body", *path)
         for text in texts_in(http["body"]):
             checks.text(text, "http", "body", env=True)
     if http.get("output") == "status":
         checks.error("is the output that has the status", "choose another name for the body", "http", "output")
     if "heartbeat" in step.get("timeout", {}):
         checks.error("a request sends no heartbeats", "write start_to_close", "timeout", "heartbeat")
+
+
+def _keys_with_braces(value: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, dict):
+        yield from ((*path, key) for key in value if "{{" in key)
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, item in inner:
+        yield from _keys_with_braces(item, *path, key)
 
 
 def _check_url(url: str, http: dict[str, Any], checks: Checks) -> None:
@@ -111,6 +123,8 @@ def _check_url(url: str, http: dict[str, Any], checks: Checks) -> None:
         checks.error("holds a blank, a backslash or a control character", "write %20 for a blank", *place)
     elif start is None:
         checks.error(*_what_is_wrong_with(url), *place)
+    elif not _is_host(start[2]):
+        checks.error("has no host that can be asked", "write HOST.DOMAIN, 127.0.0.1 or [::1]", *place)
     elif start[3] and not 0 < int(start[3]) < 65536:
         checks.error("has a port that no server can have", "ports are 1 to 65535", *place)
     elif "#" in bare:
@@ -120,6 +134,20 @@ def _check_url(url: str, http: dict[str, Any], checks: Checks) -> None:
     elif start[1].lower() == "http" and not (start[2].lower() in ("localhost", "[::1]") or start[2].startswith("127.")):
         if any(re.search(r"\{\{[ \t]*env\.", text) for text in texts_in(http)):
             checks.warning("sends a secret that anybody on the way can read", "write https://", *place)
+
+
+def _is_host(host: str) -> bool:
+    """Whether it can be one: every part of a name has 1 to 63 letters, all together 253."""
+    if host.startswith("["):
+        from ipaddress import AddressValueError, IPv6Address
+
+        try:
+            IPv6Address(host[1:-1])
+        except AddressValueError:
+            return False
+        return True
+    name = host.removesuffix(".")
+    return len(name) <= 253 and all(0 < len(label) <= 63 for label in name.split("."))
 
 
 def _what_is_wrong_with(url: str) -> tuple[str, str]:
@@ -138,18 +166,25 @@ def _what_is_wrong_with(url: str) -> tuple[str, str]:
 
 
 def _check_headers(http: dict[str, Any], checks: Checks) -> None:
+    first: dict[str, str] = {}
     for name, value in http.get("headers", {}).items():
         place = ("http", "headers", name)
         checks.text(value, *place, env=True)
         low = name.lower()
-        if re.search(_CONTROL_BUT_TAB, value):
+        if first.setdefault(low, name) != name:
+            checks.error(f"is the same header as {first[low]}", "remove one of them", *place)
+        elif re.search(_CONTROL_BUT_TAB, value):
             checks.error("holds a line break or another control character", "a header is one line", *place)
         elif low in _OURS:
             checks.error("is written by jobctl itself", "leave it out", *place)
-        elif re.search(_SECRET, name) and low != _IDEMPOTENCY and value and "{{" not in value:
+        elif _is_called_secret(name) and value and "{{" not in value:
             variable = re.sub(r"[^A-Z0-9]", "_", name.upper())
             hint = f'put it into `env` or `env_file` as {variable}, and write "{{{{ env.{variable} }}}}"'
             checks.error("is likely a secret, and definitions are kept with runs", hint, *place)
+
+
+def _is_called_secret(header: str) -> bool:
+    return re.search(_SECRET, header) is not None and header.lower() != _IDEMPOTENCY
 
 
 # References are looked at when one is: whoever only reads a history loads this file, too.
@@ -196,7 +231,9 @@ def _order(step: Step, given: Given) -> dict[str, Any]:
         "expect": list(http.expect) or ["2xx"],
         "output": http.output,
         "secrets": sorted(values.secrets),
-        "secret_in": sorted(values.secret_places),  # what must not go to another host
+        "secret_in": sorted(
+            values.secret_places | {name.lower() for name in headers if _is_called_secret(name)}
+        ),  # what must not go to another host
         "longest_wait": 100 * step.retry.initial_interval if maximum is None else maximum,
         # Later than the attempt is stopped, for which there is another word.
         "silence": None if limit is None else limit + 1_000,
@@ -322,6 +359,10 @@ def _does(step: Step) -> str:
     return f"{step.http.method} {step.http.url}" if step.http is not None else "request"
 
 
+def _outputs(step: dict[str, Any]) -> tuple[str, ...]:
+    return "status", step.get("http", {}).get("output", "body")
+
+
 def _details(step: Step) -> Iterable[tuple[str, str]]:
     import json
 
@@ -357,5 +398,6 @@ ROW = Kind(
     secrets=_secrets,
     built=_built,
     check=_check,
+    outputs=_outputs,
     runner=Runner("http_runner", _order),
 )

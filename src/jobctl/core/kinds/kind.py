@@ -85,6 +85,7 @@ class Kind(NamedTuple):
     secrets: Callable[[Step], Iterable[str]] | None = None  # the variables of it that are, whatever they are called
     built: Callable[[dict[str, Any]], Any] | None = None  # what its one key becomes, where that is not what is written
     check: Callable[[dict[str, Any], Checks], None] | None = None  # what is wrong with valid keys
+    outputs: Callable[[dict[str, Any]], tuple[str, ...]] | None = None  # by valid keys, where only a kind has them
     runner: Runner | None = None  # what its attempts run, where that is a program of ours
     message: Callable[[Step], str] | None = None  # what a wait for a message is for: "the signal paid"
 
