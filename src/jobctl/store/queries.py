@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _Other = TypeVar("_Other")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
+# Whoever ends a run decides by its history, and tells its parent: without one there is no end that is sure to be right.
+UNREADABLE_HINT = "the other runs are not concerned; this one cannot be ended, either; see: jobctl doctor --deep"
 _LATELY = 5_000  # runs of a job among which its last own one is looked for: a millisecond for each thousand
 _RUN = ", ".join(RunRow._fields)
 _OF_A_RUN = Kinds(
@@ -148,13 +150,22 @@ class Queries(Database):
             return [from_row(row) for row in self._rows(query, run_id, after, last, strict=True)]
         except ValueError as error:
             raise StoreError(
-                f"the history of run {run_id} cannot be read: {error}",
-                hint="the other runs are not concerned; see: jobctl doctor --deep",
+                f"the history of run {self._called(run_id)} cannot be read: {error}", hint=UNREADABLE_HINT
             ) from error
         except StoreUnavailableError:
             raise
         except StoreError as error:  # text that is no UTF-8, a damaged page: say whose
-            raise StoreError(f"the history of run {run_id} cannot be read: {error.message}", hint=error.hint) from error
+            raise StoreError(
+                f"the history of run {self._called(run_id)} cannot be read: {error.message}", hint=error.hint
+            ) from error
+
+    def _called(self, run_id: int) -> str:
+        """What people know a run by; its number where that cannot be read either."""
+        try:
+            row = self._row("SELECT name FROM runs WHERE id = ?", run_id)
+        except StoreError:
+            row = None
+        return str(row[0] if row is not None else run_id)
 
     def state(self, row: RunRow) -> RunState:
         """What the run's history adds up to. StoreError naming the run when it is damaged."""
@@ -174,7 +185,7 @@ class Queries(Database):
         except HistoryError as error:
             raise StoreError(
                 f"the history of run {row.name} is damaged: {error}",
-                hint="the other runs are not concerned; see: jobctl doctor --deep",
+                hint=UNREADABLE_HINT,
             ) from error
         return state, other
 

@@ -115,7 +115,7 @@ class Documents:
 def unreadable(run: Run, error: Exception) -> StoreError:
     return StoreError(
         f"what is recorded of run {run.name} cannot be read: {type(error).__name__}: {error}",
-        hint="the other runs are not concerned; see: jobctl doctor",
+        hint="the other runs are not concerned; see: jobctl doctor --deep",
     )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from live_runs import HELD, Runs
 
 from jobctl.cli.commands import complete
+from jobctl.cli.main import main
 from jobctl.cli.table import TABLE
 from jobctl.core.definition import shapes
+from jobctl.core.model import Step
 from jobctl.store.queries import new_name
 
 NAMES = {"JOB": ["backup", "build"], "RUN": ["backup-a1b2c3"]}
@@ -91,3 +94,15 @@ def test_what_a_name_is() -> None:
     assert complete.JOB == shapes.NAME
     for job in ("a", "a-b_c", "a.notify", "x" * 63):
         assert complete._is("RUN", new_name(job))
+
+
+@pytest.mark.parametrize("command", ["retry-now", "ack", "status"])
+def test_a_run_is_offered_to_what_can_be_asked_of_it(
+    runs: Runs, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    done = runs.done(runs.job(Step("a", command="true"), name="done"))
+    failed = runs.done(runs.job(Step("a", command="exit 3"), name="failed"))
+    waits = runs.start(runs.job(Step("a", command=HELD), name="waits")).name
+    assert main(["__complete", command, ""]) == 0
+    expected = {"retry-now": {waits}, "ack": {failed}, "status": {done, failed, waits}}
+    assert set(capsys.readouterr().out.split()) == expected[command]

@@ -136,7 +136,10 @@ def test_a_damaged_history_does_not_hide_the_others(
     assert main(["status"]) == 0
     out, err = capsys.readouterr()
     assert re.search(rf"{sound.name} +running .* step main", out)
-    assert "cannot be read" in err
+    assert re.search(rf"{damaged.name} +running .* cannot be read: jobctl doctor --deep", out)
+    assert f"the history of run {damaged.name} cannot be read: an event of the unknown type '99'" in err
+    assert main(["terminate", damaged.name]) != 0
+    assert "this one cannot be ended, either; see: jobctl doctor --deep" in capsys.readouterr().err
     with sqlite3.connect(folder / "state" / "jobctl.db") as db:
         db.execute("UPDATE events SET type = 2 WHERE run = ? AND seq = 2", (damaged.id,))
     db.close()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FILES, FOLDERS = ":files", ":folders"  # the shell completes paths better than we can; no name begins with a colon
 MANY = 50  # runs: more than that nobody reads
 
+# Commands that ask only something of runs in some states: no other run is offered for them.
+_STATES = {"retry-now": ("running", "paused"), "ack": ("failed", "timed_out")}
+
 Candidate = tuple[str, str]  # the word, and what it means
 
 
@@ -32,7 +35,8 @@ def main(words: list[str]) -> int:
 
 
 def candidates(words: list[str], table: Table, names: Callable[[str, dict[str, Any]], list[str]]) -> list[Candidate]:
-    """What the last of `words` can become. `names(kind, flags)` gives the names of a kind: "JOB" or "RUN"."""
+    """What the last of `words` can become. `names(kind, flags)` gives the names of a kind: "JOB" or "RUN"; `flags`
+    has the command, too."""
     row = table[""]
     everywhere = row.by_name
     flags: dict[str, Any] = {"file": [], "state_dir": None}
@@ -60,6 +64,7 @@ def candidates(words: list[str], table: Table, names: Callable[[str, dict[str, A
             row = found
         else:
             said.append(word)
+    flags["command"] = row.path
     return _candidates(row, said, pending, current, table, flags, names)
 
 
@@ -150,11 +155,15 @@ def _names(kind: str, flags: dict[str, Any]) -> list[str]:
 
     from jobctl.host import settings
 
+    command = str(flags.get("command", ""))
     known = settings.resolve(flags, os.environ, os.getcwd())
     if kind == "RUN":
         from jobctl.engines.connect import connect
 
         with connect(known, asks=True) as client:
+            states = _STATES.get(command, ())
+            if states:
+                return [run.name for run in client.runs(statuses=states, limit=MANY).found]
             return client.names(MANY)
     from jobctl.core.definition import document, limits
     from jobctl.host.files import read_regular

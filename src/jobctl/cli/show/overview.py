@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jobctl.host.settings import Settings
     from jobctl.views.overview import JobLine, Overview
 
+_UNREADABLE = "what is recorded of it cannot be read: jobctl doctor --deep"
 _LONGEST_LINE = 300  # of a reason beside others; of the one that is asked for there is more
 
 
@@ -74,10 +75,10 @@ def _runs(settings: Settings, client: Client, seen: Overview, now: int) -> list[
             raise
         except JobctlError as error:
             troubles.append(problem(error))
-            continue
+            at = _UNREADABLE
         except UNREADABLE as error:
             troubles.append(problem(unreadable(run, error)))
-            continue
+            at = _UNREADABLE
         rows.append((run.name, standing(run), took(run.started_at, None, now), at))
     if rows:
         print()
