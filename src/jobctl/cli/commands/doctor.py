@@ -299,7 +299,7 @@ def _store(settings: Settings) -> Iterator[Check]:
 
                 yield Check("state folder", WARN, store.copy.sentence(), WAYS)
                 return
-            yield from (Check("runs", FAIL, one.message, one.hint) for one in news.unreadable(store))
+            yield from (Check("runs", WARN, one.message, one.hint) for one in news.unreadable(store))
             client = LocalClient(store)
             runs = client.alive(asleep=0).found
             interrupted = [run.name for run in runs if run.interrupted]
