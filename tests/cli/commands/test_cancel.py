@@ -76,3 +76,10 @@ def test_it_needs_no_secrets(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Non
     runs.die()
     assert main(["cancel", run.name]) == 0
     assert runs.store.find(run.name).status == "canceled"
+
+
+@pytest.mark.parametrize("command", ["cancel", "terminate", "pause"])
+def test_a_reason_is_text(runs: Runs, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    run = runs.start(runs.job(Step("main", command=HELD)))
+    assert main([command, run.name, "--reason", "\udc80"]) == 2
+    assert "the reason holds bytes that are no UTF-8" in capsys.readouterr().err

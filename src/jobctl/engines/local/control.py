@@ -272,6 +272,11 @@ def _must_have_closed(store: Store, now: RunRow) -> None:
 
 
 def _ask(store: Store, row: RunRow, kind: EventType, reason: str | None, by: str, host: Host) -> RunRow:
+    try:
+        (reason or "").encode()
+    except UnicodeEncodeError:  # bytes of the command line; it stands in the run's row, where they cannot
+        raise UsageError("the reason holds bytes that are no UTF-8", hint="give it as text") from None
+
     def make(now: RunRow, _: RunState) -> tuple[Event, None]:
         _must_live(now)
         data: Requested = {"by": by} if by else {}
