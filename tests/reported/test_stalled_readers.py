@@ -56,7 +56,9 @@ class Reader:
         if self.terminal:
             os.write(self._ours, b"\x11")  # Ctrl-Q
         found = b""
-        while select.select([self._ours], [], [], PATIENCE)[0]:
+        ready = select.poll()  # not select(): of more than 1,024 descriptors it knows nothing
+        ready.register(self._ours, select.POLLIN)
+        while ready.poll(PATIENCE * 1000):
             try:
                 data = os.read(self._ours, 1 << 16)
             except OSError:  # a terminal that nobody has open any more
