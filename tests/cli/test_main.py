@@ -40,7 +40,12 @@ def test_a_call_imports_no_more_than_it_needs(args: list[str], allowed: set[str]
 
 @pytest.mark.parametrize(
     ("args", "more"),
-    [(["status"], {"dataclasses", "jobctl.core.model"}), (["list"], set()), (["run", "a", "--detach"], {"rich"})],
+    [
+        (["status"], {"dataclasses", "jobctl.core.model", "typing", "jobctl.engines.base"}),
+        (["history"], {"dataclasses", "jobctl.core.model", "typing", "jobctl.engines.base"}),
+        (["list"], {"typing"}),
+        (["run", "a", "--detach"], {"rich"}),
+    ],
     ids=lambda args: args[0] if isinstance(args, list) else "",
 )
 def test_a_second_call_loads_nothing_that_reads_definitions(args: list[str], more: set[str], tmp_path: Path) -> None:

@@ -52,20 +52,39 @@ def test_it_is_a_tuple_with_names() -> None:
     assert repr(point) == repr(Theirs(1)).replace("Theirs", "Ours")
     assert hash(point) == hash((1, 2, ()))
     assert pickle.loads(pickle.dumps(point)) == point
+    assert point._asdict() == Theirs(1)._asdict()
+    assert Ours._make((5, 6, ("a",))) == Theirs._make((5, 6, ("a",)))
+    match point:
+        case Ours(x, y=y):
+            assert (x, y) == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["_fields", "_field_defaults", "__doc__", "__module__", "__slots__", "__match_args__"])
 def test_what_a_class_says_of_itself_is_the_same(name: str) -> None:
     assert getattr(Ours, name) == getattr(Theirs, name)
+    Ours(1)  # whose constructor is compiled with the first value
     assert inspect.signature(Ours).parameters.keys() == inspect.signature(Theirs).parameters.keys()
     assert Ours.__qualname__ == "Ours"
     assert typing.get_type_hints(Ours) == typing.get_type_hints(Theirs)
 
 
-@pytest.mark.parametrize("wrong", [lambda: Ours(), lambda: Ours(1, 2, (), 4), lambda: Ours(1, z=2)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Ours(),
+        lambda: Ours(1, 2, (), 4),
+        lambda: Ours(1, z=2),
+        lambda: Ours._make((1, 2)),
+    ],
+)
 def test_what_does_not_fit_is_refused(wrong: typing.Callable[[], object]) -> None:
     with pytest.raises(TypeError):
         wrong()
+
+
+def test_no_field_is_replaced_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="z"):
+        Ours(1)._replace(z=3)
 
 
 def test_a_field_without_a_default_comes_first() -> None:

@@ -13,9 +13,9 @@ from places import HELD, job
 
 from jobctl.core.believed import Believed
 from jobctl.core.errors import StoreUnavailableError
-from jobctl.engines.base import Moment
 from jobctl.engines.local.submit import enqueue
 from jobctl.engines.local.worker import dispatcher, rescuer
+from jobctl.engines.values import Moment
 from jobctl.host import clock
 from jobctl.host.host import Host
 from jobctl.store import firings, times

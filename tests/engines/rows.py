@@ -17,7 +17,8 @@ from jobctl.host.settings import resolve
 
 if TYPE_CHECKING:
     from jobctl.core.model import Job
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
 
 PATIENCE = 60.0  # seconds until a test that waits for something gives up
 

@@ -12,7 +12,8 @@ from rows import ENGINES, Engine, now
 
 from jobctl.core.errors import JobctlError, KeyConflictError, NotFoundError
 from jobctl.core.run.history import replay
-from jobctl.engines.base import Can, Client, Lack, need
+from jobctl.engines.base import Client
+from jobctl.engines.values import Can, Lack, need
 from jobctl.views import documents
 from jobctl.views.run import detail
 

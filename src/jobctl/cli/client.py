@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.engines.connect import connect
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.engines.base import Client
     from jobctl.host.settings import Settings

@@ -15,7 +15,7 @@ from jobctl.cli.user import user
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.payloads import carried
-from jobctl.engines.base import Can, need
+from jobctl.engines.values import Can, need
 from jobctl.host import clock
 from jobctl.host.settings import Settings
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobctl.core.model import Queue
-    from jobctl.engines.base import Client, Foreground, Run, Watched
+    from jobctl.engines.base import Client, Foreground, Watched
+    from jobctl.engines.values import Run
 
 TICK_MS = 100
 

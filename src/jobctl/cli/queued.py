@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import printing, signals
 from jobctl.cli.foreground import drive
@@ -11,10 +10,14 @@ from jobctl.cli.user import user
 from jobctl.cli.waiting import until
 from jobctl.core.errors import JobctlError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.cli.signals import Signals
     from jobctl.core.model import Job, Queue
-    from jobctl.engines.base import Client, Foreground, Place, Run, Watched
+    from jobctl.engines.base import Client, Foreground, Place, Watched
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
 
 LOOK_EVERY_MS = 200

@@ -5,8 +5,6 @@ Typer is slow to import, so ordinary calls never come here. Its objects are made
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import typer
 from typer._types import TyperChoice
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -18,7 +16,10 @@ from jobctl.cli.table import TABLE
 from jobctl.core.definition.suggest import closest
 from jobctl.core.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.cli.argv import Call, Table
 
 # What statuses are called elsewhere.

@@ -8,15 +8,16 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.codes import EXIT_CODES
 from jobctl.core.errors import StoreUnavailableError
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+    from typing import Any
 
     from jobctl.engines.base import Client
 

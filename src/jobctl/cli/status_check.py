@@ -3,15 +3,14 @@ keeps of the definitions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import load, moments, printing
 from jobctl.cli.client import client_of
 from jobctl.core import text
 from jobctl.core.errors import DefinitionError, NotFoundError
-from jobctl.engines.base import Trouble
+from jobctl.engines.values import Trouble
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.exit import show
 from jobctl.core.errors import JobctlError
 from jobctl.host.settings import Settings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
 
 
 def each(settings: Settings, runs: list[str], ask: Callable[[Client, Run], str]) -> int:

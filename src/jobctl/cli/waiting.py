@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from jobctl.cli import printing, signals
 from jobctl.cli.codes import exit_code
@@ -18,9 +17,11 @@ from jobctl.core.errors import JobctlError
 from jobctl.host import clock
 from jobctl.views.documents import Documents
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.cli.signals import Signals
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
 
 LOOK_EVERY_MS = 100  # for a commit of another process: one pragma

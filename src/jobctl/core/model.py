@@ -9,11 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
 
 from jobctl.core.status import FINAL_STATUSES as FINAL_STATUSES
 from jobctl.core.status import RunStatus as RunStatus
 from jobctl.core.status import StepStatus as StepStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Millis = int
 

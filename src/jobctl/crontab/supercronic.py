@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Any
 
 from jobctl.core.record import NamedTuple
 from jobctl.core.schedule.cron import DAY_NAMES, FIELDS, MONTH_NAMES, CronError, parse_cron
@@ -19,6 +18,10 @@ from jobctl.core.schedule.zones import load, offset_of
 from jobctl.crontab.entry import Entry, NeverError, RefusedError, Schedule
 from jobctl.crontab.shell import shortened
 from jobctl.crontab.times import as_written, field_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MACROS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@hourly")
 _VARIABLE = re.compile(r"([^\s=]+)\s*=\s*(.*)$", re.ASCII | re.DOTALL)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from jobctl.crontab.shell import Word, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # In these a shell that began in the folder would not be the same as one that went there.
 _TELLING = re.compile(r"\bOLDPWD\b|\bPWD\b|\bpwd\b|\bcd\s+-|\bdirs\b|\bpopd\b")

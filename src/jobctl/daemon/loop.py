@@ -8,16 +8,18 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
 from jobctl.daemon.log import Journal
 from jobctl.daemon.reloader import Reloader
 from jobctl.daemon.systemd import Notifier
-from jobctl.engines.base import Moment
 from jobctl.engines.trouble import in_a_sentence
+from jobctl.engines.values import Moment
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.definitions.files import Catalog
     from jobctl.engines.base import Resident, Surroundings
     from jobctl.host.host import Host

@@ -8,7 +8,10 @@ import signal
 from jobctl.core.errors import JobctlError
 from jobctl.daemon.log import Journal
 from jobctl.daemon.systemd import Notifier
-from jobctl.engines.base import Client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobctl.engines.base import Client
 
 LOOK_S = 1.0
 _ENDING = (signal.SIGTERM, signal.SIGINT)

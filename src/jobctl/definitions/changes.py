@@ -6,7 +6,10 @@ Reads the file, so it is asked of single runs that are over.
 from __future__ import annotations
 
 import json
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def changed(file: str, job: str, kept: str) -> bool:

@@ -8,13 +8,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from jobctl.core.definition.limits import SIZE_LIMIT
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.definitions.trust import objection
 from jobctl.host.files import open_regular
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.definition.doubts import Here
     from jobctl.core.definition.jobs import Definitions

@@ -13,7 +13,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 import jobctl
 from jobctl.core.errors import DefinitionError, Problem
@@ -26,14 +25,17 @@ try:
 except ImportError:
     from hashlib import blake2b
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.definition.jobs import Definitions
     from jobctl.core.model import Job, Queue
 
+    Key = list[Any]
+
 LARGEST = 32 * 1024 * 1024  # bytes of an entry
 MOST = 40  # entries; of more the oldest go
-
-Key = list[Any]
 
 
 class Entry:

@@ -4,14 +4,16 @@ They come from kept.py, which reads no definitions file twice; what is worked ou
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import DefinitionError, Problem
 from jobctl.core.record import NamedTuple
 from jobctl.definitions import kept
 from jobctl.host import machine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.model import Job, Schedule
     from jobctl.host.settings import Settings
 

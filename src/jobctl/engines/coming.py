@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.core.model import encode_schedule
 from jobctl.core.schedule import schedule as rules
 from jobctl.host import machine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

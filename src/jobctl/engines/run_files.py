@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.core.keys import file_name
 from jobctl.process.attempt import AttemptFiles
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.run.history import AttemptState, RunState
 

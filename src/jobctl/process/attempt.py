@@ -17,12 +17,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.attempts import CANCELED, FAILED, SKIPPED, SUCCEEDED, Outcome
 from jobctl.host.files import PASSING, open_own, open_regular, replace_own
 from jobctl.process.end import End
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_OUTPUT = 1024 * 1024  # bytes of an output file; a payload on a Temporal cluster may have 2 MB
 MAX_CURSOR = 64 * 1024  # bytes; the next attempt gets it in an environment variable, where 128 KiB is the end

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
 
 from jobctl.host.files import PASSING
 from jobctl.process import descent
 from jobctl.process.held import Attempt
 from jobctl.process.keepers import Link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def hold_pidfd(attempt: Attempt[Any], link: Link, first: int, last: int) -> None:

@@ -14,10 +14,13 @@ import signal
 import stat
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from jobctl.host.files import PASSING, open_own
 from jobctl.process import cgroups, descent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SIGNALS = [n for n in range(1, signal.NSIG) if n not in (signal.SIGKILL, signal.SIGSTOP, 32, 33)]
 _LOCK_TRIES = 20

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
 from jobctl.process import frames
@@ -11,6 +9,10 @@ from jobctl.process.end import End
 from jobctl.process.frames import Message
 from jobctl.process.held import Attempt, Command, NotStartableError
 from jobctl.process.keepers import Link
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BACKSTOP_MS = 1_000  # later than we would stop it ourselves
 

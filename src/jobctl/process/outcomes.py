@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import Any
 
 from jobctl.core.clocks import Mono
 from jobctl.core.model import Poll, Timeouts
@@ -17,6 +16,10 @@ from jobctl.process import attempt as files_of
 from jobctl.process.attempt import FileError
 from jobctl.process.end import End
 from jobctl.process.held import Attempt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NO_FAILURE = files_of.Failure()
 _LOST = "lost: its process ended and nobody saw how"

@@ -8,12 +8,15 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.durations import LONGEST
 from jobctl.core.errors import UsageError
 from jobctl.core.status import RunStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SHOWN = 60  # characters of a value
 _MOST_RUNS = 1_000_000

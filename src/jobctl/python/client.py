@@ -10,19 +10,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError, KeyConflictError, NotFoundError, UsageError
 from jobctl.core.record import NamedTuple
-from jobctl.engines import base
+from jobctl.engines import base, values
 from jobctl.engines.connect import connect
 from jobctl.host import clock
 from jobctl.host.settings import resolve
 from jobctl.python import arguments
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from jobctl.core.model import Job
     from jobctl.views.documents import Documents
@@ -205,7 +205,7 @@ class Client:
                 raise TimeoutError(f"run {now.name} is not over after {timeout} seconds: it is {now.status}")
         raise AssertionError("a watch has no end")
 
-    def _watch(self, run: base.Run) -> Iterator[base.Run]:
+    def _watch(self, run: values.Run) -> Iterator[values.Run]:
         changes, late_at = -1, 0
         while True:
             if (mono := clock.monotonic()) >= late_at:
@@ -274,14 +274,14 @@ class Client:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _find(self, run: str | Run) -> base.Run:
+    def _find(self, run: str | Run) -> values.Run:
         return self._client.find(run.id if isinstance(run, Run) else arguments.text("the run", run))
 
     def _answered(self, run: str | Run, step: str | None, comment: str | None, *, approved: bool) -> Run:
         step, comment = arguments.text_if_any("step", step), arguments.text_if_any("comment", comment)
         return self._shown(self._client.answer(self._find(run), step, approved=approved, comment=comment, by=self._by))
 
-    def _asked(self, run: str | Run, ask: Callable[[base.Run], base.Run]) -> Run:
+    def _asked(self, run: str | Run, ask: Callable[[values.Run], values.Run]) -> Run:
         """A daemon is woken for a run that nobody has: it sees it through."""
         now = ask(self._find(run))
         self._client.wake_workers()
@@ -292,7 +292,7 @@ class Client:
 
         return Documents(self._client)
 
-    def _shown(self, run: base.Run) -> Run:
+    def _shown(self, run: values.Run) -> Run:
         reason = self._documents().hidden(run, {"reason": run.reason})["reason"]
         return Run(
             run.name, run.job, run.status, run.created_at, run.started_at, run.finished_at, reason, run.interrupted

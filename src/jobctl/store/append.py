@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from jobctl.core.errors import StoreError, UnwritableError
 from jobctl.core.keys import UNDO, is_id
@@ -17,6 +16,10 @@ from jobctl.store.codec import to_row
 from jobctl.store.database import Database, Transaction
 from jobctl.store.queries import PLACES
 from jobctl.store.schema import Before
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _FIRES = "INSERT OR IGNORE INTO firings (schedule, fire_time, outcome) VALUES (?, ?, ?)"
 # One that has come before, by a clock that was set back since: once more, if the schedule has not got that far again.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from jobctl.core.errors import UnwritableError
 from jobctl.core.run.history import Event, EventType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Append-only: a number that has stood in a database keeps its meaning for ever. A new one takes a new schema, too: a
 # daemon of before cannot read it, and is asked to end by nothing else.

@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Self
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
 from jobctl.host.folder import Folder
@@ -23,6 +22,10 @@ from jobctl.store.errors import explained
 from jobctl.store.schema import APPLICATION_ID, VERSION, Before, Upgraded
 from jobctl.store.soundness import Kinds, tolerant
 from jobctl.store.trouble import LOG_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 _BUSY_SECONDS = 30.0
 _LOOK_UP_MS = 100  # of a patience at a time: SQLite does not hear signals while it waits

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobctl.core.errors import NotFoundError, StoreError, StoreLostError, StoreUnavailableError
 from jobctl.core.record import NamedTuple
@@ -18,11 +17,14 @@ from jobctl.store.codec import from_row
 from jobctl.store.database import Database, Transaction
 from jobctl.store.soundness import Kinds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from jobctl.core.model import Job
     from jobctl.core.run.decide import Decider
 
-_Other = TypeVar("_Other")
+    _Other = TypeVar("_Other")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32 letters, none that reads as another (Crockford's)
 # Whoever ends a run decides by its history, and tells its parent: without one there is no end that is sure to be right.

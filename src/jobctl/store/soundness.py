@@ -7,10 +7,13 @@ never its end. Histories and definitions are checked where they are read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from jobctl.core.keys import is_id
 from jobctl.store.codec import YEAR_9999
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # The kinds of columns: a letter each, a capital one where NULL stands for nothing.
 # n number, i instant, t text, d text that is an id (core/keys.py)

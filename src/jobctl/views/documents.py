@@ -4,25 +4,26 @@ added - and everything without its secrets. Masked here and nowhere else; instan
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
 from jobctl.core.errors import JobctlError, StoreError
 from jobctl.core.text import rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
     from jobctl.core.errors import Problem
     from jobctl.core.run.history import Event
     from jobctl.core.run.why import Reason
     from jobctl.definitions.masking import Masker
-    from jobctl.engines.base import Client, Daemon, Dropped, Holder, Paused, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Daemon, Dropped, Holder, Paused, Run
     from jobctl.views.overview import Overview
     from jobctl.views.run import Attempt, Detail, Step, Wait
     from jobctl.views.schedules import Line
 
-Document = dict[str, Any]
-_Value = TypeVar("_Value")
+    Document = dict[str, Any]
+    _Value = TypeVar("_Value")
 
 UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 

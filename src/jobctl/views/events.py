@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from jobctl.core.keys import ITEMS, item_index
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.payloads import carried
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NAMED = 5  # of what an event names
 

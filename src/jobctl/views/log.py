@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from jobctl.core.keys import UNDO, is_undo, item_index, item_key, step_name, undone_key
 from jobctl.core.record import NamedTuple
 from jobctl.views.run import logs_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jobctl.core.run.history import RunState
-    from jobctl.engines.base import Client, Reader, Run
+    from jobctl.engines.base import Client, Reader
+    from jobctl.engines.values import Run
 
 ALIVE_EVERY_MS = 1_000  # whether the run's worker lives
 

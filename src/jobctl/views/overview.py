@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError, Problem, StoreError
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.notices import is_notifier
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.model import Job
     from jobctl.definitions.outline import Outline
-    from jobctl.engines.base import Client, Daemon, Dropped, Paused, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Daemon, Dropped, Paused, Run
 
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
 _UNTOLD_SINCE = 7 * 86_400_000  # so long it is told that a notification failed, if no later one has succeeded

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.keys import UNDO, item_key
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import AttemptState, RunState, StepState
 from jobctl.process.attempt import signal_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.engines.base import Client, Log, Run
+    from typing import Any
+
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Log, Run
 
 
 class Attempt(NamedTuple):

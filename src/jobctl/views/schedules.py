@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.core.model import encode_schedule
 from jobctl.core.record import NamedTuple
 from jobctl.core.schedule.words import in_words
 from jobctl.engines.coming import coming, zone_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from jobctl.core.model import Job, Schedule
-    from jobctl.engines.base import Client, Fire, Paused
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Fire, Paused
 
 _DROPPED_SINCE = 7 * 86_400_000  # what was missed and skipped is counted for a week
 

@@ -12,10 +12,10 @@ from jobctl.core.model import encode
 from jobctl.core.run.history import EventType, replay
 from jobctl.core.run.rows import NewRun
 from jobctl.definitions.masking import redact
-from jobctl.engines.base import Reused
 from jobctl.engines.local import control
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.reuse import like
+from jobctl.engines.values import Reused
 from jobctl.host.host import Host
 
 JOB = """

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing
 from jobctl.core.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
 
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
 def main(settings: Settings, *, original_is_gone: bool, as_copy: bool) -> int:
     """0 when it is done. JobctlError when the folder is no copy, or its original lives."""
     from jobctl.cli.user import user
-    from jobctl.engines.base import Can, need
     from jobctl.engines.connect import connect
+    from jobctl.engines.values import Can, need
 
     if original_is_gone == as_copy:
         raise UsageError(

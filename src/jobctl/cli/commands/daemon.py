@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli.load import existing
 from jobctl.core import durations
 from jobctl.core.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
     from jobctl.process.keepers import Link

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import jobctl
 from jobctl.cli import load, printing
@@ -13,9 +12,11 @@ from jobctl.core.errors import DefinitionError, JobctlError, NotFoundError, Stor
 from jobctl.core.record import NamedTuple
 from jobctl.host import machine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import Job
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
     from jobctl.store.store import Store
 
@@ -361,8 +362,8 @@ def _troubles(store: Store) -> Iterator[Check]:
 
 def _unknown(store: Store) -> Iterator[Check]:
     """Folders of runs of which the store has no history: what it holds may be older than what has run."""
-    from jobctl.engines.base import without_history
     from jobctl.engines.local.worker.pruner import leftovers
+    from jobctl.engines.values import without_history
 
     if found := leftovers(store):
         yield Check(

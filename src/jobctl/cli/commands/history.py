@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.find_run import find
@@ -17,11 +15,13 @@ from jobctl.views.documents import Documents, event_document, summary
 from jobctl.views.events import describe
 from jobctl.views.overview import damage, problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobctl.core.errors import Problem
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
 
 _DEFAULT_LIMIT = 20

@@ -13,7 +13,6 @@ import json
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from jobctl.cli import printing
 from jobctl.cli.client import client_of
@@ -26,12 +25,14 @@ from jobctl.process.logs import CHUNK, LINE_LIMIT, LineBuffer
 from jobctl.views.documents import Documents
 from jobctl.views.log import Following, Output, Piece, Wanted, names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jobctl.core.run.history import RunState
     from jobctl.definitions.masking import Masker
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
 
 LOOK_EVERY_MS = 100  # for new output and, by one pragma, for new events

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import load, moments, printing
 from jobctl.cli.client import client_of
 from jobctl.core import text
@@ -11,9 +9,10 @@ from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import NotFoundError, UsageError
 from jobctl.core.model import Keep
 from jobctl.definitions import outline
-from jobctl.engines.base import Can, Pruned, need, without_history
+from jobctl.engines.values import Can, Pruned, need, without_history
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.engines.base import Client
     from jobctl.host.settings import Settings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from jobctl.cli import load, printing
 from jobctl.cli.client import client_of
 from jobctl.cli.foreground import drive
@@ -18,11 +16,14 @@ from jobctl.process import keepers
 from jobctl.views.documents import Documents
 from jobctl.views.run import definition_changed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from jobctl.core.model import Job, Queue
-    from jobctl.engines.base import Client, Foreground, Run, Watched
+    from jobctl.engines.base import Client, Foreground, Watched
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli.stop import each
 from jobctl.cli.user import user
 from jobctl.core.keys import is_undo, undone_key
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.engines.base import Client, Run
+    from jobctl.engines.base import Client
+    from jobctl.engines.values import Run
     from jobctl.host.settings import Settings
 
 _NAMED = 5

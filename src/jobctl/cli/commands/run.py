@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from jobctl.cli import load
 from jobctl.cli.starting import given_params, need_daemon, say_waits
 from jobctl.core.errors import JobctlError, UsageError
 from jobctl.core.record import NamedTuple
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from jobctl.core.model import Job, Queue
-    from jobctl.engines.base import Client, Foreground, Reused, Run, Watched
+    from jobctl.engines.base import Client, Foreground, Watched
+    from jobctl.engines.values import Reused, Run
     from jobctl.host.settings import Settings
 
 

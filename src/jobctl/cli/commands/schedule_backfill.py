@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from jobctl.cli import load, moments, printing, schedules
 from jobctl.cli.client import client_of
@@ -15,6 +14,7 @@ from jobctl.core.schedule.zones import format_instant
 from jobctl.engines.coming import zone_of
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import Job
     from jobctl.host.settings import Settings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from jobctl.cli import moments, printing, schedules
 from jobctl.cli.client import client_of
@@ -15,8 +14,9 @@ from jobctl.views import documents
 from jobctl.views.overview import damage
 from jobctl.views.schedules import lines as lines_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.engines.base import Fire, Paused
+    from jobctl.engines.values import Fire, Paused
     from jobctl.host.settings import Settings
     from jobctl.views.schedules import Line
 

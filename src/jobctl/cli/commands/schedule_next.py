@@ -3,8 +3,6 @@ been dealt with already does not come again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import moments, printing, schedules
 from jobctl.core import text
 from jobctl.core.definition.remarks import explain
@@ -17,6 +15,7 @@ from jobctl.engines.coming import zone_of
 from jobctl.host import clock
 from jobctl.views.schedules import to_come
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import Job, Schedule
     from jobctl.host.settings import Settings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing, schedules
 from jobctl.cli.client import client_of
 from jobctl.cli.commands.schedule_list import told
@@ -13,6 +11,7 @@ from jobctl.core.errors import NotFoundError
 from jobctl.definitions import outline
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.engines.base import Client
     from jobctl.host.settings import Settings

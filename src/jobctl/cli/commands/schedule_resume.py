@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli.client import client_of
 from jobctl.cli.commands.schedule_pause import known, say
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import load, printing, schedules
 from jobctl.cli.client import client_of
 from jobctl.cli.moments import span
@@ -12,6 +10,7 @@ from jobctl.cli.user import user
 from jobctl.host import clock
 from jobctl.views.documents import Documents
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
 

@@ -5,8 +5,6 @@ Called more often than anything else: what it imports is what it needs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.codes import exit_code
@@ -16,6 +14,7 @@ from jobctl.definitions import outline
 from jobctl.host import clock
 from jobctl.views.documents import Documents
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

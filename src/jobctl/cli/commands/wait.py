@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli.client import client_of
 from jobctl.cli.find_run import find
 from jobctl.cli.moments import span
 from jobctl.cli.waiting import until
 from jobctl.host import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
 

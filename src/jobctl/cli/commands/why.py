@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing
 from jobctl.cli.client import client_of
 from jobctl.cli.commands.status import sentences
@@ -11,6 +9,7 @@ from jobctl.cli.find_run import find
 from jobctl.host import clock
 from jobctl.views.documents import Documents, why
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.settings import Settings
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.moments import past, took
 from jobctl.cli.show import items
@@ -11,7 +10,10 @@ from jobctl.cli.show.texts import short, standing, words
 from jobctl.core import text
 from jobctl.core.run.notices import sentence
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.views.run import Attempt, Detail, Step, Undo
 
 _REASONS_SHOWN = 10

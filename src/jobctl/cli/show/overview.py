@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.cli import printing
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.problems import say_problems
@@ -13,6 +11,7 @@ from jobctl.core.run.notices import origin, sentence
 from jobctl.views.documents import UNREADABLE, Documents, unreadable
 from jobctl.views.overview import damage, problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -7,7 +7,6 @@ line per change, to stderr. Nothing here needs a width. A terminal's live view i
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.printing import colored, paint
 from jobctl.cli.show import summary
@@ -19,8 +18,10 @@ from jobctl.host import clock
 from jobctl.views import events as words
 from jobctl.views.documents import event_document
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from jobctl.engines.base import Client, Watched
     from jobctl.host.settings import Settings

@@ -11,7 +11,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from jobctl.cli.printing import colored, paint
 from jobctl.cli.show import items, summary
@@ -25,6 +24,7 @@ from jobctl.core.text import clean, duration, times
 from jobctl.host import clock
 from jobctl.process import logs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import RetryPolicy, Step
     from jobctl.core.run.history import Event, StepState

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from jobctl.cli.show.feed import single
 from jobctl.core.keys import UNDO
@@ -22,6 +21,7 @@ from jobctl.definitions.changes import changed
 from jobctl.definitions.masking import redact
 from jobctl.process import logs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.run.history import AttemptState, StepState
     from jobctl.engines.base import Watched

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.engines.base import Run
+    from jobctl.engines.values import Run
 
 LONGEST = 200  # characters of a parameter, output or cursor; --json has all of it
 

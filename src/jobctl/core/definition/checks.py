@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from jobctl.core.definition.findings import Findings
 from jobctl.core.definition.positions import Path
 from jobctl.core.definition.references import Scope
 from jobctl.core.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Place(NamedTuple):

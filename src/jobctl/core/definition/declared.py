@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 from jobctl.core.definition import references
 from jobctl.core.definition.findings import look_up
@@ -17,6 +16,10 @@ from jobctl.core.model import (
     Param,
     ParamType,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class ParamReader(Texts):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
 
 from jobctl.core.definition.limits import DEEPEST, MOST_JOBS, MOST_STEPS, SIZE_LIMIT
 from jobctl.core.definition.positions import KEY, STRING, TRIPLE
 from jobctl.core.errors import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What counts for the braces: texts as a whole, quotes that open none, comments, brackets, line breaks, and commas that
 # nothing follows.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 from jobctl.core.definition import traps
 from jobctl.core.definition.excerpt import hides
@@ -14,6 +13,10 @@ from jobctl.core.model import (
     Millis,
 )
 from jobctl.core.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # A key of a job (`("steps", 0, "cwd")`), what there is to say of it, and the way out.
 Remark = tuple[tuple[str | int, ...], str, str]

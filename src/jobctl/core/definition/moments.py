@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Any
 
 from jobctl.core import durations
 from jobctl.core.definition.plain import MAX_INTEGER
@@ -18,6 +17,10 @@ from jobctl.core.definition.suggest import quoted
 from jobctl.core.model import Millis
 from jobctl.core.schedule.cron import CronError, parse_cron
 from jobctl.core.schedule.zones import ZoneError, check_zone, parse_instant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # --- time and size ---------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from jobctl.core.definition import references
 from jobctl.core.definition.suggest import did_you_mean
 from jobctl.core.errors import UsageError
 from jobctl.core.model import Job, Param, ParamType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_KEY = 200
 _MOST_DIGITS = 20  # of a whole number

@@ -9,12 +9,15 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Any
 
 from jobctl.core.definition.positions import Path
 from jobctl.core.definition.references import mentioned
 from jobctl.core.definition.shapes import INVALID, NAME, NAME_RULE, Defs, Report, Shape
 from jobctl.core.definition.suggest import closest, plain_name, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_INTEGER = 2**53  # beyond it JSON readers and SQLite disagree about the value
 MAX_ARGUMENT = 128 * 1024  # bytes with the closing NUL: what execve takes of one argument or variable (E2BIG)

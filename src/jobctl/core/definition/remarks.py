@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING
 
 from jobctl.core.schedule.cron import DAY_NAMES, FIELDS, Cron, numbers_in, parse_cron
 from jobctl.core.schedule.schedule import Exclusions, moved_to, skipped_times
 from jobctl.core.schedule.zones import change_in, changes_in, load, offset_at, offset_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import Schedule
 

@@ -5,13 +5,15 @@ When a schedule fires is core/schedule's.
 
 from __future__ import annotations
 
-from typing import Any
-
 from jobctl.core.definition.doubts import Here
 from jobctl.core.definition.findings import Findings, Raw, look_up
 from jobctl.core.definition.positions import Path
 from jobctl.core.model import Schedule
 from jobctl.core.schedule.cron import parse_cron
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def read(

@@ -4,7 +4,6 @@ editors both come from it. What a kind of value is stands in shapes.py; what key
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from jobctl.core import kinds
 from jobctl.core.definition.moments import CronText, Date, Duration, Instant, ScheduleText, Zone
@@ -14,6 +13,10 @@ from jobctl.core.definition.shapes import Defs
 from jobctl.core.definition.tables import Key, Table, all_keys
 from jobctl.core.kinds import command
 from jobctl.core.model import MAX_ITEMS, OnTimeout, OverlapPolicy, ParamType, ParentClosePolicy, RunStatus, When
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_JOB_DEPTH = 16  # jobs that start jobs that start jobs …

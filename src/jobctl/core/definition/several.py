@@ -9,12 +9,15 @@ import math
 import re
 from dataclasses import dataclass, field
 from datetime import date, time
-from typing import Any
 
 from jobctl.core.definition.plain import Integer, Text, name_hint, too_long
 from jobctl.core.definition.positions import Path
 from jobctl.core.definition.shapes import INVALID, NAME, NAME_RULE, Defs, Named, Report, Shape, kind
 from jobctl.core.definition.suggest import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_DEPTH = 32
 

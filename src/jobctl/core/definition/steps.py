@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from jobctl.core import kinds
 from jobctl.core.definition import graph, references
@@ -32,6 +31,10 @@ from jobctl.core.model import (
     Timeouts,
     When,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class StepReader(ParamReader):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from jobctl.core.definition.positions import Path
 from jobctl.core.definition.several import Either, Environment, ListOf, MapOf, OneOrMany, Short
 from jobctl.core.definition.shapes import INVALID, NAME_RULE, Defs, Named, Report, Shape
 from jobctl.core.definition.suggest import closest, did_you_mean, quoted
 from jobctl.core.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Key(NamedTuple):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.core.kinds.kind import Kind, Way
 from jobctl.core.model import Step, StepKind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.definition.tables import Key
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.kinds.kind import Checks, Kind, Way
 from jobctl.core.model import Step, StepKind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.definition.shapes import Shape
     from jobctl.core.definition.tables import Key
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.kinds.kind import Checks, Given, Kind, Runner, UnfitError, Way, texts_in
 from jobctl.core.model import Http, Step, StepKind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from jobctl.core.definition.references import Reference
     from jobctl.core.definition.tables import Key

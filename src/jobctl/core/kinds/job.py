@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from jobctl.core.kinds.kind import Kind, Way, texts_in
 from jobctl.core.model import Step, StepKind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.definition.tables import Key
 

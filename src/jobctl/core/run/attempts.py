@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.record import NamedTuple
 from jobctl.core.status import AttemptStatus
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.model import Millis, Poll, RetryPolicy, Timeouts
 
 # Plain texts, as they are recorded: what each means is said by AttemptStatus.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.run import attempts as rules
 from jobctl.core.run.attempts import Outcome
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.payloads import carried
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.model import Millis, Step
     from jobctl.core.run.events import ChildEnded
     from jobctl.core.run.history import RunState, StepState

@@ -19,7 +19,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core import kinds
 from jobctl.core.keys import item_index, item_key, step_name
@@ -30,7 +29,10 @@ from jobctl.core.run.items import FanOut
 from jobctl.core.run.payloads import carried
 from jobctl.core.status import DONE_WELL, AttemptStatus, WaitKind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.run.events import Wait
 
 VERSION = 2

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.clocks import Boottime
 from jobctl.core.keys import ITEMS, UNDO, is_undo, item_index, item_key, step_name, undone_key
@@ -15,7 +14,10 @@ from jobctl.core.record import NamedTuple
 from jobctl.core.run.payloads import carried
 from jobctl.core.status import DONE_WELL, RunStatus, StepStatus, WaitKind
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.run.events import AttemptEnded, Parent, Result, StepEnded
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from jobctl.core.model import MAX_ITEMS, ForEach
 from jobctl.core.run.history import RunState, StepState
 from jobctl.core.status import RunStatus, StepStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NAMED = 10  # failed items that an error names
 

@@ -6,10 +6,13 @@ A notification is a run of a job that is made here, `JOB.notify`. When it begins
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.run.history import EventType
 from jobctl.core.run.payloads import carried
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 if TYPE_CHECKING:  # asked for what a run is called by those who load no dataclass
     from jobctl.core.model import Job

@@ -4,10 +4,9 @@ there are. Nothing of the types is loaded; both functions give back what they ge
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, overload
+    from typing import Any, Literal, overload
 
     from jobctl.core.run import events as e
     from jobctl.core.run.history import Event

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.core.text import rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import Job
 

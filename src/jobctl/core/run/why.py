@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.durations import about, format
 from jobctl.core.keys import UNDO, is_undo, item_index, step_name, undone_key
@@ -17,6 +16,10 @@ from jobctl.core.run.attempts import first_deadline
 from jobctl.core.run.history import AttemptState, Event, EventType, RunState, StepState
 from jobctl.core.run.payloads import carried
 from jobctl.core.status import NOT_DONE, OVER, RunStatus, StepStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 if TYPE_CHECKING:  # a run that is over is told of without the definition's dataclasses
     from jobctl.core.model import Job, Poll, Step, Timeouts

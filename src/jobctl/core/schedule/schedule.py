@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from jobctl.core.schedule.cron import MINUTES_A_DAY, Cron, CronError, numbers_in, parse_cron
 from jobctl.core.schedule.zones import (
@@ -28,6 +27,7 @@ from jobctl.core.schedule.zones import (
     parse_instant,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo

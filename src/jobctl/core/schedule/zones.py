@@ -9,8 +9,8 @@ import re
 import struct
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
     from zoneinfo import ZoneInfo

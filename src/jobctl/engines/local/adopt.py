@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError
 from jobctl.core.run.history import Event, EventType
@@ -19,6 +18,7 @@ from jobctl.store.append import Batch
 from jobctl.store.database import Transaction
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.run.events import Requested
     from jobctl.host.host import Host

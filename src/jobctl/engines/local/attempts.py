@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from jobctl.core import kinds
 from jobctl.core.keys import is_undo, undone_key
@@ -18,6 +17,7 @@ from jobctl.process import attempt as files_of
 from jobctl.process.attempt import AttemptFiles
 from jobctl.process.held import Attempt, Command, NotStartableError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.engines.local.loop import LocalEngine
 

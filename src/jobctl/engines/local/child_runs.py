@@ -6,7 +6,6 @@ What a child's end is to its parent's step is core/run/children.py's; a run that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreLostError, StoreUnavailableError
@@ -31,7 +30,10 @@ from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.run.events import RunReopened
     from jobctl.engines.local.loop import LocalEngine
     from jobctl.host.host import Host

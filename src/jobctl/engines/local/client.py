@@ -6,39 +6,26 @@ What most calls do without is imported where it is needed: `jobctl status` comes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.base import Can, Complaint, Daemon, Dropped, Lack, Line, Log, Paused, Run, Runs, Started
 from jobctl.engines.local import executor, looks
 from jobctl.engines.run_files import run_folder
+from jobctl.engines.values import Can, Complaint, Daemon, Dropped, Lack, Line, Log, Paused, Run, Runs, Started
 from jobctl.host.boot import boot_id
 from jobctl.host.host import Host
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from typing import Any
 
     from jobctl.core.model import Job, Keep, Queue, Schedule
     from jobctl.core.run.history import Event, RunState
     from jobctl.core.run.why import Reason
-    from jobctl.engines.base import (
-        Adopted,
-        Armed,
-        Fire,
-        Foreground,
-        Kept,
-        Observer,
-        Place,
-        Pruned,
-        Reader,
-        Resident,
-        Reused,
-        Surroundings,
-        Trouble,
-    )
+    from jobctl.engines.base import Foreground, Observer, Place, Reader, Resident, Surroundings
+    from jobctl.engines.values import Adopted, Armed, Fire, Kept, Pruned, Reused, Trouble
 
 
 class LocalClient:
@@ -376,7 +363,7 @@ class LocalClient:
     # -- schedules --
 
     def armed(self) -> list[Armed]:
-        from jobctl.engines.base import Armed
+        from jobctl.engines.values import Armed
         from jobctl.store import firings
 
         return [Armed(*row) for row in firings.active(self.store)]
@@ -418,7 +405,7 @@ class LocalClient:
         return firings.jobs_ahead(self.store, now)
 
     def fires(self) -> Mapping[tuple[str, str], Fire]:
-        from jobctl.engines.base import Fire
+        from jobctl.engines.values import Fire
         from jobctl.store import firings
 
         return {place: Fire(*last) for place, last in firings.last(self.store).items()}
@@ -451,8 +438,8 @@ class LocalClient:
             raise self.store.copy.error(what)
 
     def adopt(self, *, as_copy: bool, by: str) -> Adopted:
-        from jobctl.engines.base import Adopted
         from jobctl.engines.local import adopt
+        from jobctl.engines.values import Adopted
 
         if self.store.copy is None:
             raise JobctlError(

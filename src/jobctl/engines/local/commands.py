@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core import kinds
 from jobctl.core.definition import references
@@ -22,7 +21,10 @@ from jobctl.process.attempt import AttemptFiles, journal_path, waits_path
 from jobctl.process.descent import TOKEN
 from jobctl.process.held import Command
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.definitions.masking import Masker
 
 

@@ -6,7 +6,6 @@ What the store refuses is decided again; what it cannot take now is kept. What a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import StoreUnavailableError, UnwritableError
 from jobctl.core.keys import UNDO
@@ -21,7 +20,10 @@ from jobctl.engines.trouble import in_a_sentence
 from jobctl.host import reserve
 from jobctl.store.append import Batch, Beside, NotTogetherError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.engines.local.lines import Lines
     from jobctl.engines.local.loop import LocalEngine
     from jobctl.engines.local.notifications import Notice

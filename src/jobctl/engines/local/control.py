@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core import kinds
 from jobctl.core.definition.suggest import did_you_mean
@@ -25,7 +24,10 @@ from jobctl.engines.local.daemons import daemons, poke_daemons
 from jobctl.process.attempt import MAX_OUTPUT
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.run.events import ApprovalAnswered, Requested, RunReopened, SignalReceived, WakeRequested
     from jobctl.host.host import Host
 

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError
 from jobctl.engines.local import executor
@@ -15,6 +14,7 @@ from jobctl.process import descent
 from jobctl.store.schema import Before
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.host import Host
 

@@ -12,15 +12,16 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import StoreError
 from jobctl.host import machine
 from jobctl.host.boot import boot_id
 from jobctl.host.files import PASSING, open_own, read_regular, replace_own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 _SUFFIXES = (".wake", ".lock", ".told", ".told~")
 _TOLD_AT_MOST = 1 << 20

@@ -4,26 +4,27 @@ of it, and what a signal means, is the face's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from jobctl.core.run.history import Event, EventType
 from jobctl.core.run.values import run_values
-from jobctl.engines.base import Left
 from jobctl.engines.local.executor import Executor
 from jobctl.engines.local.live import LiveRun
 from jobctl.engines.local.loop import LocalEngine
+from jobctl.engines.values import Left
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import LOOP_PATIENCE_MS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from jobctl.core.errors import JobctlError
     from jobctl.core.model import Job, Queue, Step
     from jobctl.core.run.decide import Decider
     from jobctl.core.run.history import RunState, StepState
-    from jobctl.engines.base import Observer, Reused, Run
+    from jobctl.engines.base import Observer
     from jobctl.engines.local.client import LocalClient
+    from jobctl.engines.values import Reused, Run
     from jobctl.process.keepers import Link
 
 

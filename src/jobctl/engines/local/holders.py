@@ -7,13 +7,13 @@ For processes in the foreground: a daemon takes up all runs that nobody has (eng
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.engines.local import executor
 from jobctl.engines.local.daemons import daemons
 from jobctl.engines.local.stored_job import job_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.run.rows import RunRow
     from jobctl.engines.local.loop import LocalEngine

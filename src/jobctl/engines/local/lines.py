@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from jobctl.core.run.turn import Answer, Start, Want
 from jobctl.engines.local.live import QUEUE_CHECK_MS, LiveRun, Planned, Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.engines.local.loop import LocalEngine
     from jobctl.process.timers import Timers

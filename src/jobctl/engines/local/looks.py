@@ -7,28 +7,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from jobctl.core.errors import StoreError
 from jobctl.core.keys import UNDO
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import RunState
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.base import Holder, Line, Run
 from jobctl.engines.local import executor
 from jobctl.engines.run_files import run_folder
+from jobctl.engines.values import Holder, Line, Run
 from jobctl.process.attempt import AttemptFiles, heartbeat_mark, read_poll
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
     from jobctl.core.clocks import Boottime
     from jobctl.core.run.why import Reason, Signs
 
-Executors = Mapping[str, tuple[int, str, int]]  # id -> (pid, kind, started_at)
+    _Rest = ParamSpec("_Rest")
+    _Answer = TypeVar("_Answer")
+    _Read = Callable[Concatenate[Store, Any, _Rest], _Answer]
 
-_Rest = ParamSpec("_Rest")
-_Answer = TypeVar("_Answer")
-_Read = Callable[Concatenate[Store, Any, _Rest], _Answer]
+Executors = Mapping[str, tuple[int, str, int]]  # id -> (pid, kind, started_at)
 UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 

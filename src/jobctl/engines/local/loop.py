@@ -7,7 +7,6 @@ order: record that an attempt starts, start it, learn of its end, record that. O
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.errors import JobctlError, StoreError, StoreUnavailableError, UnwritableError
 from jobctl.core.model import Job, Queue
@@ -39,11 +38,14 @@ from jobctl.process.timers import Timers
 from jobctl.process.watch import Watch
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.core.clocks import Mono
-    from jobctl.engines.base import Reused
     from jobctl.engines.local.child_runs import Children
     from jobctl.engines.local.holders import Holders
+    from jobctl.engines.values import Reused
     from jobctl.process.keepers import Link
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import decode_schedule
@@ -16,12 +15,13 @@ from jobctl.core.run.rows import RunRow
 from jobctl.core.schedule.schedule import fires, is_dealt_with
 from jobctl.core.status import RunStatus
 from jobctl.core.text import local_time
-from jobctl.engines.base import Trouble
 from jobctl.engines.local import executor
+from jobctl.engines.values import Trouble
 from jobctl.host import machine
 from jobctl.store import firings, news
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.run.events import Requested
 

@@ -4,7 +4,6 @@ run, or queued for a daemon by who has no engine. What they are is core/run/noti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, StoreUnavailableError
@@ -22,7 +21,10 @@ from jobctl.engines.local.live import LiveRun, taken
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.engines.local.loop import LocalEngine
 
 _FIRST = 1_000_000  # its priority: people are told before anything else that waits for a place

@@ -4,11 +4,10 @@ is taken up meanwhile, as a daemon would, and goes on here. An engine is made wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.engines.local import holders, unbegun
 from jobctl.engines.local.worker.capacity import Capacity
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

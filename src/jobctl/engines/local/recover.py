@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from jobctl.core.run.resume import restore
 from jobctl.core.run.turn import Find, FindChild, Later
@@ -11,6 +10,7 @@ from jobctl.engines.local.executor import alive
 from jobctl.engines.local.live import Aside, LiveRun, Record, Work, takers
 from jobctl.engines.trouble import in_a_sentence
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.model import Job
     from jobctl.core.run.history import Event

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from jobctl.core import kinds
 from jobctl.core.definition import references
@@ -18,12 +17,16 @@ from jobctl.core.model import Job, Step, StepStatus, decode
 from jobctl.core.run.history import RunState, StepState
 from jobctl.core.run.resume import to_redo
 from jobctl.core.run.rows import RunRow
-from jobctl.engines.base import Reused
 from jobctl.engines.local.commands import step_texts
 from jobctl.engines.local.control import check_start
 from jobctl.engines.run_files import run_folder
+from jobctl.engines.values import Reused
 from jobctl.process.attempt import AttemptFiles
 from jobctl.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def like(store: Store, job: Job, row: RunRow, from_step: str) -> Reused:

@@ -8,7 +8,7 @@ from jobctl.core.run import notices
 from jobctl.core.run.rows import RunRow
 from jobctl.definitions import masking
 from jobctl.definitions.files import check_file, env_file_of
-from jobctl.engines.base import Kept
+from jobctl.engines.values import Kept
 from jobctl.store.store import Store
 
 

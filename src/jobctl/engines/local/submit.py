@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from jobctl.core.definition import parameters
 from jobctl.core.errors import JobctlError, KeyConflictError, StoreUnavailableError
@@ -22,8 +21,11 @@ from jobctl.store import firings
 from jobctl.store.append import Batch
 from jobctl.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobctl.engines.base import Reused
+    from typing import Any
+
+    from jobctl.engines.values import Reused
     from jobctl.host.host import Host
 
 _NO_NOTICES: Mapping[str, Sequence[Batch]] = {}

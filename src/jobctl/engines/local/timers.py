@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from jobctl.core.run.turn import Fact, Later
 from jobctl.engines.local.live import LiveRun, Record
 from jobctl.process.held import Attempt
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobctl.engines.local.loop import LocalEngine
     from jobctl.process.timers import Timers
 

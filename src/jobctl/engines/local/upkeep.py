@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
 
-from jobctl.engines.base import Pruned
 from jobctl.engines.local.worker import pruner, rescuer
+from jobctl.engines.values import Pruned
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

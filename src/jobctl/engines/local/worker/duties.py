@@ -4,8 +4,6 @@ How each is done stands in the file of its subject: scheduler, rescuer, dispatch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jobctl.core.believed import look
 from jobctl.core.run.history import TOO_LATE
 from jobctl.core.text import duration, local_time
@@ -15,10 +13,11 @@ from jobctl.engines.local.worker.turns import alone
 from jobctl.host import reserve
 from jobctl.store import firings, times
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.core.believed import Believed
-    from jobctl.engines.base import Moment
     from jobctl.engines.local.worker.resident import Resident
+    from jobctl.engines.values import Moment
 
 LOOK_MS = 5_000  # what nobody pokes us for is seen within this time: files, clocks, dead executors
 SETTLE_MS = 300  # a definitions file that changes is read when it has been still for this long

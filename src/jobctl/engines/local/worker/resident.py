@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from jobctl.core.model import RunStatus
 from jobctl.core.run.history import Event, EventType
@@ -26,6 +25,7 @@ from jobctl.host import reserve
 from jobctl.store import times
 from jobctl.store.store import LOOP_PATIENCE_MS, Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -4,7 +4,6 @@ here, nor when a queued run's turn comes (dispatcher.py)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from jobctl.core.errors import JobctlError, StoreUnavailableError
 from jobctl.core.model import Job, RunStatus, encode
@@ -25,6 +24,10 @@ from jobctl.store import firings
 from jobctl.store.append import Batch, Beside
 from jobctl.store.database import Transaction
 from jobctl.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Starter:

@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from jobctl.host.files import open_own
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobctl.host.host import Host
 
