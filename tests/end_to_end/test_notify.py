@@ -74,7 +74,7 @@ def test_its_command_can_ask_about_the_run(place: Callable[..., Daemons]) -> Non
 def test_killed_at_any_commit_it_is_told_once(place: Callable[..., Daemons], then: str) -> None:
     """What is recorded of the end and of what tells of it is there as a whole or not at all."""
     tried = 0
-    for instant in range(1, 30):
+    for instant in range(1, 100):  # a new store takes some thirty alone
         home = place(jobs(), str(instant))
         code, output = home.call("run", "x", before=strace("fdatasync", instant))
         if code == 1:

@@ -42,7 +42,7 @@ class Hands:
         self.place = folder / "executors"
         self.place.mkdir(exist_ok=True)
         # Its maker's lock.
-        self.executor = os.open(
+        self.executor: int | None = os.open(
             self.place / (name.rpartition(".")[0] + ".lock"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
         )
         os.fchmod(self.executor, 0o600)
@@ -214,6 +214,13 @@ class Hands:
         until(self.is_gone)
         keepers.reap()
         self._end_maker()
+        self.end_executor()
+
+    def end_executor(self) -> None:
+        """Its lock is free from here on."""
+        if self.executor is not None:
+            os.close(self.executor)
+            self.executor = None
 
 
 def until(holds: Callable[[], object], about: object = None) -> None:

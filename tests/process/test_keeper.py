@@ -277,7 +277,7 @@ def test_what_stands_in_the_place_of_a_log_stops_nothing(hands: Hands, kind: str
 def test_a_keeper_that_comes_when_its_maker_is_gone_begins_nothing(tmp_path: Path) -> None:
     """Whoever has taken over has looked for it, and begins itself what it was asked for."""
     hands = Hands(tmp_path)
-    os.close(hands.executor)
+    hands.end_executor()
     hands.make()
     hands.sh("echo ran")
     until(hands.listen)
