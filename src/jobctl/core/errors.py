@@ -98,6 +98,18 @@ class StoreError(JobctlError):
     exit_code = 4
 
 
+# What code meets that reads what stands in rows and files, when that is not what jobctl has written.
+UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+
+
+def unreadable(run: str, error: Exception) -> StoreError:
+    """What is recorded of a run cannot be read: an error of that run, and of no other."""
+    return StoreError(
+        f"what is recorded of run {run} cannot be read: {type(error).__name__}: {error}",
+        hint="the other runs are not concerned; see: jobctl doctor --deep",
+    )
+
+
 class StoreLostError(StoreError):
     """The store is not any more what this process has opened: upgraded, replaced, damaged. That does not pass by
     itself: whoever supervises this process starts it again."""

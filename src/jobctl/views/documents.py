@@ -4,7 +4,7 @@ added - and everything without its secrets. Masked here and nowhere else; instan
 
 from __future__ import annotations
 
-from jobctl.core.errors import JobctlError, StoreError
+from jobctl.core.errors import UNREADABLE, JobctlError, unreadable
 from jobctl.core.text import rfc3339
 
 TYPE_CHECKING = False
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
     _Value = TypeVar("_Value")
-
-UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class Documents:
@@ -110,14 +108,7 @@ class Documents:
         try:
             return read()
         except UNREADABLE as error:
-            raise unreadable(run, error) from error
-
-
-def unreadable(run: Run, error: Exception) -> StoreError:
-    return StoreError(
-        f"what is recorded of run {run.name} cannot be read: {type(error).__name__}: {error}",
-        hint="the other runs are not concerned; see: jobctl doctor --deep",
-    )
+            raise unreadable(run.name, error) from error
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from jobctl.core.errors import JobctlError, Problem, StoreError
+from jobctl.core.errors import UNREADABLE, JobctlError, Problem, StoreError
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.notices import is_notifier
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _DROPPED_SINCE = 86_400_000  # fire times without a run are told for a day; `schedule list` has more
 _UNTOLD_SINCE = 7 * 86_400_000  # so long it is told that a notification failed, if no later one has succeeded
 _NOTIFICATIONS = 20  # of a job, among which those that failed are looked for
-
-UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class JobLine(NamedTuple):

@@ -6,9 +6,9 @@ from jobctl.cli import printing
 from jobctl.cli.moments import coming, past, took
 from jobctl.cli.problems import say_problems
 from jobctl.cli.show.texts import short, standing
-from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.errors import UNREADABLE, JobctlError, StoreUnavailableError, unreadable
 from jobctl.core.run.notices import origin, sentence
-from jobctl.views.documents import UNREADABLE, Documents, unreadable
+from jobctl.views.documents import Documents
 from jobctl.views.overview import damage, problem
 
 TYPE_CHECKING = False
@@ -76,7 +76,7 @@ def _runs(settings: Settings, client: Client, seen: Overview, now: int) -> list[
             troubles.append(problem(error))
             at = _UNREADABLE
         except UNREADABLE as error:
-            troubles.append(problem(unreadable(run, error)))
+            troubles.append(problem(unreadable(run.name, error)))
             at = _UNREADABLE
         rows.append((run.name, standing(run), took(run.started_at, None, now), at))
     if rows:

@@ -208,12 +208,13 @@ class Commits:
 
     def _taken_apart(self, entries: list[Entry], error: NotTogetherError) -> tuple[list[Entry], list[Work]]:
         """What cannot be written beside the rest is decided again."""
+        by_batch = {id(one.batch): one for one in entries}
         work: list[Work] = []
         for batch in error.batches:
-            one = next(entry for entry in entries if entry.batch is batch)
+            one = by_batch.pop(id(batch))
             work.append((one.run, one.facts, self._reload(one.run)))
             self._lines.full |= batch.limits.keys() if batch.limits is not None else set()
-        return [one for one in entries if not any(one.batch is batch for batch in error.batches)], work
+        return list(by_batch.values()), work
 
     def _refused(self, entries: list[Entry], refused: list[Batch]) -> tuple[list[Entry], list[Work]]:
         """What was recorded, and what is to be decided again because others were faster."""

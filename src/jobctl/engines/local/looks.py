@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 
-from jobctl.core.errors import StoreError
+from jobctl.core.errors import UNREADABLE, unreadable
 from jobctl.core.keys import UNDO
 from jobctl.core.record import NamedTuple
 from jobctl.core.run.history import RunState
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     _Read = Callable[Concatenate[Store, Any, _Rest], _Answer]
 
 Executors = Mapping[str, tuple[int, str, int]]  # id -> (pid, kind, started_at)
-UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:
@@ -45,13 +44,6 @@ def of_one_run(read: _Read[_Rest, _Answer]) -> _Read[_Rest, _Answer]:
             raise unreadable(run.name, error) from error
 
     return guarded  # type: ignore[return-value]
-
-
-def unreadable(name: str, error: Exception) -> StoreError:
-    return StoreError(
-        f"what is recorded of run {name} cannot be read: {type(error).__name__}: {error}",
-        hint="the other runs are not concerned; see: jobctl doctor --deep",
-    )
 
 
 class Clock(NamedTuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from jobctl.core.errors import JobctlError, StoreUnavailableError
+from jobctl.core.errors import UNREADABLE, JobctlError, StoreUnavailableError
 from jobctl.core.model import decode_schedule
 from jobctl.core.run.history import Event, EventType, RunState
 from jobctl.core.run.notices import is_notifier, origin
@@ -29,7 +29,6 @@ _FAILED = (RunStatus.FAILED, RunStatus.TIMED_OUT)
 _DOCTOR = "see: jobctl doctor"
 _GRACE_MS = 60_000  # so long a daemon may take over a fire time, and over its own beginning
 _LOOKED_AT = 1_000  # at most: of what one schedule has left behind, of runs that only wait
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def troubles(
@@ -101,7 +100,7 @@ def _late(store: Store, wanted: Callable[[str], bool], living: Iterable[str], no
             continue
         try:
             fire = _overdue(store, number, key, progress, now)
-        except (JobctlError, *_UNREADABLE) as error:
+        except (JobctlError, *UNREADABLE) as error:
             why = f"when {job} was to fire cannot be told: {error}"
             yield Trouble("unknown", why, _DOCTOR, job)
             continue
@@ -134,11 +133,9 @@ def unreadable(store: Store, wanted: Callable[[str], bool] = lambda _: True) -> 
             json.loads(store.definition(row.definition))
         except StoreUnavailableError:
             raise
-        except (JobctlError, *_UNREADABLE) as error:
+        except (JobctlError, *UNREADABLE) as error:
             why = f"{row.name} is not over, and what is recorded of it cannot be read: {error}"
-            yield Trouble(
-                "unknown", why, f"see: jobctl doctor --deep; give it up: jobctl terminate {row.name}", row.job, row.name
-            )
+            yield Trouble("unknown", why, "see: jobctl doctor --deep", row.job, row.name)
 
 
 def _missed(store: Store, wanted: Callable[[str], bool], since: int) -> Iterator[Trouble]:

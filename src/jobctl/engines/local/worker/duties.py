@@ -66,9 +66,8 @@ class FollowClock:
 
     def once(self, _: Moment) -> None:
         worker = self._worker
-        with alone(
-            worker.store.state_dir, worker.host
-        ):  # what others fire meanwhile would lie ahead of the clock as it was read
+        # What others fire meanwhile would lie ahead of the clock as it was read.
+        with alone(worker.store.state_dir, worker.host):
             worker.scheduler.resync(worker.host.now(), self.step)
         if self.step:
             worker.store.wake_all(worker.host.now())
